@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What differs between the kernels that the driver is laid over: 6.1, 6.12 and
+ * 7.3. The driver is written for the newest; here older ones get its names.
+ *
+ * No other file looks at the kernel version.
+ */
+#ifndef __SWIOTLB_XEN_COMPAT_H
+#define __SWIOTLB_XEN_COMPAT_H
+
+#include <linux/dma-direct.h>
+#include <linux/dma-map-ops.h>
+#include <linux/mmzone.h>
+#include <linux/version.h>
+
+/* The operations take a struct page and MMIO has operations of its own. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(7, 0, 0)
+#define XEN_DMA_OPS_TAKE_PAGE	1
+#else
+#define XEN_DMA_OPS_TAKE_PAGE	0
+#endif
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0)
+#define alloc_pages_op		alloc_pages
+#endif
+
+/* What swiotlb= may end with, after the numbers. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(7, 0, 0)
+#define XEN_SWIOTLB_WORDS	"", "force", "noforce"
+#else
+#define XEN_SWIOTLB_WORDS	"", "force", "noforce", "track_hiwater", \
+				"force,track_hiwater", "noforce,track_hiwater"
+#endif
+
+#ifndef MAX_PAGE_ORDER
+#define MAX_PAGE_ORDER		(MAX_ORDER - 1)
+#endif
+
+#ifndef DMA_ATTR_MMIO
+#define DMA_ATTR_MMIO		0UL
+#endif
+
+#ifndef DMA_ATTR_REQUIRE_COHERENT
+#define DMA_ATTR_REQUIRE_COHERENT	0UL
+#endif
+
+static inline bool xen_dma_capable(struct device *dev, dma_addr_t addr,
+				   size_t size, bool is_ram,
+				   unsigned long attrs)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(7, 0, 0)
+	return dma_capable(dev, addr, size, is_ram);
+#else
+	return dma_capable(dev, addr, size, is_ram, attrs);
+#endif
+}
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0)
+/* Before this kernel every kmalloc() buffer is aligned for DMA. */
+static inline bool dma_kmalloc_needs_bounce(struct device *dev, size_t size,
+					    enum dma_data_direction dir)
+{
+	return false;
+}
+#endif
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(7, 0, 0)
+/* Before this kernel the architecture's functions wait by themselves. */
+static inline void arch_sync_dma_flush(void)
+{
+}
+#endif
+
+#endif /* __SWIOTLB_XEN_COMPAT_H */

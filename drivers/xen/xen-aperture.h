@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The aperture: low, machine-contiguous memory through which the driver
+ * bounces what a device can't reach. See xen-aperture.c.
+ *
+ * A mapping is known by its bus address alone, as in the DMA API; a look-up of
+ * that address says whether it lies in the aperture, and in which chunk.
+ */
+#ifndef __XEN_APERTURE_H
+#define __XEN_APERTURE_H
+
+#include <linux/dma-direction.h>
+#include <linux/sizes.h>
+#include <linux/types.h>
+
+struct device;
+struct seq_file;
+struct xen_aperture_chunk;
+
+/*
+ * Chunks are at least this large, and aligned to it, so that one entry of the
+ * look-up table per granule names the chunk. Bytes; the table covers 32 bits.
+ */
+#define XEN_APERTURE_GRANULE_SHIFT	18
+
+extern struct xen_aperture_chunk **xen_aperture_table;
+extern unsigned long xen_aperture_granules;
+
+/**
+ * xen_aperture_find() - the chunk that a bus address lies in
+ * @bus:	bus address
+ *
+ * Context: Any.
+ * Return: The chunk, NULL for an address outside the aperture.
+ */
+static inline struct xen_aperture_chunk *xen_aperture_find(dma_addr_t bus)
+{
+	u64 granule = bus >> XEN_APERTURE_GRANULE_SHIFT;
+
+	if (granule >= xen_aperture_granules)
+		return NULL;
+	return xen_aperture_table[granule];
+}
+
+dma_addr_t xen_aperture_map(struct device *dev, phys_addr_t phys, size_t size,
+			    unsigned long attrs);
+void xen_aperture_unmap(struct device *dev, struct xen_aperture_chunk *chunk,
+			dma_addr_t bus, enum dma_data_direction dir,
+			unsigned long attrs);
+void xen_aperture_sync(struct device *dev, struct xen_aperture_chunk *chunk,
+		       dma_addr_t bus, size_t size, bool for_cpu);
+
+bool xen_aperture_reaches(u64 mask);
+size_t xen_aperture_max_mapping(struct device *dev);
+void xen_aperture_show(struct seq_file *s);
+
+#endif /* __XEN_APERTURE_H */
