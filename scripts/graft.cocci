@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-2.0
+//
+// What leaves arch/x86/xen/mmu_pv.c: the memory exchange, its state, and the
+// call that prepares it at boot. arch/x86/xen/mmu.c of this repository takes
+// its place, under the same entry points.
+//
+// Names only: scripts/graft.py reads the sets in braces and the symbols below
+// as the list of what must be defined exactly once before and be gone after.
+
+@function@
+identifier fn = {
+	alloc_discontig_frames,
+	xen_create_contiguous_region,
+	xen_destroy_contiguous_region,
+	xen_exchange_memory,
+	xen_remap_exchanged_ptes,
+	xen_zap_pfn_range
+};
+@@
+- fn(...) { ... }
+
+@call@
+@@
+- if (alloc_discontig_frames(...)) BUG();
+
+@lock@
+declarer name DEFINE_SPINLOCK;
+symbol xen_reservation_lock;
+@@
+- static DEFINE_SPINLOCK(xen_reservation_lock);
+
+@state@
+identifier var = {
+	discontig_frames,
+	discontig_frames_dyn,
+	discontig_frames_early,
+	discontig_frames_order
+};
+type T;
+expression E;
+@@
+(
+- static T var;
+|
+- static T var = E;
+)
+
+@macro@
+identifier mac = {
+	MIN_CONTIG_ORDER,
+	VOID_PTE
+};
+expression E;
+@@
+- #define mac E
