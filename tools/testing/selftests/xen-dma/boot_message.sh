@@ -1,0 +1,66 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# The one line in which the driver says at boot what it bounces through.
+#
+# Size, number of chunks, largest chunk, highest bus address: each of them has
+# to be a sensible figure and to agree with the others.
+cd "$(dirname "$0")" || exit 1
+. ./lib.sh
+
+[ "$(cat /sys/hypervisor/type 2>/dev/null)" = xen ] ||
+	skip_all "not in a Xen domain"
+
+# figure PATTERN: what the group of PATTERN is in the line
+figure()
+{
+	echo "$line" | sed -n "s/.*$1.*/\\1/p"
+}
+
+# bytes NUMBER UNIT: the number may have one decimal
+bytes()
+{
+	case ${2:-} in
+	KiB) unit=1024 ;;
+	MiB) unit=1048576 ;;
+	GiB) unit=1073741824 ;;
+	*) unit=0 ;;
+	esac
+	tenths=0
+	case ${1:-} in
+	*.*) tenths=${1#*.} ;;
+	esac
+	whole=${1:-0}
+	echo $((${whole%%.*} * unit + tenths * unit / 10))
+}
+
+# check NAME CONDITION...
+check()
+{
+	name=$1
+	shift
+	if "$@"; then
+		result pass "boot_message.$name"
+	else
+		result fail "boot_message.$name"
+	fi
+}
+
+line=$(dmesg | grep -i 'xen.*swiotlb.*aperture.*chunk')
+[ -z "$line" ] || say "$line"
+size=$(figure 'aperture \([0-9.]* [KMG]iB\)')
+chunks=$(figure ' \([0-9]*\) chunk')
+largest=$(figure 'largest \([0-9.]* [KMG]iB\)')
+highest=$(figure 'highest bus address \(0x[0-9a-f]*\)')
+
+# shellcheck disable=SC2086 # a number and its unit
+size=$(bytes $size) largest=$(bytes $largest)
+chunks=${chunks:-0} highest=$((${highest:-0}))
+
+plan 4
+check one_line [ "$(echo "$line" | grep -c .)" -eq 1 ]
+check size [ "$size" -ge 1048576 ]
+check chunks [ "$chunks" -ge 1 -a "$largest" -gt 0 -a \
+	"$largest" -le "$size" -a $((largest * chunks)) -ge "$size" ]
+check highest [ "$largest" -gt 0 -a "$highest" -ge "$largest" -a \
+	"$highest" -le $((0xffffffff)) ]
+finish
