@@ -1,10 +1,26 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the files of the driver tell each other about mappings. See
- * swiotlb-xen.c.
+ * What the files of the driver tell each other about mappings: the translation
+ * and the decision whether to bounce, which are the same for single buffers
+ * (swiotlb-xen.c) and lists (xen-sg.c).
  */
 #ifndef __SWIOTLB_XEN_H
 #define __SWIOTLB_XEN_H
+
+#include <linux/pfn.h>
+#include <linux/sizes.h>
+
+#include <asm/dma-mapping.h>
+#include <asm/xen/page.h>
+
+#include <xen/swiotlb-xen.h>
+
+#include "swiotlb-xen-compat.h"
+
+struct xen_aperture_source;
+
+/* What the CPUs keep blocks for; larger ones are dearer, or run out. Bytes. */
+#define XEN_OPT_MAPPING		SZ_256K
 
 /**
  * enum xen_bounce_reason - why a device can't use a buffer where it is
@@ -31,5 +47,123 @@ enum xen_bounce_reason {
 };
 
 unsigned long xen_dma_bounces(enum xen_bounce_reason why);
+
+dma_addr_t xen_map_bounced(struct device *dev, dma_addr_t bus,
+			   const struct xen_aperture_source *src,
+			   enum xen_bounce_reason why, unsigned long attrs);
+
+void xen_swiotlb_sync_single_for_cpu(struct device *dev, dma_addr_t bus,
+				     size_t size, enum dma_data_direction dir);
+void xen_swiotlb_sync_single_for_device(struct device *dev, dma_addr_t bus,
+					size_t size,
+					enum dma_data_direction dir);
+int xen_swiotlb_map_sg(struct device *dev, struct scatterlist *sgl, int nents,
+		       enum dma_data_direction dir, unsigned long attrs);
+void xen_swiotlb_unmap_sg(struct device *dev, struct scatterlist *sgl,
+			  int nents, enum dma_data_direction dir,
+			  unsigned long attrs);
+void xen_swiotlb_sync_sg_for_cpu(struct device *dev, struct scatterlist *sgl,
+				 int nents, enum dma_data_direction dir);
+void xen_swiotlb_sync_sg_for_device(struct device *dev,
+				    struct scatterlist *sgl, int nents,
+				    enum dma_data_direction dir);
+
+/* Where a buffer is for the bus. */
+static inline dma_addr_t xen_bus_of(struct device *dev, phys_addr_t phys)
+{
+	phys_addr_t bus = PFN_PHYS((phys_addr_t)pfn_to_bfn(PFN_DOWN(phys)));
+
+	return phys_to_dma(dev, bus | offset_in_page(phys));
+}
+
+/*
+ * Cache maintenance for a device that is not coherent. The caches work on local
+ * memory by its physical address; Xen does it for what is another domain's.
+ */
+static inline phys_addr_t xen_local_phys_of(struct device *dev, dma_addr_t dma)
+{
+	phys_addr_t bus = dma_to_phys(dev, dma);
+
+	return PFN_PHYS((phys_addr_t)bfn_to_pfn(PFN_DOWN(bus))) +
+	       offset_in_page(bus);
+}
+
+static inline bool xen_is_local(struct device *dev, dma_addr_t dma)
+{
+	return pfn_valid(PFN_DOWN(dma_to_phys(dev, dma)));
+}
+
+static inline void xen_sync_caches_for_device(struct device *dev,
+					      dma_addr_t bus, size_t size,
+					      enum dma_data_direction dir)
+{
+	if (xen_is_local(dev, bus)) {
+		arch_sync_dma_for_device(xen_local_phys_of(dev, bus), size,
+					 dir);
+		arch_sync_dma_flush();
+	} else {
+		xen_dma_sync_for_device(dev, bus, size, dir);
+	}
+}
+
+static inline void xen_sync_caches_for_cpu(struct device *dev, dma_addr_t bus,
+					   size_t size,
+					   enum dma_data_direction dir)
+{
+	if (xen_is_local(dev, bus)) {
+		arch_sync_dma_for_cpu(xen_local_phys_of(dev, bus), size, dir);
+		arch_sync_dma_flush();
+	} else {
+		xen_dma_sync_for_cpu(dev, bus, size, dir);
+	}
+}
+
+/* Address bits that the driver relies on have changed in translation. */
+static inline bool xen_loses_alignment(struct device *dev, phys_addr_t phys,
+				       dma_addr_t bus)
+{
+	return (phys ^ bus) & dma_get_min_align_mask(dev);
+}
+
+/*
+ * A mapping that crosses the device's boundary, though bounced, with the address
+ * bits that have to stay, it would lie on one side.
+ */
+static inline bool xen_crosses_boundary(struct device *dev, phys_addr_t phys,
+					dma_addr_t bus, size_t size)
+{
+	u64 boundary = dma_get_seg_boundary(dev);
+	u64 offset = phys & dma_get_min_align_mask(dev);
+
+	return ((bus ^ (bus + size - 1)) & ~boundary) &&
+	       offset + size - 1 <= boundary;
+}
+
+/*
+ * Says why @dev can't use a buffer in place, by its bus address @bus. The rare
+ * reasons come last, for most mappings have none.
+ */
+static inline enum xen_bounce_reason
+xen_bounce_why(struct device *dev, phys_addr_t phys, dma_addr_t bus,
+	       size_t size, enum dma_data_direction dir, unsigned long attrs)
+{
+	if (!xen_dma_capable(dev, bus, size, true, attrs))
+		return XEN_BOUNCE_MASK;
+	if (offset_in_page(phys) + size > PAGE_SIZE &&
+	    !xen_region_contiguous(phys, size))
+		return XEN_BOUNCE_STRADDLE;
+	if (xen_loses_alignment(dev, phys, bus))
+		return XEN_BOUNCE_ALIGN;
+	if (xen_crosses_boundary(dev, phys, bus, size))
+		return XEN_BOUNCE_BOUNDARY;
+	if (is_swiotlb_force_bounce(dev))
+		return XEN_BOUNCE_FORCED;
+	if (dma_kmalloc_needs_bounce(dev, size, dir))
+		return XEN_BOUNCE_KMALLOC;
+	if (xen_arch_need_swiotlb(dev, phys, bus))
+		return XEN_BOUNCE_FOREIGN;
+
+	return XEN_BOUNCE_NONE;
+}
 
 #endif /* __SWIOTLB_XEN_H */

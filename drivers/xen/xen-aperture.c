@@ -4,47 +4,65 @@
  *
  * It consists of chunks, each one extent of the machine, found through a table
  * indexed by bus address. A chunk is divided into slots of IO_TLB_SIZE bytes,
- * which a binary buddy hands out. Buddies are reckoned in machine addresses, so
- * a block of 2^n slots is aligned to its size on the bus: it crosses no boundary
- * as large as itself, and an alignment is a matter of the order. What a request
- * doesn't need at the end of its block goes back at once.
+ * numbered by their bus address. Chunks of the same address width form a class,
+ * and a binary buddy per class hands out their slots. Blocks are aligned in the
+ * machine, so a block of 2^n slots crosses no boundary as large as itself, and an
+ * alignment is a matter of the order. What a request doesn't need at the end of
+ * its block goes back at once.
  *
- * A slot has a descriptor. In the first one of a free block it links the free
- * list, in the first one of a mapping it says what is bounced. No byte of an
- * earlier mapping is ever in the slots of a mapping: the copy in covers its own
- * part, whatever the direction, and the rest is cleared.
+ * Blocks of common sizes don't go back to the buddy: each CPU keeps some, in two
+ * bundles a size, and exchanges whole bundles with a depot per class. So a
+ * mapping usually takes a lock that no other CPU wants, and searches nothing,
+ * however large or full the aperture is.
+ *
+ * When room runs low, a worker adds chunks by exchange with the hypervisor, and
+ * gives them back when they have been idle for long; a mapping that finds no room
+ * at all adds one at once. Nothing that is mapped ever moves.
+ *
+ * A slot has a descriptor. In the first one of a free block it links a list, in
+ * the first one of a mapping it says what is bounced. No byte of an earlier
+ * mapping is ever in the slots of a mapping: the copy in covers its own part,
+ * whatever the direction, and the rest is cleared.
  */
 #define pr_fmt(fmt) "xen_swiotlb: " fmt
 
+#include <linux/atomic.h>
 #include <linux/bitops.h>
 #include <linux/dma-mapping.h>
 #include <linux/highmem.h>
 #include <linux/init.h>
+#include <linux/jiffies.h>
+#include <linux/kernel.h>
 #include <linux/kmemleak.h>
+#include <linux/list.h>
 #include <linux/log2.h>
 #include <linux/memblock.h>
 #include <linux/minmax.h>
 #include <linux/mm.h>
+#include <linux/percpu.h>
+#include <linux/scatterlist.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
 #include <linux/string_helpers.h>
 #include <linux/swiotlb.h>
+#include <linux/workqueue.h>
 
 #include <xen/swiotlb-xen.h>
 #include <xen/xen.h>
 
+#include "swiotlb-xen-compat.h"
 #include "xen-aperture.h"
 
 #define XEN_SLOT_SHIFT		IO_TLB_SHIFT
 #define XEN_SLOT_SIZE		BIT(XEN_SLOT_SHIFT)
+#define XEN_GRANULE_SLOTS_SHIFT	(XEN_APERTURE_GRANULE_SHIFT - XEN_SLOT_SHIFT)
 
 /* 1 GiB, the largest extent that Xen gives to a control domain by default. */
 #define XEN_CHUNK_MAX_ORDER	18
 #define XEN_CHUNK_MIN_ORDER	(XEN_APERTURE_GRANULE_SHIFT - PAGE_SHIFT)
 #define XEN_SLOT_ORDERS		(XEN_CHUNK_MAX_ORDER + PAGE_SHIFT - \
 				 XEN_SLOT_SHIFT + 1)
-#define XEN_MAX_CHUNKS		512
 
 /* What an idle aperture promises for one mapping; a chunk may hold several. */
 #define XEN_MAX_MAPPING		SZ_16M
@@ -53,23 +71,67 @@
 #define XEN_NARROW_BITS		24
 #define XEN_NARROW_SIZE		SZ_4M
 
+/* Classes: one for each width from the narrowest to that of the table. */
+#define XEN_WIDEST_BITS		32
+#define XEN_NR_CLASSES		(XEN_WIDEST_BITS - XEN_NARROW_BITS + 1)
+
+/*
+ * Sizes that CPUs keep blocks of, in slots: each up to 16 KiB, for packets,
+ * pages and what is a little more, then powers of two up to 256 KiB, for disks.
+ */
+static const u16 xen_bin_slots[] = { 1, 2, 3, 4, 5, 6, 7, 8, 16, 32, 64, 128 };
+
+#define XEN_NR_BINS		ARRAY_SIZE(xen_bin_slots)
+#define XEN_EXACT_BINS		8
+#define XEN_MAX_BIN_SLOTS	128
+#define XEN_NO_BIN		U8_MAX
+
+/*
+ * A bundle holds 64 KiB: as many small blocks as make its transfer rare. The
+ * depot holds a few for CPUs that map what others unmap. A quarter of a class at
+ * most lies in the CPUs' bundles.
+ */
+#define XEN_BUNDLE_SLOTS	32
+#define XEN_DEPOT_BUNDLES	8
+#define XEN_CACHED_SHARE	4
+
+/* The worker adds below an eighth of free space, until there is a quarter. */
+#define XEN_LOW_SHARE		8
+#define XEN_ENOUGH_SHARE	4
+
+/* Chunks that are added: 4 MiB, and 1 MiB where nobody may sleep. */
+#define XEN_GROW_ORDER		min_t(unsigned int, MAX_PAGE_ORDER, \
+				      get_order(SZ_4M))
+#define XEN_GROW_ATOMIC_ORDER	get_order(SZ_1M)
+
+/* The default limit is this share of the memory, and 1 GiB at most. */
+#define XEN_MAX_SHARE		8
+
 #define XEN_NO_SLOT		U32_MAX
 
 enum xen_slot_state {
 	XEN_SLOT_INNER,		/* not the first of anything */
 	XEN_SLOT_FREE,		/* first of a free block */
-	XEN_SLOT_USED,		/* first of a mapping */
+	XEN_SLOT_CACHED,	/* first of a block in a bundle */
+	XEN_SLOT_MAPPED,	/* first of a mapping */
 };
 
 /**
  * struct xen_aperture_slot - what a slot is used for
- * @next:	free block: next of this order, or XEN_NO_SLOT
- * @prev:	free block: previous of this order, or XEN_NO_SLOT
- * @phys:	mapping: pseudo-physical address of the caller's buffer
- * @size:	mapping: its bytes
+ * @next:	free, cached: next in the list, or XEN_NO_SLOT
+ * @prev:	free: previous in the list; cached, first of a bundle in the
+ *		depot: the next bundle; or XEN_NO_SLOT
+ * @phys:	mapping of one buffer: its pseudo-physical address
+ * @sg:		mapping of a list: its first entry
+ * @size:	mapping: its bytes; cached, first of a bundle: its blocks
  * @offset:	mapping: bytes from the first slot to the first mapped byte
- * @order:	free block: log2 of its slots
- * @state:	which of these holds
+ * @dirty:	cached, or mapping with a @bin: bytes from the first slot on that
+ *		may not be zero
+ * @nr:		mapping without a @bin: its slots
+ * @order:	free: log2 of its slots
+ * @state:	which of these holds, &enum xen_slot_state
+ * @bin:	cached, mapping: index of its size, or XEN_NO_BIN
+ * @is_list:	mapping: of a list
  */
 struct xen_aperture_slot {
 	union {
@@ -78,42 +140,158 @@ struct xen_aperture_slot {
 			u32 prev;
 		};
 		phys_addr_t phys;
+		struct scatterlist *sg;
 	};
 	u32 size;
 	u32 offset;
+	union {
+		u32 dirty;
+		u32 nr;
+	};
 	u8 order;
 	u8 state;
+	u8 bin;
+	u8 is_list;
+};
+
+/* The generic driver's descriptor has as many. */
+static_assert(sizeof(struct xen_aperture_slot) <= 24);
+
+enum xen_chunk_origin {
+	XEN_CHUNK_BOOT,		/* the buffer of early boot */
+	XEN_CHUNK_OBTAINED,	/* made for a device's mask, and stays */
+	XEN_CHUNK_GROWN,	/* added because room ran low, and may go again */
 };
 
 /**
  * struct xen_aperture_chunk - one machine-contiguous extent
- * @lock:	protects the free lists and @used
+ * @list:	in its class, from the highest bus address down
+ * @class:	where it belongs
  * @bus:	bus address of the first byte
- * @vaddr:	where the kernel sees it
+ * @first:	number of the first slot
  * @nr_slots:	slots
- * @used:	slots in mappings
- * @orders:	bit n set: @free[n] is not empty
- * @free:	first free block of each order, or XEN_NO_SLOT
+ * @free:	of these in the buddy
  * @slot:	descriptors
+ * @vaddr:	where the kernel sees it
+ * @origin:	where its pages come from, &enum xen_chunk_origin
+ * @exchanged:	its frames came from the hypervisor
+ * @idle_since:	when the last block came back, in jiffies
+ *
+ * What changes is protected by the class's lock.
  */
 struct xen_aperture_chunk {
-	spinlock_t lock;	/* free lists, @used */
+	struct list_head list;
+	struct xen_aperture_class *class;
 	dma_addr_t bus;
-	void *vaddr;
+	u32 first;
 	u32 nr_slots;
-	u32 used;
-	unsigned long orders;
-	u32 free[XEN_SLOT_ORDERS];
+	u32 free;
 	struct xen_aperture_slot *slot;
+	void *vaddr;
+	enum xen_chunk_origin origin;
+	bool exchanged;
+	unsigned long idle_since;
 };
 
-/* Set up once, before a device uses the aperture. */
+/**
+ * struct xen_aperture_buddy - free blocks
+ * @orders:	bit n set: @free[n] is not empty
+ * @free:	first free block of each order, or XEN_NO_SLOT
+ */
+struct xen_aperture_buddy {
+	unsigned long orders;
+	u32 free[XEN_SLOT_ORDERS];
+};
+
+/**
+ * struct xen_aperture_bundle - a list of blocks of one size
+ * @head:	first, or XEN_NO_SLOT
+ * @nr:		how many
+ */
+struct xen_aperture_bundle {
+	u32 head;
+	u32 nr;
+};
+
+/**
+ * struct xen_aperture_cache - what one CPU keeps of one class
+ * @lock:	other CPUs take it only to empty the cache
+ * @loaded:	the bundle in use, of each size
+ * @spare:	a full or empty one, so that a CPU which maps and unmaps around
+ *		the end of a bundle doesn't turn to the depot each time
+ */
+struct xen_aperture_cache {
+	spinlock_t lock;	/* @loaded, @spare */
+	struct xen_aperture_bundle loaded[XEN_NR_BINS];
+	struct xen_aperture_bundle spare[XEN_NR_BINS];
+};
+
+/**
+ * struct xen_aperture_class - chunks of the same address width
+ * @bundle:	blocks in a full bundle of each size, 0 for none at all
+ * @total:	slots
+ * @lock:	protects what follows, @bundle and @total; taken within a
+ *		cache's lock
+ * @free:	slots in the buddies
+ * @largest:	bytes of the largest aligned block that an idle chunk has
+ * @buddy:	free blocks of chunks that stay and of chunks that may go; the
+ *		first are used first
+ * @depot:	full bundles of each size, linked by their first blocks
+ * @chunks:	the chunks
+ */
+struct xen_aperture_class {
+	u16 bundle[XEN_NR_BINS];
+	u32 total;
+	spinlock_t lock ____cacheline_aligned_in_smp;	/* see above */
+	u32 free;
+	size_t largest;
+	struct xen_aperture_buddy buddy[2];
+	struct xen_aperture_bundle depot[XEN_NR_BINS];
+	struct list_head chunks;
+};
+
+/* One entry per granule; allocated in early boot, before a device is used. */
 struct xen_aperture_chunk **xen_aperture_table __read_mostly;
 unsigned long xen_aperture_granules __read_mostly;
 
-/* From the highest bus address down: low memory is kept for those in need. */
-static struct xen_aperture_chunk *xen_chunks[XEN_MAX_CHUNKS] __read_mostly;
-static unsigned int xen_nr_chunks __read_mostly;
+static struct xen_aperture_class xen_classes[XEN_NR_CLASSES];
+
+static DEFINE_PER_CPU(struct xen_aperture_cache [XEN_NR_CLASSES], xen_caches) = {
+	[0 ... XEN_NR_CLASSES - 1] = {
+		.lock = __SPIN_LOCK_UNLOCKED(xen_caches.lock),
+	},
+};
+
+/* Bytes in all chunks, and how many there may be. */
+static atomic_long_t xen_aperture_bytes;
+unsigned long xen_aperture_max = ULONG_MAX;	/* see aperture_limit() */
+
+/* Seconds after which an unused chunk that was added goes back. */
+unsigned int xen_aperture_idle = 60;
+
+/* Widths, as bits, that run low; and when a failed growth may be tried again. */
+static unsigned long xen_wanted;
+static unsigned long xen_retry_at = INITIAL_JIFFIES;
+
+static void xen_grow(struct work_struct *work);
+static void xen_shrink(struct work_struct *work);
+static DECLARE_WORK(xen_grow_work, xen_grow);
+static DECLARE_DELAYED_WORK(xen_shrink_work, xen_shrink);
+
+/* Slots, chunks and classes */
+
+static struct xen_aperture_chunk *chunk_at(u32 mslot)
+{
+	return xen_aperture_table[mslot >> XEN_GRANULE_SLOTS_SHIFT];
+}
+
+/* The descriptor of a slot that is in the aperture. */
+static struct xen_aperture_slot *slot_at(u32 mslot)
+{
+	struct xen_aperture_chunk *chunk = chunk_at(mslot);
+
+	return &chunk->slot[mslot - chunk->first];
+}
 
 static size_t chunk_size(const struct xen_aperture_chunk *chunk)
 {
@@ -125,106 +303,531 @@ static dma_addr_t chunk_last(const struct xen_aperture_chunk *chunk)
 	return chunk->bus + chunk_size(chunk) - 1;
 }
 
-/* Slot numbers count from the chunk's start, machine slots from bus address 0. */
-static u64 machine_slot(const struct xen_aperture_chunk *chunk, u32 slot)
+static unsigned int class_bits(unsigned int class)
 {
-	return (chunk->bus >> XEN_SLOT_SHIFT) + slot;
+	return XEN_NARROW_BITS + class;
 }
 
-static void free_list_add(struct xen_aperture_chunk *chunk, u32 slot,
+/*
+ * How many classes, from the narrowest on, a device may use. A limit within a
+ * width counts as the width below.
+ */
+static unsigned int classes_within(u64 limit)
+{
+	unsigned int bits;
+
+	if (limit >= DMA_BIT_MASK(XEN_WIDEST_BITS))
+		return XEN_NR_CLASSES;
+
+	bits = fls64(limit + 1) - 1;
+	return bits < XEN_NARROW_BITS ? 0 : bits - XEN_NARROW_BITS + 1;
+}
+
+static u64 device_limit(struct device *dev)
+{
+	return min_not_zero(dma_get_mask(dev), dev->bus_dma_limit);
+}
+
+/* The buddy. Callers hold the class's lock. */
+
+static struct xen_aperture_buddy *
+buddy_of(const struct xen_aperture_chunk *chunk)
+{
+	return &chunk->class->buddy[chunk->origin == XEN_CHUNK_GROWN];
+}
+
+static void free_list_add(struct xen_aperture_buddy *buddy, u32 mslot,
 			  unsigned int order)
 {
-	struct xen_aperture_slot *s = &chunk->slot[slot];
+	struct xen_aperture_slot *s = slot_at(mslot);
 
 	s->state = XEN_SLOT_FREE;
 	s->order = order;
 	s->prev = XEN_NO_SLOT;
-	s->next = chunk->free[order];
+	s->next = buddy->free[order];
 	if (s->next != XEN_NO_SLOT)
-		chunk->slot[s->next].prev = slot;
-	chunk->free[order] = slot;
-	__set_bit(order, &chunk->orders);
+		slot_at(s->next)->prev = mslot;
+	buddy->free[order] = mslot;
+	__set_bit(order, &buddy->orders);
 }
 
-static void free_list_del(struct xen_aperture_chunk *chunk, u32 slot)
+static void free_list_del(struct xen_aperture_buddy *buddy,
+			  struct xen_aperture_slot *s)
 {
-	struct xen_aperture_slot *s = &chunk->slot[slot];
-
 	s->state = XEN_SLOT_INNER;
 	if (s->next != XEN_NO_SLOT)
-		chunk->slot[s->next].prev = s->prev;
+		slot_at(s->next)->prev = s->prev;
 	if (s->prev != XEN_NO_SLOT) {
-		chunk->slot[s->prev].next = s->next;
+		slot_at(s->prev)->next = s->next;
 		return;
 	}
 
-	chunk->free[s->order] = s->next;
+	buddy->free[s->order] = s->next;
 	if (s->next == XEN_NO_SLOT)
-		__clear_bit(s->order, &chunk->orders);
+		__clear_bit(s->order, &buddy->orders);
 }
 
-/* Frees an aligned block and joins it with its buddies as far as they are free. */
-static void free_block(struct xen_aperture_chunk *chunk, u32 slot,
+/* Frees an aligned block and joins it with its neighbours of the same size. */
+static void free_block(struct xen_aperture_chunk *chunk, u32 mslot,
 		       unsigned int order)
 {
-	for (; order < XEN_SLOT_ORDERS - 1; order++) {
-		u64 mslot = machine_slot(chunk, slot) ^ BIT_ULL(order);
-		u64 buddy = mslot - machine_slot(chunk, 0);
+	struct xen_aperture_buddy *buddy = buddy_of(chunk);
 
-		if (buddy >= chunk->nr_slots ||
-		    chunk->slot[buddy].state != XEN_SLOT_FREE ||
-		    chunk->slot[buddy].order != order)
+	for (; order < XEN_SLOT_ORDERS - 1; order++) {
+		u32 other = mslot ^ BIT(order);
+		struct xen_aperture_slot *s;
+
+		if (other - chunk->first >= chunk->nr_slots)
+			break;
+		s = &chunk->slot[other - chunk->first];
+		/* Whoever has it may change it meanwhile, but never to free. */
+		if (READ_ONCE(s->state) != XEN_SLOT_FREE || s->order != order)
 			break;
 
-		free_list_del(chunk, buddy);
-		slot = min_t(u32, slot, buddy);
+		free_list_del(buddy, s);
+		mslot = min(mslot, other);
 	}
 
-	free_list_add(chunk, slot, order);
+	free_list_add(buddy, mslot, order);
 }
 
 /* Frees any run of slots, as the fewest aligned blocks. */
-static void free_slots(struct xen_aperture_chunk *chunk, u32 slot, u32 nr)
+static void free_slots(struct xen_aperture_chunk *chunk, u32 mslot, u32 nr)
 {
+	chunk->free += nr;
+	chunk->class->free += nr;
+	if (chunk->free == chunk->nr_slots)
+		chunk->idle_since = jiffies;
+
 	while (nr) {
-		u64 mslot = machine_slot(chunk, slot);
 		unsigned int order = min(__fls(nr), XEN_SLOT_ORDERS - 1UL);
 
 		if (mslot)
-			order = min_t(unsigned int, order, __ffs64(mslot));
+			order = min_t(unsigned int, order, __ffs(mslot));
 
-		free_block(chunk, slot, order);
-		slot += BIT(order);
+		free_block(chunk, mslot, order);
+		mslot += BIT(order);
 		nr -= BIT(order);
 	}
 }
 
-/*
- * Takes @nr slots aligned to 2^@order slots on the bus, 2^@order >= @nr.
- * Returns the first or XEN_NO_SLOT.
- */
-static u32 alloc_slots(struct xen_aperture_chunk *chunk, u32 nr,
-		       unsigned int order)
+/* Takes @nr slots, aligned to a power of two that is no smaller. */
+static u32 take_slots(struct xen_aperture_class *class, u32 nr)
 {
-	unsigned long fit = chunk->orders & ~(BIT(order) - 1);
-	unsigned int from;
-	u32 slot;
+	unsigned int order = order_base_2(nr), from;
+	struct xen_aperture_buddy *buddy = class->buddy;
+	struct xen_aperture_chunk *chunk;
+	unsigned long fit;
+	u32 mslot;
 
-	if (!fit)
-		return XEN_NO_SLOT;
+	fit = buddy->orders >> order;
+	if (!fit) {
+		buddy++;
+		fit = buddy->orders >> order;
+		if (!fit)
+			return XEN_NO_SLOT;
+	}
 
-	from = __ffs(fit);
-	slot = chunk->free[from];
-	free_list_del(chunk, slot);
+	from = order + __ffs(fit);
+	mslot = buddy->free[from];
+	chunk = chunk_at(mslot);
+	free_list_del(buddy, slot_at(mslot));
 	while (from-- > order)
-		free_list_add(chunk, slot + BIT(from), from);
+		free_list_add(buddy, mslot + BIT(from), from);
 
-	chunk->slot[slot].state = XEN_SLOT_USED;
-	chunk->used += nr;
-	free_slots(chunk, slot + nr, BIT(order) - nr);
+	chunk->free -= BIT(order);
+	class->free -= BIT(order);
+	free_slots(chunk, mslot + nr, BIT(order) - nr);
 
-	return slot;
+	return mslot;
 }
+
+/* Bytes that all chunks together may have. */
+static unsigned long aperture_limit(void)
+{
+	u64 share = (u64)totalram_pages() * PAGE_SIZE / XEN_MAX_SHARE;
+
+	return xen_aperture_max == ULONG_MAX ? min_t(u64, share, SZ_1G) :
+					       xen_aperture_max;
+}
+
+/*
+ * What has just failed is not tried again for a second, for those who want it
+ * may come by the thousand.
+ */
+static bool growth_has_failed(void)
+{
+	return time_before(jiffies, READ_ONCE(xen_retry_at));
+}
+
+/*
+ * Would less than a share of what these classes have be free without @without
+ * slots? The narrowest class is a reserve: only the narrowest devices count it.
+ */
+static bool is_low(unsigned int classes, unsigned int share, u32 without)
+{
+	u64 free = 0, total = 0;
+	unsigned int i;
+
+	for (i = classes > 1; i < classes; i++) {
+		free += READ_ONCE(xen_classes[i].free);
+		total += READ_ONCE(xen_classes[i].total);
+	}
+
+	return free < without || (free - without) * share < total - without;
+}
+
+/* Notes for the worker when what a width can use runs low. */
+static void look_for_growth(unsigned int classes)
+{
+	if (likely(!is_low(classes, XEN_LOW_SHARE, 0)) ||
+	    atomic_long_read(&xen_aperture_bytes) >= aperture_limit() ||
+	    growth_has_failed() || test_and_set_bit(classes, &xen_wanted))
+		return;
+
+	schedule_work(&xen_grow_work);
+}
+
+/* Per-CPU caches and depot */
+
+static unsigned int bin_of(u32 nr)
+{
+	if (nr <= XEN_EXACT_BINS)
+		return nr - 1;
+	if (nr <= XEN_MAX_BIN_SLOTS && is_power_of_2(nr))
+		return XEN_EXACT_BINS + ilog2(nr) - ilog2(XEN_EXACT_BINS) - 1;
+	return XEN_NO_BIN;
+}
+
+static void bundle_push(struct xen_aperture_bundle *bundle, u32 mslot,
+			struct xen_aperture_slot *s)
+{
+	WRITE_ONCE(s->state, XEN_SLOT_CACHED);
+	s->next = bundle->head;
+	bundle->head = mslot;
+	bundle->nr++;
+}
+
+static u32 bundle_pop(struct xen_aperture_bundle *bundle)
+{
+	u32 mslot = bundle->head;
+
+	bundle->head = slot_at(mslot)->next;
+	bundle->nr--;
+	return mslot;
+}
+
+/* Returns a bundle's blocks to the buddy; under the class's lock. */
+static void bundle_free(struct xen_aperture_bundle *bundle)
+{
+	while (bundle->nr) {
+		u32 mslot = bundle_pop(bundle);
+		struct xen_aperture_slot *s = slot_at(mslot);
+
+		s->state = XEN_SLOT_INNER;
+		free_slots(chunk_at(mslot), mslot, xen_bin_slots[s->bin]);
+	}
+}
+
+/* The depot's list; under the class's lock. */
+static void depot_put(struct xen_aperture_class *class, unsigned int bin,
+		      struct xen_aperture_bundle *bundle)
+{
+	struct xen_aperture_bundle *depot = &class->depot[bin];
+	struct xen_aperture_slot *s = slot_at(bundle->head);
+
+	if (depot->nr == XEN_DEPOT_BUNDLES) {
+		bundle_free(bundle);
+		return;
+	}
+
+	s->prev = depot->nr ? depot->head : XEN_NO_SLOT;
+	s->size = bundle->nr;
+	depot->head = bundle->head;
+	depot->nr++;
+	bundle->nr = 0;
+}
+
+static void depot_get(struct xen_aperture_class *class, unsigned int bin,
+		      struct xen_aperture_bundle *bundle)
+{
+	struct xen_aperture_bundle *depot = &class->depot[bin];
+	struct xen_aperture_slot *s = slot_at(depot->head);
+
+	bundle->head = depot->head;
+	bundle->nr = s->size;
+	depot->head = s->prev;
+	depot->nr--;
+}
+
+/* Fills a bundle from the buddy as far as it goes; under the class's lock. */
+static void bundle_fill(struct xen_aperture_class *class, unsigned int bin,
+			struct xen_aperture_bundle *bundle)
+{
+	u32 nr = xen_bin_slots[bin];
+
+	while (bundle->nr < class->bundle[bin]) {
+		u32 mslot = take_slots(class, nr);
+		struct xen_aperture_slot *s;
+
+		if (mslot == XEN_NO_SLOT)
+			break;
+		s = slot_at(mslot);
+		s->bin = bin;
+		s->dirty = nr << XEN_SLOT_SHIFT;
+		bundle_push(bundle, mslot, s);
+	}
+}
+
+/* Gets blocks into an empty @loaded; under the cache's lock. */
+static bool cache_refill(struct xen_aperture_class *class,
+			 struct xen_aperture_cache *cache, unsigned int bin,
+			 unsigned int classes)
+{
+	struct xen_aperture_bundle *loaded = &cache->loaded[bin];
+
+	if (cache->spare[bin].nr) {
+		*loaded = cache->spare[bin];
+		cache->spare[bin].nr = 0;
+		return true;
+	}
+
+	spin_lock(&class->lock);
+	if (class->depot[bin].nr)
+		depot_get(class, bin, loaded);
+	else
+		bundle_fill(class, bin, loaded);
+	spin_unlock(&class->lock);
+
+	look_for_growth(classes);
+	return loaded->nr;
+}
+
+static u32 cache_take(unsigned int index, unsigned int bin,
+		      unsigned int classes)
+{
+	struct xen_aperture_class *class = &xen_classes[index];
+	/* Any CPU's cache will do; the lock makes it safe. */
+	struct xen_aperture_cache *cache = &raw_cpu_ptr(xen_caches)[index];
+	unsigned long flags;
+	u32 mslot = XEN_NO_SLOT;
+
+	spin_lock_irqsave(&cache->lock, flags);
+	if (likely(cache->loaded[bin].nr) ||
+	    cache_refill(class, cache, bin, classes))
+		mslot = bundle_pop(&cache->loaded[bin]);
+	spin_unlock_irqrestore(&cache->lock, flags);
+
+	return mslot;
+}
+
+static void cache_put(struct xen_aperture_class *class, u32 mslot,
+		      struct xen_aperture_slot *s)
+{
+	unsigned int bin = s->bin;
+	struct xen_aperture_cache *cache =
+		&raw_cpu_ptr(xen_caches)[class - xen_classes];
+	struct xen_aperture_bundle *loaded = &cache->loaded[bin];
+	struct xen_aperture_bundle *spare = &cache->spare[bin];
+	unsigned long flags;
+
+	spin_lock_irqsave(&cache->lock, flags);
+	if (unlikely(loaded->nr >= READ_ONCE(class->bundle[bin]))) {
+		if (spare->nr) {
+			spin_lock(&class->lock);
+			depot_put(class, bin, spare);
+			spin_unlock(&class->lock);
+		}
+		swap(*loaded, *spare);
+	}
+	bundle_push(loaded, mslot, s);
+	spin_unlock_irqrestore(&cache->lock, flags);
+}
+
+static bool cache_is_empty(const struct xen_aperture_cache *cache)
+{
+	unsigned int bin;
+
+	for (bin = 0; bin < XEN_NR_BINS; bin++)
+		if (READ_ONCE(cache->loaded[bin].nr) ||
+		    READ_ONCE(cache->spare[bin].nr))
+			return false;
+	return true;
+}
+
+static void drain_cache(struct xen_aperture_class *class,
+			struct xen_aperture_cache *cache)
+{
+	unsigned long flags;
+	unsigned int bin;
+
+	if (cache_is_empty(cache))
+		return;
+
+	spin_lock_irqsave(&cache->lock, flags);
+	spin_lock(&class->lock);
+	for (bin = 0; bin < XEN_NR_BINS; bin++) {
+		bundle_free(&cache->loaded[bin]);
+		bundle_free(&cache->spare[bin]);
+	}
+	spin_unlock(&class->lock);
+	spin_unlock_irqrestore(&cache->lock, flags);
+}
+
+static void drain_depot(struct xen_aperture_class *class)
+{
+	struct xen_aperture_bundle bundle;
+	unsigned long flags;
+	unsigned int bin;
+
+	spin_lock_irqsave(&class->lock, flags);
+	for (bin = 0; bin < XEN_NR_BINS; bin++)
+		while (class->depot[bin].nr) {
+			depot_get(class, bin, &bundle);
+			bundle_free(&bundle);
+		}
+	spin_unlock_irqrestore(&class->lock, flags);
+}
+
+/* All that is cached goes back to the buddies, of every CPU. */
+static void drain_all(void)
+{
+	unsigned int i;
+	int cpu;
+
+	for (i = 0; i < XEN_NR_CLASSES; i++) {
+		if (!READ_ONCE(xen_classes[i].total))
+			continue;
+		for_each_possible_cpu(cpu)
+			drain_cache(&xen_classes[i],
+				    &per_cpu(xen_caches, cpu)[i]);
+		drain_depot(&xen_classes[i]);
+	}
+}
+
+/* How many blocks the CPUs may keep, after chunks have come or gone. */
+static void size_bundles(struct xen_aperture_class *class)
+{
+	u32 share = class->total / XEN_CACHED_SHARE / num_possible_cpus() /
+		    (2 * XEN_NR_BINS);
+	unsigned int bin;
+
+	for (bin = 0; bin < XEN_NR_BINS; bin++) {
+		u32 nr = xen_bin_slots[bin];
+		u32 blocks = min_t(u32, share, XEN_BUNDLE_SLOTS) / nr;
+
+		if (!blocks && nr <= share)
+			blocks = 1;
+		WRITE_ONCE(class->bundle[bin], blocks);
+	}
+}
+
+/* Blocks */
+
+static u32 alloc_uncached(struct xen_aperture_class *class, u32 nr)
+{
+	unsigned long flags;
+	u32 mslot;
+
+	spin_lock_irqsave(&class->lock, flags);
+	mslot = take_slots(class, nr);
+	if (mslot != XEN_NO_SLOT) {
+		struct xen_aperture_slot *s = slot_at(mslot);
+
+		s->bin = XEN_NO_BIN;
+		s->nr = nr;
+	}
+	spin_unlock_irqrestore(&class->lock, flags);
+
+	return mslot;
+}
+
+/*
+ * Takes @nr slots from the widest class that has them: of the @classes that the
+ * device may use those from @lowest on.
+ */
+static u32 alloc_from(unsigned int classes, unsigned int lowest, u32 nr)
+{
+	unsigned int bin = bin_of(nr), i = classes;
+	u32 mslot;
+
+	while (i-- > lowest) {
+		struct xen_aperture_class *class = &xen_classes[i];
+
+		if (!READ_ONCE(class->total))
+			continue;
+
+		if (bin != XEN_NO_BIN && READ_ONCE(class->bundle[bin])) {
+			mslot = cache_take(i, bin, classes);
+		} else {
+			mslot = alloc_uncached(class, nr);
+			look_for_growth(classes);
+		}
+		if (likely(mslot != XEN_NO_SLOT))
+			return mslot;
+	}
+
+	return XEN_NO_SLOT;
+}
+
+static void free_mapping(struct xen_aperture_chunk *chunk,
+			 struct xen_aperture_slot *s)
+{
+	u32 mslot = chunk->first + (s - chunk->slot);
+	unsigned long flags;
+
+	if (s->bin != XEN_NO_BIN) {
+		if (likely(READ_ONCE(chunk->class->bundle[s->bin]))) {
+			cache_put(chunk->class, mslot, s);
+			return;
+		}
+		s->nr = xen_bin_slots[s->bin];
+	}
+
+	spin_lock_irqsave(&chunk->class->lock, flags);
+	s->state = XEN_SLOT_INNER;
+	free_slots(chunk, mslot, s->nr);
+	spin_unlock_irqrestore(&chunk->class->lock, flags);
+}
+
+/*
+ * The first slot of the mapping that a bus address lies in. Blocks are aligned,
+ * so it is that address's slot with some low bits cleared; all slots passed on
+ * the way are inner ones of the same mapping, so no lock is needed.
+ */
+static struct xen_aperture_slot *mapping_of(struct xen_aperture_chunk *chunk,
+					    dma_addr_t bus, size_t *offset)
+{
+	u32 mslot = bus >> XEN_SLOT_SHIFT;
+	struct xen_aperture_slot *s;
+	size_t pos;
+
+	for (;;) {
+		s = &chunk->slot[mslot - chunk->first];
+		if (s->state == XEN_SLOT_MAPPED)
+			break;
+		if (mslot == chunk->first)
+			return NULL;
+		mslot &= mslot - 1;
+		if (mslot < chunk->first)
+			return NULL;
+	}
+
+	pos = bus - ((dma_addr_t)mslot << XEN_SLOT_SHIFT);
+	if (pos < s->offset || pos - s->offset >= s->size)
+		return NULL;
+
+	*offset = pos - s->offset;
+	return s;
+}
+
+static void *block_of(const struct xen_aperture_chunk *chunk,
+		      const struct xen_aperture_slot *s)
+{
+	return chunk->vaddr + ((s - chunk->slot) << XEN_SLOT_SHIFT);
+}
+
+/* Copies */
 
 /* Moves the bytes of a buffer that may lie in high memory. */
 static void copy_phys(phys_addr_t phys, void *bounce, size_t size,
@@ -255,72 +858,447 @@ static void copy_phys(phys_addr_t phys, void *bounce, size_t size,
 	}
 }
 
-static u32 slots_of(const struct xen_aperture_slot *s)
+/* The same for @size bytes of a list, from the @skip-th one on. */
+static void copy_list(struct scatterlist *sg, size_t skip, void *bounce,
+		      size_t size, bool to_bounce)
 {
-	return DIV_ROUND_UP(s->offset + s->size, XEN_SLOT_SIZE);
+	for (; sg && size; sg = sg_next(sg)) {
+		size_t n;
+
+		if (skip >= sg->length) {
+			skip -= sg->length;
+			continue;
+		}
+
+		n = min_t(size_t, sg->length - skip, size);
+		copy_phys(sg_phys(sg) + skip, bounce, n, to_bounce);
+		skip = 0;
+		bounce += n;
+		size -= n;
+	}
 }
 
 /*
- * The first slot of the mapping that a bus address lies in. Blocks are aligned,
- * so it is that address's slot with some low bits cleared; all slots passed on
- * the way are inner ones of the same mapping, so no lock is needed.
+ * Copies the source in, and clears what the device could see of earlier
+ * mappings: what lies before it, and behind it up to the end of the block or to
+ * where the block is known to be zero.
  */
-static struct xen_aperture_slot *mapping_of(struct xen_aperture_chunk *chunk,
-					    dma_addr_t bus, size_t *offset)
+static void copy_in(struct xen_aperture_slot *s, void *block,
+		    const struct xen_aperture_source *src)
 {
-	u64 mslot = bus >> XEN_SLOT_SHIFT;
-	u64 first = machine_slot(chunk, 0);
-	struct xen_aperture_slot *s;
-	size_t pos;
+	size_t end = s->offset + s->size, dirty;
 
-	while (chunk->slot[mslot - first].state != XEN_SLOT_USED) {
-		if (mslot == first)
-			return NULL;
-		mslot &= mslot - 1;
-		if (mslot < first)
-			return NULL;
-	}
+	if (s->offset)
+		memset(block, 0, s->offset);
 
-	s = &chunk->slot[mslot - first];
-	pos = bus - (mslot << XEN_SLOT_SHIFT);
-	if (pos < s->offset || pos - s->offset >= s->size)
-		return NULL;
+	if (src->sg)
+		copy_list(src->sg, 0, block + s->offset, s->size, true);
+	else
+		copy_phys(src->phys, block + s->offset, s->size, true);
 
-	*offset = pos - s->offset;
-	return s;
+	dirty = s->bin == XEN_NO_BIN ? (size_t)s->nr << XEN_SLOT_SHIFT :
+				       s->dirty;
+	if (dirty > end)
+		memset(block + end, 0, dirty - end);
+	if (s->bin != XEN_NO_BIN)
+		s->dirty = end;
 }
 
-static void *bounce_of(struct xen_aperture_chunk *chunk,
-		       const struct xen_aperture_slot *s)
-{
-	return chunk->vaddr + ((s - chunk->slot) << XEN_SLOT_SHIFT) + s->offset;
-}
+/* Growth */
 
-static u64 device_limit(struct device *dev)
-{
-	return min_not_zero(dma_get_mask(dev), dev->bus_dma_limit);
-}
-
-/* The largest block of an idle aperture at or below @mask. Bytes. */
-static size_t largest_block(u64 mask)
+/* The largest block of an idle aperture for these classes. Bytes. */
+static size_t largest_block(unsigned int classes)
 {
 	size_t largest = 0;
+
+	while (classes--)
+		largest = max(largest, READ_ONCE(xen_classes[classes].largest));
+	return largest;
+}
+
+static bool reserve_bytes(size_t size)
+{
+	if (atomic_long_add_return(size, &xen_aperture_bytes) <=
+	    aperture_limit())
+		return true;
+
+	atomic_long_sub(size, &xen_aperture_bytes);
+	return false;
+}
+
+/* Set up in early boot, before the slab; the rest comes much later. */
+static void * __ref meta_alloc(size_t size, gfp_t gfp)
+{
+	if (!slab_is_available())
+		return memblock_alloc(size, SMP_CACHE_BYTES);
+	if (gfpflags_allow_blocking(gfp))
+		return kvzalloc(size, gfp | __GFP_NOWARN);
+	return kzalloc(size, gfp | __GFP_NOWARN);
+}
+
+static void __ref meta_free(void *p, size_t size)
+{
+	if (slab_is_available())
+		kvfree(p);
+	else if (p)
+		memblock_free(p, size);
+}
+
+static int __ref init_table(void)
+{
+	unsigned long granules =
+		BIT(XEN_WIDEST_BITS - XEN_APERTURE_GRANULE_SHIFT);
+	unsigned int i, order;
+
+	if (xen_aperture_table)
+		return 0;
+
+	xen_aperture_table = meta_alloc(granules * sizeof(*xen_aperture_table),
+					GFP_KERNEL);
+	if (!xen_aperture_table)
+		return -ENOMEM;
+
+	for (i = 0; i < XEN_NR_CLASSES; i++) {
+		struct xen_aperture_class *class = &xen_classes[i];
+
+		spin_lock_init(&class->lock);
+		INIT_LIST_HEAD(&class->chunks);
+		for (order = 0; order < XEN_SLOT_ORDERS; order++) {
+			class->buddy[0].free[order] = XEN_NO_SLOT;
+			class->buddy[1].free[order] = XEN_NO_SLOT;
+		}
+	}
+	xen_aperture_granules = granules;
+
+	return 0;
+}
+
+static void set_table(const struct xen_aperture_chunk *chunk,
+		      struct xen_aperture_chunk *value)
+{
+	dma_addr_t bus;
+
+	for (bus = chunk->bus; bus < chunk->bus + chunk_size(chunk);
+	     bus += BIT(XEN_APERTURE_GRANULE_SHIFT))
+		WRITE_ONCE(xen_aperture_table[bus >> XEN_APERTURE_GRANULE_SHIFT],
+			   value);
+}
+
+/* The class's figures after its list of chunks has changed; under its lock. */
+static void class_changed(struct xen_aperture_class *class)
+{
+	struct xen_aperture_chunk *chunk;
+	size_t largest = 0;
+
+	list_for_each_entry(chunk, &class->chunks, list)
+		largest = max(largest, rounddown_pow_of_two(chunk_size(chunk)));
+	WRITE_ONCE(class->largest, largest);
+	size_bundles(class);
+}
+
+static void insert_chunk(struct xen_aperture_chunk *chunk)
+{
+	struct xen_aperture_class *class = chunk->class;
+	struct list_head *below;
+	unsigned long flags;
+
+	spin_lock_irqsave(&class->lock, flags);
+	list_for_each(below, &class->chunks)
+		if (list_entry(below, struct xen_aperture_chunk, list)->bus <
+		    chunk->bus)
+			break;
+	list_add_tail(&chunk->list, below);
+	set_table(chunk, chunk);
+	WRITE_ONCE(class->total, class->total + chunk->nr_slots);
+	free_slots(chunk, chunk->first, chunk->nr_slots);
+	class_changed(class);
+	spin_unlock_irqrestore(&class->lock, flags);
+}
+
+/*
+ * Makes a chunk of an extent, aligned to at least a granule on the bus. What a
+ * device may see of it is cleared when it is first mapped.
+ */
+static int add_chunk(const struct xen_aperture_chunk *extent, size_t size,
+		     gfp_t gfp)
+{
+	unsigned int bits = fls64(extent->bus + size - 1);
+	u32 nr_slots = size >> XEN_SLOT_SHIFT;
+	struct xen_aperture_chunk *chunk;
+
+	chunk = meta_alloc(sizeof(*chunk), gfp);
+	if (!chunk)
+		return -ENOMEM;
+	*chunk = *extent;
+	chunk->slot = meta_alloc(array_size(nr_slots, sizeof(*chunk->slot)),
+				 gfp);
+	if (!chunk->slot) {
+		meta_free(chunk, sizeof(*chunk));
+		return -ENOMEM;
+	}
+
+	chunk->first = extent->bus >> XEN_SLOT_SHIFT;
+	chunk->nr_slots = nr_slots;
+	chunk->class = &xen_classes[max(bits, XEN_NARROW_BITS) -
+				    XEN_NARROW_BITS];
+	insert_chunk(chunk);
+
+	return 0;
+}
+
+/*
+ * Adds one chunk of 2^@order pages below @bits, made of pages of the domain.
+ * Returns 0, -ENOSPC at the limit, -ENODEV without an aperture, or why there are
+ * no pages or extents.
+ */
+static int grow(unsigned int bits, unsigned int order,
+		enum xen_chunk_origin origin, gfp_t gfp)
+{
+	struct xen_aperture_chunk extent = { .origin = origin };
+	size_t size = PAGE_SIZE << order;
+	struct page *page;
+	phys_addr_t phys;
+	int rc;
+
+	/* Without an aperture from early boot (swiotlb=noforce) there is none. */
+	if (!xen_aperture_table)
+		return -ENODEV;
+	if (!reserve_bytes(size))
+		return -ENOSPC;
+
+	rc = -ENOMEM;
+	page = alloc_pages(gfp | __GFP_NOWARN, order);
+	if (!page)
+		goto unreserve;
+
+	phys = page_to_phys(page);
+	rc = xen_make_contiguous(phys, order, bits, gfp, &extent.bus);
+	if (rc < 0)
+		goto free;
+
+	extent.exchanged = !rc;
+	extent.vaddr = page_address(page);
+	rc = add_chunk(&extent, size, gfp);
+	if (!rc)
+		return 0;
+
+	if (extent.exchanged)
+		xen_give_back_contiguous(phys, order, gfp);
+free:
+	__free_pages(page, order);
+unreserve:
+	atomic_long_sub(size, &xen_aperture_bytes);
+	return rc;
+}
+
+/* The same, and less than 2^@order pages where that can't be had. */
+static int grow_some(unsigned int bits, unsigned int order,
+		     enum xen_chunk_origin origin, gfp_t gfp)
+{
+	int rc = grow(bits, order, origin, gfp);
+
+	while (rc < 0 && order > XEN_CHUNK_MIN_ORDER)
+		rc = grow(bits, --order, origin, gfp);
+	return rc;
+}
+
+/* A mapping found no room: adds a chunk at once, if that may help. */
+static bool grow_now(unsigned int classes, u32 nr)
+{
+	unsigned int need = get_order((size_t)nr << XEN_SLOT_SHIFT);
+	unsigned int order = max_t(unsigned int, need, XEN_GROW_ATOMIC_ORDER);
+
+	if (!classes || need > XEN_GROW_ORDER || growth_has_failed())
+		return false;
+
+	for (;; order--) {
+		if (!grow(class_bits(classes - 1), order, XEN_CHUNK_GROWN,
+			  GFP_ATOMIC)) {
+			schedule_delayed_work(&xen_shrink_work,
+					      xen_aperture_idle * HZ);
+			return true;
+		}
+		if (order <= max_t(unsigned int, need, XEN_CHUNK_MIN_ORDER))
+			break;
+	}
+
+	WRITE_ONCE(xen_retry_at, jiffies + HZ);
+	return false;
+}
+
+/* The worker may not wait for I/O, which may wait for room in the aperture. */
+#define XEN_GROW_GFP	(GFP_NOIO | __GFP_NORETRY)
+
+static void grow_wanted(void)
+{
+	unsigned int classes;
+
+	for (classes = 1; classes <= XEN_NR_CLASSES; classes++) {
+		if (!test_and_clear_bit(classes, &xen_wanted))
+			continue;
+		while (is_low(classes, XEN_ENOUGH_SHARE, 0)) {
+			if (grow_some(class_bits(classes - 1), XEN_GROW_ORDER,
+				      XEN_CHUNK_GROWN, XEN_GROW_GFP)) {
+				WRITE_ONCE(xen_retry_at, jiffies + HZ);
+				break;
+			}
+		}
+	}
+}
+
+static void xen_grow(struct work_struct *work)
+{
+	grow_wanted();
+	schedule_delayed_work(&xen_shrink_work, xen_aperture_idle * HZ);
+}
+
+/* Takes an unused chunk out of its class; under the class's lock. */
+static void remove_chunk(struct xen_aperture_chunk *chunk)
+{
+	struct xen_aperture_class *class = chunk->class;
+	u32 i = 0;
+
+	while (i < chunk->nr_slots) {
+		struct xen_aperture_slot *s = &chunk->slot[i];
+
+		i += BIT(s->order);
+		free_list_del(buddy_of(chunk), s);
+	}
+	list_del(&chunk->list);
+	set_table(chunk, NULL);
+	class->free -= chunk->nr_slots;
+	WRITE_ONCE(class->total, class->total - chunk->nr_slots);
+	class_changed(class);
+}
+
+/* Returns the memory of a removed chunk to the hypervisor and to the kernel. */
+static void release_chunk(struct xen_aperture_chunk *chunk)
+{
+	unsigned int order = get_order(chunk_size(chunk));
+
+	/* A failure leaves the pages contiguous, and as good as any others. */
+	if (chunk->exchanged)
+		xen_give_back_contiguous(virt_to_phys(chunk->vaddr), order,
+					 XEN_GROW_GFP);
+	free_pages((unsigned long)chunk->vaddr, order);
+	atomic_long_sub(chunk_size(chunk), &xen_aperture_bytes);
+	kvfree(chunk->slot);
+	kvfree(chunk);
+}
+
+/* A chunk that has been unused for long and isn't needed soon; or NULL. */
+static struct xen_aperture_chunk *take_idle(unsigned int index, bool *grown)
+{
+	struct xen_aperture_class *class = &xen_classes[index];
+	struct xen_aperture_chunk *chunk, *found = NULL;
+	unsigned long flags;
+
+	spin_lock_irqsave(&class->lock, flags);
+	list_for_each_entry(chunk, &class->chunks, list) {
+		if (chunk->origin != XEN_CHUNK_GROWN)
+			continue;
+		*grown = true;
+		if (chunk->free == chunk->nr_slots &&
+		    time_after_eq(jiffies, chunk->idle_since +
+				  xen_aperture_idle * HZ) &&
+		    !is_low(XEN_NR_CLASSES, XEN_ENOUGH_SHARE,
+			    chunk->nr_slots)) {
+			found = chunk;
+			remove_chunk(chunk);
+			break;
+		}
+	}
+	spin_unlock_irqrestore(&class->lock, flags);
+
+	return found;
+}
+
+/* Gives idle chunks back. Returns true when there are more that may go later. */
+static bool shrink_idle(void)
+{
+	struct xen_aperture_chunk *chunk;
+	bool grown = false;
 	unsigned int i;
 
-	for (i = 0; i < xen_nr_chunks; i++)
-		if (chunk_last(xen_chunks[i]) <= mask)
-			largest = max(largest,
-				      rounddown_pow_of_two(chunk_size(xen_chunks[i])));
+	drain_all();
+	for (i = 0; i < XEN_NR_CLASSES; i++) {
+		if (!READ_ONCE(xen_classes[i].total))
+			continue;
+		while ((chunk = take_idle(i, &grown)))
+			release_chunk(chunk);
+	}
 
-	return largest;
+	return grown;
+}
+
+static void xen_shrink(struct work_struct *work)
+{
+	if (shrink_idle())
+		schedule_delayed_work(&xen_shrink_work,
+				      max(xen_aperture_idle, 1U) * HZ);
+}
+
+/* Messages */
+
+/* Slots in a depot and in the CPUs' bundles. */
+static u64 cached_slots(unsigned int index)
+{
+	struct xen_aperture_class *class = &xen_classes[index];
+	unsigned long flags;
+	unsigned int bin;
+	u64 slots = 0;
+	int cpu;
+
+	spin_lock_irqsave(&class->lock, flags);
+	for (bin = 0; bin < XEN_NR_BINS; bin++) {
+		u32 left = class->depot[bin].nr, mslot = class->depot[bin].head;
+		u32 blocks = 0;
+
+		for (; left; left--, mslot = slot_at(mslot)->prev)
+			blocks += slot_at(mslot)->size;
+
+		for_each_possible_cpu(cpu) {
+			struct xen_aperture_cache *cache =
+				&per_cpu(xen_caches, cpu)[index];
+
+			blocks += READ_ONCE(cache->loaded[bin].nr) +
+				  READ_ONCE(cache->spare[bin].nr);
+		}
+		slots += (u64)blocks * xen_bin_slots[bin];
+	}
+	spin_unlock_irqrestore(&class->lock, flags);
+
+	return slots;
+}
+
+/* Bytes of these classes by their use, give or take what is under way. */
+static struct xen_aperture_usage usage_of(unsigned int classes)
+{
+	struct xen_aperture_usage usage = {};
+
+	while (classes--) {
+		struct xen_aperture_class *class = &xen_classes[classes];
+
+		if (!READ_ONCE(class->total))
+			continue;
+		usage.total += READ_ONCE(class->total);
+		usage.free += READ_ONCE(class->free);
+		usage.cached += cached_slots(classes);
+	}
+
+	usage.total <<= XEN_SLOT_SHIFT;
+	usage.free <<= XEN_SLOT_SHIFT;
+	usage.cached <<= XEN_SLOT_SHIFT;
+	usage.used = usage.total - usage.free - usage.cached;
+	return usage;
 }
 
 static void report_failure(struct device *dev, size_t size, size_t needed)
 {
 	u64 mask = device_limit(dev);
-	size_t largest = largest_block(mask);
-	u64 used = 0, total = 0;
-	unsigned int i;
+	unsigned int classes = classes_within(mask);
+	size_t largest = largest_block(classes);
+	struct xen_aperture_usage usage;
 
 	if (!largest) {
 		dev_err_ratelimited(dev,
@@ -336,81 +1314,85 @@ static void report_failure(struct device *dev, size_t size, size_t needed)
 		return;
 	}
 
-	for (i = 0; i < xen_nr_chunks; i++) {
-		if (chunk_last(xen_chunks[i]) > mask)
-			continue;
-		total += xen_chunks[i]->nr_slots;
-		used += READ_ONCE(xen_chunks[i]->used);
-	}
+	usage = usage_of(classes);
 	dev_err_ratelimited(dev,
-			    "xen_swiotlb: aperture has no room for %zu bytes below mask %#llx: %llu of %llu slots in use; boot with a larger swiotlb=\n",
-			    size, mask, used, total);
+			    "xen_swiotlb: aperture has no room for %zu bytes below mask %#llx: %llu of %llu slots in use; boot with a larger swiotlb= or swiotlb_xen.max=\n",
+			    size, mask, usage.used >> XEN_SLOT_SHIFT,
+			    usage.total >> XEN_SLOT_SHIFT);
+}
+
+/* What other files use */
+
+/* No room at first sight: what the CPUs keep, more memory, then the reserve. */
+static u32 alloc_hard(unsigned int classes, u32 nr)
+{
+	unsigned int lowest = classes > 1;
+	u32 mslot;
+
+	drain_all();
+	mslot = alloc_from(classes, lowest, nr);
+	if (mslot == XEN_NO_SLOT && grow_now(classes, nr))
+		mslot = alloc_from(classes, lowest, nr);
+	if (mslot == XEN_NO_SLOT && lowest)
+		mslot = alloc_from(lowest, 0, nr);
+
+	return mslot;
 }
 
 /**
- * xen_aperture_map() - bounce a buffer
+ * xen_aperture_map() - bounce a buffer or a list
  * @dev:	device that will use it
- * @phys:	pseudo-physical address of the buffer
- * @size:	bytes
+ * @src:	what is bounced; a list must live as long as its mapping
  * @attrs:	DMA_ATTR_NO_WARN is honoured
  *
- * The buffer is copied in for every direction: a device that writes less than
+ * The source is copied in for every direction: a device that writes less than
  * it might leaves the caller's bytes as they were.
  *
  * Context: Any.
- * Return: Bus address within the device's mask that keeps the bits of @phys
- * in dma_get_min_align_mask(), or DMA_MAPPING_ERROR.
+ * Return: Bus address within the device's mask that keeps the bits of the
+ * source's first address in dma_get_min_align_mask(), or DMA_MAPPING_ERROR.
  */
-dma_addr_t xen_aperture_map(struct device *dev, phys_addr_t phys, size_t size,
+dma_addr_t xen_aperture_map(struct device *dev,
+			    const struct xen_aperture_source *src,
 			    unsigned long attrs)
 {
-	u64 limit = device_limit(dev);
+	unsigned int classes = classes_within(device_limit(dev));
 	size_t align_mask = dma_get_min_align_mask(dev);
-	size_t offset = phys & align_mask;
-	size_t needed = max(offset + size, align_mask + 1);
+	size_t offset = src->phys & align_mask;
+	size_t needed = max(offset + src->size, align_mask + 1);
 	struct xen_aperture_chunk *chunk;
 	struct xen_aperture_slot *s;
-	unsigned int order, i;
-	unsigned long flags;
-	u32 nr, slot;
-	void *block;
+	u32 nr, mslot;
 
-	if (!size || needed < size || needed > SZ_1G)
+	if (unlikely(!src->size || needed < src->size || needed > SZ_1G))
 		goto fail;
 
-	nr = DIV_ROUND_UP(offset + size, XEN_SLOT_SIZE);
-	order = order_base_2(DIV_ROUND_UP(needed, XEN_SLOT_SIZE));
-
-	for (i = 0; i < xen_nr_chunks; i++) {
-		chunk = xen_chunks[i];
-		if (chunk_last(chunk) > limit)
-			continue;
-
-		spin_lock_irqsave(&chunk->lock, flags);
-		slot = alloc_slots(chunk, nr, order);
-		spin_unlock_irqrestore(&chunk->lock, flags);
-		if (slot != XEN_NO_SLOT)
-			goto found;
+	nr = DIV_ROUND_UP(needed, XEN_SLOT_SIZE);
+	mslot = alloc_from(classes, classes > 1, nr);
+	if (unlikely(mslot == XEN_NO_SLOT)) {
+		mslot = alloc_hard(classes, nr);
+		if (mslot == XEN_NO_SLOT)
+			goto fail;
 	}
+
+	chunk = chunk_at(mslot);
+	s = &chunk->slot[mslot - chunk->first];
+	s->is_list = !!src->sg;
+	if (src->sg)
+		s->sg = src->sg;
+	else
+		s->phys = src->phys;
+	s->size = src->size;
+	s->offset = offset;
+	WRITE_ONCE(s->state, XEN_SLOT_MAPPED);
+	copy_in(s, block_of(chunk, s), src);
+
+	return ((dma_addr_t)mslot << XEN_SLOT_SHIFT) + offset;
 
 fail:
 	if (!(attrs & DMA_ATTR_NO_WARN))
-		report_failure(dev, size, needed);
+		report_failure(dev, src->size, needed);
 	return DMA_MAPPING_ERROR;
-
-found:
-	s = &chunk->slot[slot];
-	s->phys = phys;
-	s->size = size;
-	s->offset = offset;
-
-	block = bounce_of(chunk, s) - offset;
-	memset(block, 0, offset);
-	copy_phys(phys, block + offset, size, true);
-	memset(block + offset + size, 0,
-	       ((size_t)nr << XEN_SLOT_SHIFT) - offset - size);
-
-	return chunk->bus + ((dma_addr_t)slot << XEN_SLOT_SHIFT) + offset;
 }
 
 /**
@@ -418,37 +1400,38 @@ found:
  * @dev:	device that used it
  * @chunk:	what xen_aperture_find() says for @bus
  * @bus:	what xen_aperture_map() returned
+ * @sg:		for a list the entry that it began with, in the caller's copy
+ *		of the list; else NULL
  * @dir:	what the device may have written is copied back
  * @attrs:	DMA_ATTR_SKIP_CPU_SYNC: nothing is copied back
  *
  * Context: Any.
  */
 void xen_aperture_unmap(struct device *dev, struct xen_aperture_chunk *chunk,
-			dma_addr_t bus, enum dma_data_direction dir,
-			unsigned long attrs)
+			dma_addr_t bus, struct scatterlist *sg,
+			enum dma_data_direction dir, unsigned long attrs)
 {
 	struct xen_aperture_slot *s;
-	unsigned long flags;
 	size_t offset;
-	u32 nr;
 
 	s = mapping_of(chunk, bus, &offset);
-	if (!s || offset) {
+	if (unlikely(!s || offset)) {
 		dev_err_ratelimited(dev,
 				    "xen_swiotlb: driver unmaps %pad, where no mapping begins\n",
 				    &bus);
 		return;
 	}
 
-	if (dir != DMA_TO_DEVICE && !(attrs & DMA_ATTR_SKIP_CPU_SYNC))
-		copy_phys(s->phys, bounce_of(chunk, s), s->size, false);
+	if (dir != DMA_TO_DEVICE && !(attrs & DMA_ATTR_SKIP_CPU_SYNC)) {
+		void *bounce = block_of(chunk, s) + s->offset;
 
-	nr = slots_of(s);
-	spin_lock_irqsave(&chunk->lock, flags);
-	s->state = XEN_SLOT_INNER;
-	chunk->used -= nr;
-	free_slots(chunk, s - chunk->slot, nr);
-	spin_unlock_irqrestore(&chunk->lock, flags);
+		if (s->is_list)
+			copy_list(sg ?: s->sg, 0, bounce, s->size, false);
+		else
+			copy_phys(s->phys, bounce, s->size, false);
+	}
+
+	free_mapping(chunk, s);
 }
 
 /**
@@ -466,32 +1449,66 @@ void xen_aperture_sync(struct device *dev, struct xen_aperture_chunk *chunk,
 {
 	struct xen_aperture_slot *s;
 	size_t offset;
+	void *bounce;
 
 	if (!size)
 		return;
 
 	s = mapping_of(chunk, bus, &offset);
-	if (!s || size > s->size - offset) {
+	if (unlikely(!s || size > s->size - offset)) {
 		dev_err_ratelimited(dev,
 				    "xen_swiotlb: driver syncs %zu bytes at %pad, not all of them mapped\n",
 				    size, &bus);
 		return;
 	}
 
-	copy_phys(s->phys + offset, bounce_of(chunk, s) + offset, size,
-		  !for_cpu);
+	bounce = block_of(chunk, s) + s->offset + offset;
+	if (s->is_list)
+		copy_list(s->sg, offset, bounce, size, !for_cpu);
+	else
+		copy_phys(s->phys + offset, bounce, size, !for_cpu);
 }
 
 /**
- * xen_aperture_reaches() - is there memory to bounce through below a mask?
- * @mask:	highest bus address of the device
+ * xen_aperture_obtain() - see to it that a device can be bounced for
+ * @dev:	device, for messages
+ * @limit:	highest bus address that it will use
  *
- * Context: Any.
- * Return: True when at least one chunk lies within the mask.
+ * Where no chunk lies within the limit, one is made, to stay. Xen may have none
+ * so low: then the device has to be refused.
+ *
+ * Context: Process, may sleep.
+ * Return: 0, or -ENOMEM, with a message.
  */
-bool xen_aperture_reaches(u64 mask)
+int xen_aperture_obtain(struct device *dev, u64 limit)
 {
-	return largest_block(mask);
+	unsigned int classes = classes_within(limit);
+	const char *why;
+	int rc;
+
+	if (largest_block(classes))
+		return 0;
+
+	rc = classes ? grow_some(class_bits(classes - 1), XEN_GROW_ORDER,
+				 XEN_CHUNK_OBTAINED,
+				 GFP_KERNEL | __GFP_NORETRY) : -EINVAL;
+	switch (rc) {
+	case 0:
+		return 0;
+	case -EINVAL:
+		why = "too narrow for Xen to have memory for it";
+		break;
+	case -ENODEV:
+		why = "there is no aperture, see swiotlb=";
+		break;
+	case -ENOSPC:
+		why = "the aperture may not grow, see swiotlb_xen.max=";
+		break;
+	default:
+		why = "no memory below it to bounce through, leave Xen some with dom0_mem=";
+	}
+	dev_warn(dev, "xen_swiotlb: mask %#llx is refused: %s\n", limit, why);
+	return -ENOMEM;
 }
 
 /**
@@ -504,8 +1521,8 @@ bool xen_aperture_reaches(u64 mask)
  */
 size_t xen_aperture_max_mapping(struct device *dev)
 {
-	size_t largest = min_t(size_t, largest_block(device_limit(dev)),
-			       XEN_MAX_MAPPING);
+	unsigned int classes = classes_within(device_limit(dev));
+	size_t largest = min_t(size_t, largest_block(classes), XEN_MAX_MAPPING);
 	size_t slack = ALIGN(dma_get_min_align_mask(dev), XEN_SLOT_SIZE);
 
 	return largest > slack ? largest - slack : 0;
@@ -519,87 +1536,73 @@ size_t xen_aperture_max_mapping(struct device *dev)
  */
 void xen_aperture_show(struct seq_file *s)
 {
-	unsigned int i;
+	unsigned int i = XEN_NR_CLASSES;
 
 	seq_puts(s, "# bus-first bus-last slots used\n");
-	for (i = 0; i < xen_nr_chunks; i++) {
-		struct xen_aperture_chunk *chunk = xen_chunks[i];
+	while (xen_aperture_table && i--) {
+		struct xen_aperture_class *class = &xen_classes[i];
+		struct xen_aperture_chunk *chunk;
+		unsigned long flags;
 
-		seq_printf(s, "%#llx %#llx %u %u\n", (u64)chunk->bus,
-			   (u64)chunk_last(chunk), chunk->nr_slots,
-			   READ_ONCE(chunk->used));
+		spin_lock_irqsave(&class->lock, flags);
+		list_for_each_entry(chunk, &class->chunks, list)
+			seq_printf(s, "%#llx %#llx %u %u\n", (u64)chunk->bus,
+				   (u64)chunk_last(chunk), chunk->nr_slots,
+				   chunk->nr_slots - chunk->free);
+		spin_unlock_irqrestore(&class->lock, flags);
 	}
 }
 
-/* Set up in early boot, before the slab; 6.1 can also do it much later. */
-static void * __ref boot_alloc(size_t size)
+/* Early boot */
+
+/* Reads a size; a line says what is wrong with it. */
+static bool __init read_size(const char *name, char *arg, u64 min, u64 max,
+			     unsigned long *size)
 {
-	if (slab_is_available())
-		return kvzalloc(size, GFP_KERNEL);
-	return memblock_alloc(size, SMP_CACHE_BYTES);
-}
+	char *end = arg;
+	u64 value = arg ? memparse(arg, &end) : 0;
 
-static void __ref boot_free(void *p, size_t size)
-{
-	if (slab_is_available())
-		kvfree(p);
-	else if (p)
-		memblock_free(p, size);
-}
-
-static int __ref init_table(void)
-{
-	unsigned long granules = BIT(32 - XEN_APERTURE_GRANULE_SHIFT);
-
-	if (xen_aperture_table)
-		return 0;
-
-	xen_aperture_table = boot_alloc(granules * sizeof(*xen_aperture_table));
-	if (!xen_aperture_table)
-		return -ENOMEM;
-	xen_aperture_granules = granules;
-
-	return 0;
-}
-
-/* Adds an extent, aligned to at least a granule on the bus. */
-static int __ref add_chunk(void *vaddr, dma_addr_t bus, size_t size)
-{
-	u32 nr_slots = size >> XEN_SLOT_SHIFT;
-	struct xen_aperture_chunk *chunk;
-	unsigned int i;
-	size_t pos;
-
-	if (xen_nr_chunks == XEN_MAX_CHUNKS || init_table())
-		return -ENOMEM;
-
-	chunk = boot_alloc(sizeof(*chunk));
-	if (!chunk)
-		return -ENOMEM;
-	chunk->slot = boot_alloc(array_size(nr_slots, sizeof(*chunk->slot)));
-	if (!chunk->slot) {
-		boot_free(chunk, sizeof(*chunk));
-		return -ENOMEM;
+	if (!arg || end == arg || *end || value < min || value > max) {
+		pr_warn("swiotlb_xen.%s=%s: ignored, it takes a size from %llu to %llu bytes, with K, M or G\n",
+			name, arg ?: "", min, max);
+		return false;
 	}
 
-	memset(vaddr, 0, size);
-	spin_lock_init(&chunk->lock);
-	chunk->vaddr = vaddr;
-	chunk->bus = bus;
-	chunk->nr_slots = nr_slots;
-	for (i = 0; i < XEN_SLOT_ORDERS; i++)
-		chunk->free[i] = XEN_NO_SLOT;
-	free_slots(chunk, 0, nr_slots);
+	*size = value;
+	return true;
+}
 
-	for (i = xen_nr_chunks++; i && xen_chunks[i - 1]->bus < bus; i--)
-		xen_chunks[i] = xen_chunks[i - 1];
-	xen_chunks[i] = chunk;
-	for (pos = 0; pos < size; pos += BIT(XEN_APERTURE_GRANULE_SHIFT))
-		xen_aperture_table[(bus + pos) >> XEN_APERTURE_GRANULE_SHIFT] =
-			chunk;
+/* A size that swiotlb= gives counts more; the generic code sees to that. */
+static int __init set_size(char *arg)
+{
+	unsigned long size;
 
+	if (read_size("size", arg, BIT(XEN_APERTURE_GRANULE_SHIFT), SZ_2G,
+		      &size))
+		swiotlb_adjust_size(size);
 	return 0;
 }
+early_param("swiotlb_xen.size", set_size);
+
+static int __init set_max(char *arg)
+{
+	read_size("max", arg, 0, SZ_2G, &xen_aperture_max);
+	return 0;
+}
+early_param("swiotlb_xen.max", set_max);
+
+static int __init set_idle(char *arg)
+{
+	unsigned int idle;
+
+	if (!arg || kstrtouint(arg, 10, &idle) || idle > INT_MAX / HZ)
+		pr_warn("swiotlb_xen.idle=%s: ignored, it takes seconds\n",
+			arg ?: "");
+	else
+		xen_aperture_idle = idle;
+	return 0;
+}
+early_param("swiotlb_xen.idle", set_idle);
 
 /*
  * Makes chunks of @size bytes at @vaddr, below @address_bits, in the largest
@@ -610,25 +1613,26 @@ static size_t __ref add_extents(void *vaddr, size_t size,
 {
 	unsigned int order = XEN_CHUNK_MAX_ORDER;
 	size_t done = 0;
-	dma_addr_t bus;
 
 	while (order >= XEN_CHUNK_MIN_ORDER) {
-		size_t extent = PAGE_SIZE << order;
+		struct xen_aperture_chunk extent = { .vaddr = vaddr + done };
+		phys_addr_t phys = virt_to_phys(extent.vaddr);
+		size_t bytes = PAGE_SIZE << order;
 
-		if (extent > size - done ||
-		    xen_make_contiguous(virt_to_phys(vaddr + done), order,
-					address_bits, GFP_KERNEL, &bus) < 0) {
+		if (bytes > size - done ||
+		    xen_make_contiguous(phys, order, address_bits, GFP_KERNEL,
+					&extent.bus) < 0) {
 			order--;
 			continue;
 		}
-		if (add_chunk(vaddr + done, bus, extent)) {
-			xen_give_back_contiguous(virt_to_phys(vaddr + done),
-						 order, GFP_KERNEL);
+		if (add_chunk(&extent, bytes, GFP_KERNEL)) {
+			xen_give_back_contiguous(phys, order, GFP_KERNEL);
 			break;
 		}
-		done += extent;
+		done += bytes;
 	}
 
+	atomic_long_add(done, &xen_aperture_bytes);
 	return done;
 }
 
@@ -658,7 +1662,10 @@ static void __init keep_unused(void *vaddr, size_t size)
 static void report_aperture(size_t done, size_t size)
 {
 	size_t wanted = swiotlb_size_or_default();
+	struct xen_aperture_chunk *chunk;
 	char all[12], largest[12];
+	unsigned int chunks = 0, i;
+	u64 highest = 0;
 
 	string_get_size(wanted, 1, STRING_UNITS_2, all, sizeof(all));
 	if (done < size)
@@ -668,11 +1675,16 @@ static void report_aperture(size_t done, size_t size)
 		pr_warn("the domain has no memory for an aperture of %s; see swiotlb=\n",
 			all);
 
+	for (i = 0; i < XEN_NR_CLASSES; i++)
+		list_for_each_entry(chunk, &xen_classes[i].chunks, list) {
+			chunks++;
+			highest = max_t(u64, highest, chunk_last(chunk));
+		}
 	string_get_size(done, 1, STRING_UNITS_2, all, sizeof(all));
-	string_get_size(largest_block(U64_MAX), 1, STRING_UNITS_2, largest,
-			sizeof(largest));
+	string_get_size(largest_block(XEN_NR_CLASSES), 1, STRING_UNITS_2,
+			largest, sizeof(largest));
 	pr_info("aperture %s in %u chunks, largest %s, highest bus address %#llx\n",
-		all, xen_nr_chunks, largest, (u64)chunk_last(xen_chunks[0]));
+		all, chunks, largest, highest);
 }
 
 /**
@@ -693,9 +1705,12 @@ int __ref xen_swiotlb_fixup(void *buf, unsigned long nslabs)
 	size_t size = nslabs << IO_TLB_SHIFT;
 	size_t done = 0;
 
+	if (init_table())
+		return -ENOMEM;
+
 	if (size > 4 * XEN_NARROW_SIZE)
 		done = add_extents(buf, XEN_NARROW_SIZE, XEN_NARROW_BITS);
-	done += add_extents(buf + done, size - done, 32);
+	done += add_extents(buf + done, size - done, XEN_WIDEST_BITS);
 
 	if (!done) {
 		pr_err_once("Xen has no memory below 4 GiB for an aperture; leave it some with dom0_mem=\n");
@@ -708,3 +1723,65 @@ int __ref xen_swiotlb_fixup(void *buf, unsigned long nslabs)
 		keep_unused(buf + done, size - done);
 	return 0;
 }
+
+#if IS_ENABLED(CONFIG_XEN_DMA_KUNIT_TEST)
+void xen_aperture_usage(struct xen_aperture_usage *usage)
+{
+	*usage = usage_of(XEN_NR_CLASSES);
+}
+
+void xen_aperture_flush_work(void)
+{
+	cancel_work_sync(&xen_grow_work);
+	cancel_delayed_work_sync(&xen_shrink_work);
+	grow_wanted();
+	shrink_idle();
+}
+
+static void forget_chunk(struct xen_aperture_chunk *chunk)
+{
+	/* A leak that a test has found must not break the next test. */
+	if (WARN_ON(chunk->free != chunk->nr_slots)) {
+		list_del(&chunk->list);
+		set_table(chunk, NULL);
+		return;
+	}
+
+	remove_chunk(chunk);
+	if (chunk->origin != XEN_CHUNK_BOOT) {
+		release_chunk(chunk);
+	} else {
+		kvfree(chunk->slot);
+		kvfree(chunk);
+	}
+}
+
+void xen_aperture_destroy(void)
+{
+	struct xen_aperture_chunk *chunk, *next;
+	unsigned int i, order;
+
+	cancel_work_sync(&xen_grow_work);
+	cancel_delayed_work_sync(&xen_shrink_work);
+	drain_all();
+	for (i = 0; xen_aperture_table && i < XEN_NR_CLASSES; i++) {
+		struct xen_aperture_class *class = &xen_classes[i];
+
+		list_for_each_entry_safe(chunk, next, &class->chunks, list)
+			forget_chunk(chunk);
+		for (order = 0; order < XEN_SLOT_ORDERS; order++) {
+			class->buddy[0].free[order] = XEN_NO_SLOT;
+			class->buddy[1].free[order] = XEN_NO_SLOT;
+		}
+		class->buddy[0].orders = 0;
+		class->buddy[1].orders = 0;
+		class->total = 0;
+		class->free = 0;
+		class->largest = 0;
+	}
+	atomic_long_set(&xen_aperture_bytes, 0);
+	xen_aperture_max = ULONG_MAX;
+	xen_wanted = 0;
+	xen_retry_at = jiffies;
+}
+#endif

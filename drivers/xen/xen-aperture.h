@@ -9,11 +9,13 @@
 #ifndef __XEN_APERTURE_H
 #define __XEN_APERTURE_H
 
+#include <linux/compiler.h>
 #include <linux/dma-direction.h>
 #include <linux/sizes.h>
 #include <linux/types.h>
 
 struct device;
+struct scatterlist;
 struct seq_file;
 struct xen_aperture_chunk;
 
@@ -39,19 +41,58 @@ static inline struct xen_aperture_chunk *xen_aperture_find(dma_addr_t bus)
 
 	if (granule >= xen_aperture_granules)
 		return NULL;
-	return xen_aperture_table[granule];
+	return READ_ONCE(xen_aperture_table[granule]);
 }
 
-dma_addr_t xen_aperture_map(struct device *dev, phys_addr_t phys, size_t size,
+/**
+ * struct xen_aperture_source - what is bounced
+ * @phys:	pseudo-physical address of the first byte
+ * @sg:		the first entry of a list of which all entries are bounced
+ *		together, one behind the other; NULL for a single buffer
+ * @size:	bytes in all
+ */
+struct xen_aperture_source {
+	phys_addr_t phys;
+	struct scatterlist *sg;
+	size_t size;
+};
+
+dma_addr_t xen_aperture_map(struct device *dev,
+			    const struct xen_aperture_source *src,
 			    unsigned long attrs);
 void xen_aperture_unmap(struct device *dev, struct xen_aperture_chunk *chunk,
-			dma_addr_t bus, enum dma_data_direction dir,
-			unsigned long attrs);
+			dma_addr_t bus, struct scatterlist *sg,
+			enum dma_data_direction dir, unsigned long attrs);
 void xen_aperture_sync(struct device *dev, struct xen_aperture_chunk *chunk,
 		       dma_addr_t bus, size_t size, bool for_cpu);
 
-bool xen_aperture_reaches(u64 mask);
+int xen_aperture_obtain(struct device *dev, u64 limit);
 size_t xen_aperture_max_mapping(struct device *dev);
 void xen_aperture_show(struct seq_file *s);
+
+/**
+ * struct xen_aperture_usage - what the aperture's bytes are used for
+ * @total:	in all chunks
+ * @used:	in mappings, whole slots
+ * @cached:	in blocks that CPUs and depots keep
+ * @free:	in the buddies
+ */
+struct xen_aperture_usage {
+	u64 total;
+	u64 used;
+	u64 cached;
+	u64 free;
+};
+
+/* Limits, see swiotlb_xen.max= (bytes) and swiotlb_xen.idle= (seconds). */
+extern unsigned long xen_aperture_max;
+extern unsigned int xen_aperture_idle;
+
+#if IS_ENABLED(CONFIG_XEN_DMA_KUNIT_TEST)
+/* For the tests: look at, hurry and forget the aperture. */
+void xen_aperture_usage(struct xen_aperture_usage *usage);
+void xen_aperture_flush_work(void);
+void xen_aperture_destroy(void);
+#endif
 
 #endif /* __XEN_APERTURE_H */
