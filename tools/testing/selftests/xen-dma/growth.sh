@@ -1,0 +1,53 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# An aperture that grows with what is mapped, and shrinks when it is idle.
+#
+# The cases are in test_modules/xdt_growth.c. Afterwards the chunks that were
+# added have to go, and the memory has to come back.
+cd "$(dirname "$0")" || exit 1
+. ./lib.sh
+
+aperture=/sys/kernel/debug/xen-dma/aperture
+
+# slots: of all chunks
+slots()
+{
+	awk '/^0x/ { n += $3 } END { print n + 0 }' "$aperture" 2>/dev/null
+}
+
+# free_kib: what the kernel could still give
+free_kib()
+{
+	sed -n 's/^MemFree: *\([0-9]*\).*/\1/p' /proc/meminfo
+}
+
+# released: within three times the time after which a chunk may go
+released()
+{
+	[ -r "$aperture" ] || return 1
+	left=$((3 * ${XDT_IDLE:-60}))
+	while [ "$(slots)" -gt "$boot_slots" ] && [ "$left" -gt 0 ]; do
+		left=$((left - 1))
+		sleep 1
+	done
+	say "slots: $boot_slots before, $grown_slots grown, $(slots) now;" \
+		"free: $before KiB before, $(free_kib) now"
+	[ "$grown_slots" -gt "$boot_slots" ] &&
+		[ "$(slots)" -le "$boot_slots" ] &&
+		[ $(($(free_kib) + 16384)) -ge "$before" ]
+}
+
+# more_results: run_suite's hook, behind the module's own results
+more_results()
+{
+	grown_slots=$(slots)
+	if released; then
+		result pass xdt_growth.released
+	else
+		result fail xdt_growth.released
+	fi
+}
+
+boot_slots=$(slots)
+before=$(free_kib)
+run_suite xdt_growth xdt_growth 1
