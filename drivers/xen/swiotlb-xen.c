@@ -74,45 +74,42 @@ static dma_addr_t xen_map_mmio(struct device *dev, phys_addr_t phys,
 }
 
 /**
+ * xen_count_bounce() - count a mapping that was bounced
+ * @why:	the reason
+ *
+ * Context: Any.
+ */
+void xen_count_bounce(enum xen_bounce_reason why)
+{
+	this_cpu_inc(xen_bounces[why]);
+}
+
+/**
  * xen_map_bounced() - map a copy
  * @dev:	device
- * @bus:	where the source begins for the bus
- * @src:	what is copied
- * @why:	why it can't be used in place
+ * @phys:	where the source begins
+ * @size:	its bytes
+ * @sg:		first entry when it is a list, else NULL
  * @attrs:	DMA_ATTR_REQUIRE_COHERENT is refused, DMA_ATTR_NO_WARN honoured
  *
  * Context: Any.
  * Return: See xen_aperture_map().
  */
-dma_addr_t xen_map_bounced(struct device *dev, dma_addr_t bus,
-			   const struct xen_aperture_source *src,
-			   enum xen_bounce_reason why, unsigned long attrs)
+dma_addr_t xen_map_bounced(struct device *dev, phys_addr_t phys, size_t size,
+			   struct scatterlist *sg, unsigned long attrs)
 {
 	if (attrs & DMA_ATTR_REQUIRE_COHERENT) {
 		if (!(attrs & DMA_ATTR_NO_WARN))
 			dev_err_ratelimited(dev,
 					    "xen_swiotlb: %zu bytes must be coherent, but would be bounced\n",
-					    src->size);
+					    size);
 		return DMA_MAPPING_ERROR;
 	}
 
-	trace_swiotlb_bounced(dev, bus, src->size);
-	bus = xen_aperture_map(dev, src, attrs);
-	if (likely(bus != DMA_MAPPING_ERROR))
-		this_cpu_inc(xen_bounces[why]);
+	if (trace_swiotlb_bounced_enabled())
+		trace_swiotlb_bounced(dev, xen_bus_of(dev, phys), size);
 
-	return bus;
-}
-
-/* Not inline, for the sake of mappings that need none of this. */
-static noinline dma_addr_t
-xen_map_buffer_bounced(struct device *dev, phys_addr_t phys, dma_addr_t bus,
-		       size_t size, enum xen_bounce_reason why,
-		       unsigned long attrs)
-{
-	struct xen_aperture_source src = { .phys = phys, .size = size };
-
-	return xen_map_bounced(dev, bus, &src, why, attrs);
+	return xen_aperture_map(dev, phys, size, sg, attrs);
 }
 
 static dma_addr_t xen_swiotlb_map_phys(struct device *dev, phys_addr_t phys,
@@ -126,11 +123,12 @@ static dma_addr_t xen_swiotlb_map_phys(struct device *dev, phys_addr_t phys,
 		return xen_map_mmio(dev, phys, size, attrs);
 
 	bus = xen_bus_of(dev, phys);
-	why = xen_bounce_why(dev, phys, bus, size, dir, attrs);
+	why = xen_bounce_why(dev, xen_limits_of(dev), phys, bus, size, dir);
 	if (why != XEN_BOUNCE_NONE) {
-		bus = xen_map_buffer_bounced(dev, phys, bus, size, why, attrs);
-		if (bus == DMA_MAPPING_ERROR)
+		bus = xen_map_bounced(dev, phys, size, NULL, attrs);
+		if (unlikely(bus == DMA_MAPPING_ERROR))
 			return bus;
+		this_cpu_inc(xen_bounces[why]);
 	}
 
 	if (!dev_is_dma_coherent(dev) && !(attrs & DMA_ATTR_SKIP_CPU_SYNC))

@@ -17,7 +17,7 @@
 
 #include "swiotlb-xen-compat.h"
 
-struct xen_aperture_source;
+struct scatterlist;
 
 /* What the CPUs keep blocks for; larger ones are dearer, or run out. Bytes. */
 #define XEN_OPT_MAPPING		SZ_256K
@@ -48,9 +48,25 @@ enum xen_bounce_reason {
 
 unsigned long xen_dma_bounces(enum xen_bounce_reason why);
 
-dma_addr_t xen_map_bounced(struct device *dev, dma_addr_t bus,
-			   const struct xen_aperture_source *src,
-			   enum xen_bounce_reason why, unsigned long attrs);
+/**
+ * struct xen_dma_limits - what a device asks of the addresses it is given
+ * @last:		the highest one it can use
+ * @boundary:		what a mapping may not cross, a mask
+ * @align_mask:		address bits that have to be those of the buffer
+ * @force:		nothing is to be used in place
+ * @plain:		of a piece of a page only the last byte's address matters
+ */
+struct xen_dma_limits {
+	u64 last;
+	u64 boundary;
+	u64 align_mask;
+	bool force;
+	bool plain;
+};
+
+dma_addr_t xen_map_bounced(struct device *dev, phys_addr_t phys, size_t size,
+			   struct scatterlist *sg, unsigned long attrs);
+void xen_count_bounce(enum xen_bounce_reason why);
 
 void xen_swiotlb_sync_single_for_cpu(struct device *dev, dma_addr_t bus,
 				     size_t size, enum dma_data_direction dir);
@@ -118,45 +134,58 @@ static inline void xen_sync_caches_for_cpu(struct device *dev, dma_addr_t bus,
 	}
 }
 
-/* Address bits that the driver relies on have changed in translation. */
-static inline bool xen_loses_alignment(struct device *dev, phys_addr_t phys,
-				       dma_addr_t bus)
+static inline struct xen_dma_limits xen_limits_of(struct device *dev)
 {
-	return (phys ^ bus) & dma_get_min_align_mask(dev);
+	struct xen_dma_limits limits = {
+		.last = min_not_zero(dma_get_mask(dev), dev->bus_dma_limit),
+		.boundary = dma_get_seg_boundary(dev),
+		.align_mask = dma_get_min_align_mask(dev),
+		.force = is_swiotlb_force_bounce(dev),
+	};
+
+	limits.plain = !limits.force && !dev->dma_range_map &&
+		       dev_is_dma_coherent(dev) &&
+		       limits.align_mask < PAGE_SIZE &&
+		       !(~limits.boundary & ~PAGE_MASK);
+	return limits;
 }
 
 /*
  * A mapping that crosses the device's boundary, though bounced, with the address
  * bits that have to stay, it would lie on one side.
  */
-static inline bool xen_crosses_boundary(struct device *dev, phys_addr_t phys,
-					dma_addr_t bus, size_t size)
+static inline bool xen_crosses_boundary(const struct xen_dma_limits *limits,
+					phys_addr_t phys, dma_addr_t bus,
+					size_t size)
 {
-	u64 boundary = dma_get_seg_boundary(dev);
-	u64 offset = phys & dma_get_min_align_mask(dev);
+	u64 offset = phys & limits->align_mask & limits->boundary;
 
-	return ((bus ^ (bus + size - 1)) & ~boundary) &&
-	       offset + size - 1 <= boundary;
+	return ((bus ^ (bus + size - 1)) & ~limits->boundary) &&
+	       offset + size - 1 <= limits->boundary;
 }
 
 /*
  * Says why @dev can't use a buffer in place, by its bus address @bus. The rare
  * reasons come last, for most mappings have none.
  */
-static inline enum xen_bounce_reason
-xen_bounce_why(struct device *dev, phys_addr_t phys, dma_addr_t bus,
-	       size_t size, enum dma_data_direction dir, unsigned long attrs)
+static __always_inline enum xen_bounce_reason
+xen_bounce_why(struct device *dev, const struct xen_dma_limits limits,
+	       phys_addr_t phys, dma_addr_t bus, size_t size,
+	       enum dma_data_direction dir)
 {
-	if (!xen_dma_capable(dev, bus, size, true, attrs))
+	dma_addr_t last = bus + size - 1;
+
+	/* What has no bus address lies at the very end, and wraps around. */
+	if (unlikely(last > limits.last || last < bus))
 		return XEN_BOUNCE_MASK;
 	if (offset_in_page(phys) + size > PAGE_SIZE &&
 	    !xen_region_contiguous(phys, size))
 		return XEN_BOUNCE_STRADDLE;
-	if (xen_loses_alignment(dev, phys, bus))
+	if (unlikely((phys ^ bus) & limits.align_mask))
 		return XEN_BOUNCE_ALIGN;
-	if (xen_crosses_boundary(dev, phys, bus, size))
+	if (unlikely(xen_crosses_boundary(&limits, phys, bus, size)))
 		return XEN_BOUNCE_BOUNDARY;
-	if (is_swiotlb_force_bounce(dev))
+	if (unlikely(limits.force))
 		return XEN_BOUNCE_FORCED;
 	if (dma_kmalloc_needs_bounce(dev, size, dir))
 		return XEN_BOUNCE_KMALLOC;

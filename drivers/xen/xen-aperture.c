@@ -12,8 +12,9 @@
  *
  * Blocks of common sizes don't go back to the buddy: each CPU keeps some, in two
  * bundles a size, and exchanges whole bundles with a depot per class. So a
- * mapping usually takes a lock that no other CPU wants, and searches nothing,
- * however large or full the aperture is.
+ * mapping usually takes no lock, masks no interrupt and searches nothing, however
+ * large or full the aperture is. A CPU's cache has an owner instead: an interrupt
+ * that finds it owned goes to the buddy.
  *
  * When room runs low, a worker adds chunks by exchange with the hypervisor, and
  * gives them back when they have been idle for long; a mapping that finds no room
@@ -40,6 +41,7 @@
 #include <linux/minmax.h>
 #include <linux/mm.h>
 #include <linux/percpu.h>
+#include <linux/preempt.h>
 #include <linux/scatterlist.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
@@ -94,6 +96,9 @@ static const u16 xen_bin_slots[] = { 1, 2, 3, 4, 5, 6, 7, 8, 16, 32, 64, 128 };
 #define XEN_BUNDLE_SLOTS	32
 #define XEN_DEPOT_BUNDLES	8
 #define XEN_CACHED_SHARE	4
+
+/* How often another CPU's cache is tried before it is left alone. */
+#define XEN_DRAIN_TRIES		1000
 
 /* The worker adds below an eighth of free space, until there is a quarter. */
 #define XEN_LOW_SHARE		8
@@ -167,6 +172,7 @@ enum xen_chunk_origin {
  * struct xen_aperture_chunk - one machine-contiguous extent
  * @list:	in its class, from the highest bus address down
  * @class:	where it belongs
+ * @index:	the class's
  * @bus:	bus address of the first byte
  * @first:	number of the first slot
  * @nr_slots:	slots
@@ -182,6 +188,7 @@ enum xen_chunk_origin {
 struct xen_aperture_chunk {
 	struct list_head list;
 	struct xen_aperture_class *class;
+	unsigned int index;
 	dma_addr_t bus;
 	u32 first;
 	u32 nr_slots;
@@ -215,13 +222,13 @@ struct xen_aperture_bundle {
 
 /**
  * struct xen_aperture_cache - what one CPU keeps of one class
- * @lock:	other CPUs take it only to empty the cache
+ * @owned:	somebody is at it: the CPU, or another one that empties it
  * @loaded:	the bundle in use, of each size
  * @spare:	a full or empty one, so that a CPU which maps and unmaps around
  *		the end of a bundle doesn't turn to the depot each time
  */
 struct xen_aperture_cache {
-	spinlock_t lock;	/* @loaded, @spare */
+	atomic_t owned;
 	struct xen_aperture_bundle loaded[XEN_NR_BINS];
 	struct xen_aperture_bundle spare[XEN_NR_BINS];
 };
@@ -230,8 +237,8 @@ struct xen_aperture_cache {
  * struct xen_aperture_class - chunks of the same address width
  * @bundle:	blocks in a full bundle of each size, 0 for none at all
  * @total:	slots
- * @lock:	protects what follows, @bundle and @total; taken within a
- *		cache's lock
+ * @lock:	protects what follows, @bundle and @total; may be taken by the
+ *		owner of a cache
  * @free:	slots in the buddies
  * @largest:	bytes of the largest aligned block that an idle chunk has
  * @buddy:	free blocks of chunks that stay and of chunks that may go; the
@@ -256,11 +263,10 @@ unsigned long xen_aperture_granules __read_mostly;
 
 static struct xen_aperture_class xen_classes[XEN_NR_CLASSES];
 
-static DEFINE_PER_CPU(struct xen_aperture_cache [XEN_NR_CLASSES], xen_caches) = {
-	[0 ... XEN_NR_CLASSES - 1] = {
-		.lock = __SPIN_LOCK_UNLOCKED(xen_caches.lock),
-	},
-};
+/* By the number of classes that a device may use: the one to try first. */
+static u8 xen_preferred[XEN_NR_CLASSES + 1] __read_mostly;
+
+static DEFINE_PER_CPU(struct xen_aperture_cache [XEN_NR_CLASSES], xen_caches);
 
 /* Bytes in all chunks, and how many there may be. */
 static atomic_long_t xen_aperture_bytes;
@@ -460,6 +466,13 @@ static bool growth_has_failed(void)
 	return time_before(jiffies, READ_ONCE(xen_retry_at));
 }
 
+/* At the limit a try costs nothing, and a release may make room any time. */
+static void note_failure(int rc)
+{
+	if (rc != -ENOSPC)
+		WRITE_ONCE(xen_retry_at, jiffies + HZ);
+}
+
 /*
  * Would less than a share of what these classes have be free without @without
  * slots? The narrowest class is a reserve: only the narrowest devices count it.
@@ -499,6 +512,24 @@ static unsigned int bin_of(u32 nr)
 	return XEN_NO_BIN;
 }
 
+/* A block that has been taken; without @slot there was none. */
+struct xen_aperture_block {
+	struct xen_aperture_chunk *chunk;
+	struct xen_aperture_slot *slot;
+	u32 mslot;
+};
+
+static struct xen_aperture_block block_at(u32 mslot)
+{
+	struct xen_aperture_chunk *chunk = chunk_at(mslot);
+
+	return (struct xen_aperture_block) {
+		.chunk = chunk,
+		.slot = &chunk->slot[mslot - chunk->first],
+		.mslot = mslot,
+	};
+}
+
 static void bundle_push(struct xen_aperture_bundle *bundle, u32 mslot,
 			struct xen_aperture_slot *s)
 {
@@ -508,24 +539,25 @@ static void bundle_push(struct xen_aperture_bundle *bundle, u32 mslot,
 	bundle->nr++;
 }
 
-static u32 bundle_pop(struct xen_aperture_bundle *bundle)
+static inline struct xen_aperture_block
+bundle_pop(struct xen_aperture_bundle *bundle)
 {
-	u32 mslot = bundle->head;
+	struct xen_aperture_block block = block_at(bundle->head);
 
-	bundle->head = slot_at(mslot)->next;
+	bundle->head = block.slot->next;
 	bundle->nr--;
-	return mslot;
+	return block;
 }
 
 /* Returns a bundle's blocks to the buddy; under the class's lock. */
 static void bundle_free(struct xen_aperture_bundle *bundle)
 {
 	while (bundle->nr) {
-		u32 mslot = bundle_pop(bundle);
-		struct xen_aperture_slot *s = slot_at(mslot);
+		struct xen_aperture_block block = bundle_pop(bundle);
 
-		s->state = XEN_SLOT_INNER;
-		free_slots(chunk_at(mslot), mslot, xen_bin_slots[s->bin]);
+		block.slot->state = XEN_SLOT_INNER;
+		free_slots(block.chunk, block.mslot,
+			   xen_bin_slots[block.slot->bin]);
 	}
 }
 
@@ -579,69 +611,97 @@ static void bundle_fill(struct xen_aperture_class *class, unsigned int bin,
 	}
 }
 
-/* Gets blocks into an empty @loaded; under the cache's lock. */
+/*
+ * Nobody waits for a cache, so an interrupt may come while it is owned. The
+ * owner can't be preempted.
+ */
+static inline bool cache_try_own(struct xen_aperture_cache *cache)
+{
+	return atomic_cmpxchg_acquire(&cache->owned, 0, 1) == 0;
+}
+
+static inline void cache_disown(struct xen_aperture_cache *cache)
+{
+	atomic_set_release(&cache->owned, 0);
+}
+
+/* Gets blocks into an empty @loaded; the caller owns the cache. */
 static bool cache_refill(struct xen_aperture_class *class,
-			 struct xen_aperture_cache *cache, unsigned int bin,
-			 unsigned int classes)
+			 struct xen_aperture_cache *cache, unsigned int bin)
 {
 	struct xen_aperture_bundle *loaded = &cache->loaded[bin];
+	unsigned long flags;
 
 	if (cache->spare[bin].nr) {
-		*loaded = cache->spare[bin];
-		cache->spare[bin].nr = 0;
+		swap(*loaded, cache->spare[bin]);
 		return true;
 	}
 
-	spin_lock(&class->lock);
+	spin_lock_irqsave(&class->lock, flags);
 	if (class->depot[bin].nr)
 		depot_get(class, bin, loaded);
 	else
 		bundle_fill(class, bin, loaded);
-	spin_unlock(&class->lock);
+	spin_unlock_irqrestore(&class->lock, flags);
 
-	look_for_growth(classes);
 	return loaded->nr;
 }
 
-static u32 cache_take(unsigned int index, unsigned int bin,
-		      unsigned int classes)
+/* Takes a block that the CPU has at hand, or with @refill gets some. */
+static __always_inline struct xen_aperture_block
+cache_take(unsigned int index, unsigned int bin, bool refill)
 {
-	struct xen_aperture_class *class = &xen_classes[index];
-	/* Any CPU's cache will do; the lock makes it safe. */
-	struct xen_aperture_cache *cache = &raw_cpu_ptr(xen_caches)[index];
-	unsigned long flags;
-	u32 mslot = XEN_NO_SLOT;
+	struct xen_aperture_block block = {};
+	struct xen_aperture_cache *cache;
 
-	spin_lock_irqsave(&cache->lock, flags);
-	if (likely(cache->loaded[bin].nr) ||
-	    cache_refill(class, cache, bin, classes))
-		mslot = bundle_pop(&cache->loaded[bin]);
-	spin_unlock_irqrestore(&cache->lock, flags);
+	preempt_disable();
+	cache = &this_cpu_ptr(xen_caches)[index];
+	if (likely(cache_try_own(cache))) {
+		if (likely(cache->loaded[bin].nr) ||
+		    (refill && cache_refill(&xen_classes[index], cache, bin)))
+			block = bundle_pop(&cache->loaded[bin]);
+		cache_disown(cache);
+	}
+	preempt_enable();
 
-	return mslot;
+	return block;
 }
 
-static void cache_put(struct xen_aperture_class *class, u32 mslot,
-		      struct xen_aperture_slot *s)
+/* The loaded bundle is full: makes room for more. The caller owns the cache. */
+static void cache_spill(struct xen_aperture_class *class,
+			struct xen_aperture_cache *cache, unsigned int bin)
 {
-	unsigned int bin = s->bin;
-	struct xen_aperture_cache *cache =
-		&raw_cpu_ptr(xen_caches)[class - xen_classes];
-	struct xen_aperture_bundle *loaded = &cache->loaded[bin];
-	struct xen_aperture_bundle *spare = &cache->spare[bin];
 	unsigned long flags;
 
-	spin_lock_irqsave(&cache->lock, flags);
-	if (unlikely(loaded->nr >= READ_ONCE(class->bundle[bin]))) {
-		if (spare->nr) {
-			spin_lock(&class->lock);
-			depot_put(class, bin, spare);
-			spin_unlock(&class->lock);
-		}
-		swap(*loaded, *spare);
+	if (cache->spare[bin].nr) {
+		spin_lock_irqsave(&class->lock, flags);
+		depot_put(class, bin, &cache->spare[bin]);
+		spin_unlock_irqrestore(&class->lock, flags);
 	}
-	bundle_push(loaded, mslot, s);
-	spin_unlock_irqrestore(&cache->lock, flags);
+	swap(cache->loaded[bin], cache->spare[bin]);
+}
+
+/* Keeps a block; @max are in a full bundle. Fails when the cache is owned. */
+static __always_inline bool cache_put(struct xen_aperture_chunk *chunk,
+				      u32 mslot, struct xen_aperture_slot *s,
+				      u32 max)
+{
+	struct xen_aperture_cache *cache;
+	unsigned int bin = s->bin;
+	bool owned;
+
+	preempt_disable();
+	cache = &this_cpu_ptr(xen_caches)[chunk->index];
+	owned = cache_try_own(cache);
+	if (likely(owned)) {
+		if (unlikely(cache->loaded[bin].nr >= max))
+			cache_spill(chunk->class, cache, bin);
+		bundle_push(&cache->loaded[bin], mslot, s);
+		cache_disown(cache);
+	}
+	preempt_enable();
+
+	return owned;
 }
 
 static bool cache_is_empty(const struct xen_aperture_cache *cache)
@@ -655,23 +715,34 @@ static bool cache_is_empty(const struct xen_aperture_cache *cache)
 	return true;
 }
 
+/*
+ * Returns what a cache holds. Its owner may be what this has interrupted, so it is
+ * waited for, but not for ever: what stays there is little.
+ */
 static void drain_cache(struct xen_aperture_class *class,
 			struct xen_aperture_cache *cache)
 {
+	unsigned int tries = XEN_DRAIN_TRIES, bin;
 	unsigned long flags;
-	unsigned int bin;
 
 	if (cache_is_empty(cache))
 		return;
 
-	spin_lock_irqsave(&cache->lock, flags);
+	local_irq_save(flags);
+	while (!cache_try_own(cache)) {
+		if (!--tries)
+			goto out;
+		cpu_relax();
+	}
 	spin_lock(&class->lock);
 	for (bin = 0; bin < XEN_NR_BINS; bin++) {
 		bundle_free(&cache->loaded[bin]);
 		bundle_free(&cache->spare[bin]);
 	}
 	spin_unlock(&class->lock);
-	spin_unlock_irqrestore(&cache->lock, flags);
+	cache_disown(cache);
+out:
+	local_irq_restore(flags);
 }
 
 static void drain_depot(struct xen_aperture_class *class)
@@ -724,32 +795,34 @@ static void size_bundles(struct xen_aperture_class *class)
 
 /* Blocks */
 
-static u32 alloc_uncached(struct xen_aperture_class *class, u32 nr)
+static struct xen_aperture_block
+alloc_uncached(struct xen_aperture_class *class, u32 nr)
 {
+	struct xen_aperture_block block = {};
 	unsigned long flags;
 	u32 mslot;
 
 	spin_lock_irqsave(&class->lock, flags);
 	mslot = take_slots(class, nr);
 	if (mslot != XEN_NO_SLOT) {
-		struct xen_aperture_slot *s = slot_at(mslot);
-
-		s->bin = XEN_NO_BIN;
-		s->nr = nr;
+		block = block_at(mslot);
+		block.slot->bin = XEN_NO_BIN;
+		block.slot->nr = nr;
 	}
 	spin_unlock_irqrestore(&class->lock, flags);
 
-	return mslot;
+	return block;
 }
 
 /*
  * Takes @nr slots from the widest class that has them: of the @classes that the
  * device may use those from @lowest on.
  */
-static u32 alloc_from(unsigned int classes, unsigned int lowest, u32 nr)
+static struct xen_aperture_block alloc_from(unsigned int classes,
+					    unsigned int lowest, u32 nr)
 {
+	struct xen_aperture_block block = {};
 	unsigned int bin = bin_of(nr), i = classes;
-	u32 mslot;
 
 	while (i-- > lowest) {
 		struct xen_aperture_class *class = &xen_classes[i];
@@ -757,30 +830,29 @@ static u32 alloc_from(unsigned int classes, unsigned int lowest, u32 nr)
 		if (!READ_ONCE(class->total))
 			continue;
 
-		if (bin != XEN_NO_BIN && READ_ONCE(class->bundle[bin])) {
-			mslot = cache_take(i, bin, classes);
-		} else {
-			mslot = alloc_uncached(class, nr);
+		if (bin != XEN_NO_BIN && READ_ONCE(class->bundle[bin]))
+			block = cache_take(i, bin, true);
+		if (!block.slot)
+			block = alloc_uncached(class, nr);
+		if (block.slot) {
 			look_for_growth(classes);
+			break;
 		}
-		if (likely(mslot != XEN_NO_SLOT))
-			return mslot;
 	}
 
-	return XEN_NO_SLOT;
+	return block;
 }
 
-static void free_mapping(struct xen_aperture_chunk *chunk,
+static void free_mapping(struct xen_aperture_chunk *chunk, u32 mslot,
 			 struct xen_aperture_slot *s)
 {
-	u32 mslot = chunk->first + (s - chunk->slot);
 	unsigned long flags;
 
-	if (s->bin != XEN_NO_BIN) {
-		if (likely(READ_ONCE(chunk->class->bundle[s->bin]))) {
-			cache_put(chunk->class, mslot, s);
+	if (likely(s->bin != XEN_NO_BIN)) {
+		u32 max = READ_ONCE(chunk->class->bundle[s->bin]);
+
+		if (likely(max) && likely(cache_put(chunk, mslot, s, max)))
 			return;
-		}
 		s->nr = xen_bin_slots[s->bin];
 	}
 
@@ -795,8 +867,8 @@ static void free_mapping(struct xen_aperture_chunk *chunk,
  * so it is that address's slot with some low bits cleared; all slots passed on
  * the way are inner ones of the same mapping, so no lock is needed.
  */
-static struct xen_aperture_slot *mapping_of(struct xen_aperture_chunk *chunk,
-					    dma_addr_t bus, size_t *offset)
+static struct xen_aperture_slot *
+find_mapping(const struct xen_aperture_chunk *chunk, dma_addr_t bus)
 {
 	u32 mslot = bus >> XEN_SLOT_SHIFT;
 	struct xen_aperture_slot *s;
@@ -817,14 +889,40 @@ static struct xen_aperture_slot *mapping_of(struct xen_aperture_chunk *chunk,
 	if (pos < s->offset || pos - s->offset >= s->size)
 		return NULL;
 
-	*offset = pos - s->offset;
 	return s;
 }
 
-static void *block_of(const struct xen_aperture_chunk *chunk,
-		      const struct xen_aperture_slot *s)
+static u32 mslot_of(const struct xen_aperture_chunk *chunk,
+		    const struct xen_aperture_slot *s)
 {
-	return chunk->vaddr + ((s - chunk->slot) << XEN_SLOT_SHIFT);
+	return chunk->first + (s - chunk->slot);
+}
+
+/* The mapping that begins at a bus address, and its first slot's number. */
+static inline struct xen_aperture_slot *
+mapping_at(const struct xen_aperture_chunk *chunk, dma_addr_t bus, u32 *mslot)
+{
+	struct xen_aperture_slot *s;
+
+	*mslot = bus >> XEN_SLOT_SHIFT;
+	s = &chunk->slot[*mslot - chunk->first];
+	if (likely(s->state == XEN_SLOT_MAPPED &&
+		   s->offset == (bus & (XEN_SLOT_SIZE - 1))))
+		return s;
+
+	s = find_mapping(chunk, bus);
+	if (!s)
+		return NULL;
+	*mslot = mslot_of(chunk, s);
+	if (bus != ((dma_addr_t)*mslot << XEN_SLOT_SHIFT) + s->offset)
+		return NULL;
+
+	return s;
+}
+
+static void *vaddr_of(const struct xen_aperture_chunk *chunk, u32 mslot)
+{
+	return chunk->vaddr + ((size_t)(mslot - chunk->first) << XEN_SLOT_SHIFT);
 }
 
 /* Copies */
@@ -883,25 +981,26 @@ static void copy_list(struct scatterlist *sg, size_t skip, void *bounce,
  * mappings: what lies before it, and behind it up to the end of the block or to
  * where the block is known to be zero.
  */
-static void copy_in(struct xen_aperture_slot *s, void *block,
-		    const struct xen_aperture_source *src)
+static void copy_in(struct xen_aperture_slot *s, void *block)
 {
 	size_t end = s->offset + s->size, dirty;
 
-	if (s->offset)
+	if (unlikely(s->offset))
 		memset(block, 0, s->offset);
 
-	if (src->sg)
-		copy_list(src->sg, 0, block + s->offset, s->size, true);
+	if (s->is_list)
+		copy_list(s->sg, 0, block + s->offset, s->size, true);
 	else
-		copy_phys(src->phys, block + s->offset, s->size, true);
+		copy_phys(s->phys, block + s->offset, s->size, true);
 
-	dirty = s->bin == XEN_NO_BIN ? (size_t)s->nr << XEN_SLOT_SHIFT :
-				       s->dirty;
-	if (dirty > end)
-		memset(block + end, 0, dirty - end);
-	if (s->bin != XEN_NO_BIN)
+	if (likely(s->bin != XEN_NO_BIN)) {
+		dirty = s->dirty;
 		s->dirty = end;
+	} else {
+		dirty = (size_t)s->nr << XEN_SLOT_SHIFT;
+	}
+	if (unlikely(dirty > end))
+		memset(block + end, 0, dirty - end);
 }
 
 /* Growth */
@@ -984,6 +1083,18 @@ static void set_table(const struct xen_aperture_chunk *chunk,
 			   value);
 }
 
+/* The widest class with chunks. A stale value costs a longer way, no more. */
+static void set_preferred(void)
+{
+	unsigned int classes, index = 0;
+
+	for (classes = 1; classes <= XEN_NR_CLASSES; classes++) {
+		if (READ_ONCE(xen_classes[classes - 1].total))
+			index = classes - 1;
+		WRITE_ONCE(xen_preferred[classes], index);
+	}
+}
+
 /* The class's figures after its list of chunks has changed; under its lock. */
 static void class_changed(struct xen_aperture_class *class)
 {
@@ -994,6 +1105,7 @@ static void class_changed(struct xen_aperture_class *class)
 		largest = max(largest, rounddown_pow_of_two(chunk_size(chunk)));
 	WRITE_ONCE(class->largest, largest);
 	size_bundles(class);
+	set_preferred();
 }
 
 static void insert_chunk(struct xen_aperture_chunk *chunk)
@@ -1039,8 +1151,8 @@ static int add_chunk(const struct xen_aperture_chunk *extent, size_t size,
 
 	chunk->first = extent->bus >> XEN_SLOT_SHIFT;
 	chunk->nr_slots = nr_slots;
-	chunk->class = &xen_classes[max(bits, XEN_NARROW_BITS) -
-				    XEN_NARROW_BITS];
+	chunk->index = max(bits, XEN_NARROW_BITS) - XEN_NARROW_BITS;
+	chunk->class = &xen_classes[chunk->index];
 	insert_chunk(chunk);
 
 	return 0;
@@ -1107,13 +1219,15 @@ static bool grow_now(unsigned int classes, u32 nr)
 {
 	unsigned int need = get_order((size_t)nr << XEN_SLOT_SHIFT);
 	unsigned int order = max_t(unsigned int, need, XEN_GROW_ATOMIC_ORDER);
+	int rc;
 
 	if (!classes || need > XEN_GROW_ORDER || growth_has_failed())
 		return false;
 
 	for (;; order--) {
-		if (!grow(class_bits(classes - 1), order, XEN_CHUNK_GROWN,
-			  GFP_ATOMIC)) {
+		rc = grow(class_bits(classes - 1), order, XEN_CHUNK_GROWN,
+			  GFP_ATOMIC);
+		if (!rc) {
 			schedule_delayed_work(&xen_shrink_work,
 					      xen_aperture_idle * HZ);
 			return true;
@@ -1122,7 +1236,7 @@ static bool grow_now(unsigned int classes, u32 nr)
 			break;
 	}
 
-	WRITE_ONCE(xen_retry_at, jiffies + HZ);
+	note_failure(rc);
 	return false;
 }
 
@@ -1132,14 +1246,16 @@ static bool grow_now(unsigned int classes, u32 nr)
 static void grow_wanted(void)
 {
 	unsigned int classes;
+	int rc;
 
 	for (classes = 1; classes <= XEN_NR_CLASSES; classes++) {
 		if (!test_and_clear_bit(classes, &xen_wanted))
 			continue;
 		while (is_low(classes, XEN_ENOUGH_SHARE, 0)) {
-			if (grow_some(class_bits(classes - 1), XEN_GROW_ORDER,
-				      XEN_CHUNK_GROWN, XEN_GROW_GFP)) {
-				WRITE_ONCE(xen_retry_at, jiffies + HZ);
+			rc = grow_some(class_bits(classes - 1), XEN_GROW_ORDER,
+				       XEN_CHUNK_GROWN, XEN_GROW_GFP);
+			if (rc) {
+				note_failure(rc);
 				break;
 			}
 		}
@@ -1166,24 +1282,33 @@ static void remove_chunk(struct xen_aperture_chunk *chunk)
 	}
 	list_del(&chunk->list);
 	set_table(chunk, NULL);
+	chunk->free = 0;
 	class->free -= chunk->nr_slots;
 	WRITE_ONCE(class->total, class->total - chunk->nr_slots);
 	class_changed(class);
 }
 
-/* Returns the memory of a removed chunk to the hypervisor and to the kernel. */
-static void release_chunk(struct xen_aperture_chunk *chunk)
+/*
+ * Returns the memory of a removed chunk to the hypervisor and to the kernel, or
+ * fails and leaves it as it was.
+ */
+static int release_chunk(struct xen_aperture_chunk *chunk)
 {
 	unsigned int order = get_order(chunk_size(chunk));
+	int rc;
 
-	/* A failure leaves the pages contiguous, and as good as any others. */
-	if (chunk->exchanged)
-		xen_give_back_contiguous(virt_to_phys(chunk->vaddr), order,
-					 XEN_GROW_GFP);
+	if (chunk->exchanged) {
+		rc = xen_give_back_contiguous(virt_to_phys(chunk->vaddr), order,
+					      XEN_GROW_GFP);
+		if (rc)
+			return rc;
+	}
+
 	free_pages((unsigned long)chunk->vaddr, order);
 	atomic_long_sub(chunk_size(chunk), &xen_aperture_bytes);
 	kvfree(chunk->slot);
 	kvfree(chunk);
+	return 0;
 }
 
 /* A chunk that has been unused for long and isn't needed soon; or NULL. */
@@ -1224,8 +1349,13 @@ static bool shrink_idle(void)
 	for (i = 0; i < XEN_NR_CLASSES; i++) {
 		if (!READ_ONCE(xen_classes[i].total))
 			continue;
-		while ((chunk = take_idle(i, &grown)))
-			release_chunk(chunk);
+		while ((chunk = take_idle(i, &grown))) {
+			if (!release_chunk(chunk))
+				continue;
+			/* Xen did not take it: try again when it is idle again. */
+			insert_chunk(chunk);
+			break;
+		}
 	}
 
 	return grown;
@@ -1300,6 +1430,12 @@ static void report_failure(struct device *dev, size_t size, size_t needed)
 	size_t largest = largest_block(classes);
 	struct xen_aperture_usage usage;
 
+	if (!size) {
+		dev_err_ratelimited(dev,
+				    "xen_swiotlb: driver maps 0 bytes\n");
+		return;
+	}
+
 	if (!largest) {
 		dev_err_ratelimited(dev,
 				    "xen_swiotlb: can't bounce %zu bytes: no aperture below mask %#llx; check swiotlb= and the memory that dom0_mem= leaves to Xen\n",
@@ -1323,75 +1459,88 @@ static void report_failure(struct device *dev, size_t size, size_t needed)
 
 /* What other files use */
 
-/* No room at first sight: what the CPUs keep, more memory, then the reserve. */
-static u32 alloc_hard(unsigned int classes, u32 nr)
+/*
+ * The CPU has no block at hand: from the depot or the buddy, from what all CPUs
+ * keep, from new memory, from the reserve.
+ */
+static noinline struct xen_aperture_block alloc_slow(unsigned int classes,
+						     u32 nr)
 {
 	unsigned int lowest = classes > 1;
-	u32 mslot;
+	struct xen_aperture_block block;
+
+	block = alloc_from(classes, lowest, nr);
+	if (block.slot)
+		return block;
 
 	drain_all();
-	mslot = alloc_from(classes, lowest, nr);
-	if (mslot == XEN_NO_SLOT && grow_now(classes, nr))
-		mslot = alloc_from(classes, lowest, nr);
-	if (mslot == XEN_NO_SLOT && lowest)
-		mslot = alloc_from(lowest, 0, nr);
+	block = alloc_from(classes, lowest, nr);
+	if (!block.slot && grow_now(classes, nr))
+		block = alloc_from(classes, lowest, nr);
+	if (!block.slot && lowest)
+		block = alloc_from(lowest, 0, nr);
 
-	return mslot;
+	return block;
 }
 
 /**
  * xen_aperture_map() - bounce a buffer or a list
  * @dev:	device that will use it
- * @src:	what is bounced; a list must live as long as its mapping
+ * @phys:	pseudo-physical address of the first byte
+ * @size:	bytes in all
+ * @sg:		the first entry of a list of which the next @size bytes are
+ *		bounced together, and which lives as long as the mapping; NULL
+ *		for a single buffer
  * @attrs:	DMA_ATTR_NO_WARN is honoured
  *
- * The source is copied in for every direction: a device that writes less than
+ * The bytes are copied in for every direction: a device that writes less than
  * it might leaves the caller's bytes as they were.
  *
  * Context: Any.
- * Return: Bus address within the device's mask that keeps the bits of the
- * source's first address in dma_get_min_align_mask(), or DMA_MAPPING_ERROR.
+ * Return: Bus address within the device's mask that keeps the bits of @phys
+ * in dma_get_min_align_mask(), or DMA_MAPPING_ERROR.
  */
-dma_addr_t xen_aperture_map(struct device *dev,
-			    const struct xen_aperture_source *src,
-			    unsigned long attrs)
+dma_addr_t xen_aperture_map(struct device *dev, phys_addr_t phys, size_t size,
+			    struct scatterlist *sg, unsigned long attrs)
 {
 	unsigned int classes = classes_within(device_limit(dev));
 	size_t align_mask = dma_get_min_align_mask(dev);
-	size_t offset = src->phys & align_mask;
-	size_t needed = max(offset + src->size, align_mask + 1);
-	struct xen_aperture_chunk *chunk;
+	size_t offset = phys & align_mask;
+	size_t needed = max(offset + size, align_mask + 1);
+	struct xen_aperture_block block = {};
 	struct xen_aperture_slot *s;
-	u32 nr, mslot;
+	unsigned int bin;
+	u32 nr;
 
-	if (unlikely(!src->size || needed < src->size || needed > SZ_1G))
+	if (unlikely(size - 1 >= SZ_1G))
 		goto fail;
 
 	nr = DIV_ROUND_UP(needed, XEN_SLOT_SIZE);
-	mslot = alloc_from(classes, classes > 1, nr);
-	if (unlikely(mslot == XEN_NO_SLOT)) {
-		mslot = alloc_hard(classes, nr);
-		if (mslot == XEN_NO_SLOT)
+	bin = bin_of(nr);
+	if (likely(bin != XEN_NO_BIN))
+		block = cache_take(xen_preferred[classes], bin, false);
+	if (unlikely(!block.slot)) {
+		block = alloc_slow(classes, nr);
+		if (!block.slot)
 			goto fail;
 	}
 
-	chunk = chunk_at(mslot);
-	s = &chunk->slot[mslot - chunk->first];
-	s->is_list = !!src->sg;
-	if (src->sg)
-		s->sg = src->sg;
+	s = block.slot;
+	s->is_list = !!sg;
+	if (sg)
+		s->sg = sg;
 	else
-		s->phys = src->phys;
-	s->size = src->size;
+		s->phys = phys;
+	s->size = size;
 	s->offset = offset;
 	WRITE_ONCE(s->state, XEN_SLOT_MAPPED);
-	copy_in(s, block_of(chunk, s), src);
+	copy_in(s, vaddr_of(block.chunk, block.mslot));
 
-	return ((dma_addr_t)mslot << XEN_SLOT_SHIFT) + offset;
+	return ((dma_addr_t)block.mslot << XEN_SLOT_SHIFT) + offset;
 
 fail:
 	if (!(attrs & DMA_ATTR_NO_WARN))
-		report_failure(dev, src->size, needed);
+		report_failure(dev, size, needed);
 	return DMA_MAPPING_ERROR;
 }
 
@@ -1412,10 +1561,10 @@ void xen_aperture_unmap(struct device *dev, struct xen_aperture_chunk *chunk,
 			enum dma_data_direction dir, unsigned long attrs)
 {
 	struct xen_aperture_slot *s;
-	size_t offset;
+	u32 mslot;
 
-	s = mapping_of(chunk, bus, &offset);
-	if (unlikely(!s || offset)) {
+	s = mapping_at(chunk, bus, &mslot);
+	if (unlikely(!s)) {
 		dev_err_ratelimited(dev,
 				    "xen_swiotlb: driver unmaps %pad, where no mapping begins\n",
 				    &bus);
@@ -1423,7 +1572,7 @@ void xen_aperture_unmap(struct device *dev, struct xen_aperture_chunk *chunk,
 	}
 
 	if (dir != DMA_TO_DEVICE && !(attrs & DMA_ATTR_SKIP_CPU_SYNC)) {
-		void *bounce = block_of(chunk, s) + s->offset;
+		void *bounce = vaddr_of(chunk, mslot) + s->offset;
 
 		if (s->is_list)
 			copy_list(sg ?: s->sg, 0, bounce, s->size, false);
@@ -1431,7 +1580,7 @@ void xen_aperture_unmap(struct device *dev, struct xen_aperture_chunk *chunk,
 			copy_phys(s->phys, bounce, s->size, false);
 	}
 
-	free_mapping(chunk, s);
+	free_mapping(chunk, mslot, s);
 }
 
 /**
@@ -1448,13 +1597,19 @@ void xen_aperture_sync(struct device *dev, struct xen_aperture_chunk *chunk,
 		       dma_addr_t bus, size_t size, bool for_cpu)
 {
 	struct xen_aperture_slot *s;
-	size_t offset;
+	size_t offset = 0;
+	u32 mslot = 0;
 	void *bounce;
 
 	if (!size)
 		return;
 
-	s = mapping_of(chunk, bus, &offset);
+	s = find_mapping(chunk, bus);
+	if (s) {
+		mslot = mslot_of(chunk, s);
+		offset = bus - ((dma_addr_t)mslot << XEN_SLOT_SHIFT) -
+			 s->offset;
+	}
 	if (unlikely(!s || size > s->size - offset)) {
 		dev_err_ratelimited(dev,
 				    "xen_swiotlb: driver syncs %zu bytes at %pad, not all of them mapped\n",
@@ -1462,7 +1617,7 @@ void xen_aperture_sync(struct device *dev, struct xen_aperture_chunk *chunk,
 		return;
 	}
 
-	bounce = block_of(chunk, s) + s->offset + offset;
+	bounce = vaddr_of(chunk, mslot) + s->offset + offset;
 	if (s->is_list)
 		copy_list(s->sg, offset, bounce, size, !for_cpu);
 	else
@@ -1738,18 +1893,18 @@ void xen_aperture_flush_work(void)
 	shrink_idle();
 }
 
+/* A leak that a test has found must not break the next test. */
 static void forget_chunk(struct xen_aperture_chunk *chunk)
 {
-	/* A leak that a test has found must not break the next test. */
-	if (WARN_ON(chunk->free != chunk->nr_slots)) {
-		list_del(&chunk->list);
-		set_table(chunk, NULL);
-		return;
-	}
+	bool leaked = WARN_ON(chunk->free != chunk->nr_slots);
 
-	remove_chunk(chunk);
+	list_del(&chunk->list);
+	set_table(chunk, NULL);
+	if (leaked)
+		return;
+
 	if (chunk->origin != XEN_CHUNK_BOOT) {
-		release_chunk(chunk);
+		WARN_ON(release_chunk(chunk));
 	} else {
 		kvfree(chunk->slot);
 		kvfree(chunk);

@@ -44,22 +44,8 @@ static inline struct xen_aperture_chunk *xen_aperture_find(dma_addr_t bus)
 	return READ_ONCE(xen_aperture_table[granule]);
 }
 
-/**
- * struct xen_aperture_source - what is bounced
- * @phys:	pseudo-physical address of the first byte
- * @sg:		the first entry of a list of which all entries are bounced
- *		together, one behind the other; NULL for a single buffer
- * @size:	bytes in all
- */
-struct xen_aperture_source {
-	phys_addr_t phys;
-	struct scatterlist *sg;
-	size_t size;
-};
-
-dma_addr_t xen_aperture_map(struct device *dev,
-			    const struct xen_aperture_source *src,
-			    unsigned long attrs);
+dma_addr_t xen_aperture_map(struct device *dev, phys_addr_t phys, size_t size,
+			    struct scatterlist *sg, unsigned long attrs);
 void xen_aperture_unmap(struct device *dev, struct xen_aperture_chunk *chunk,
 			dma_addr_t bus, struct scatterlist *sg,
 			enum dma_data_direction dir, unsigned long attrs);

@@ -20,15 +20,13 @@
  * struct xen_sg_segment - entries that become one segment
  * @first:	the first of them
  * @entries:	how many, empty ones left out
- * @phys:	where the first one begins
- * @bus:	the same for the bus
+ * @bus:	where the first one begins for the bus
  * @size:	bytes of all
  * @why:	why they are bounced, for the first one's reason
  */
 struct xen_sg_segment {
 	struct scatterlist *first;
 	unsigned int entries;
-	phys_addr_t phys;
 	dma_addr_t bus;
 	size_t size;
 	enum xen_bounce_reason why;
@@ -39,67 +37,66 @@ struct xen_sg_segment {
  * @dev:	device
  * @attrs:	of the mapping
  * @max_size:	bytes of a segment of several entries
- * @boundary:	what it may not cross, a mask
- * @align_mask:	address bits that each entry keeps when bounced
- * @out:	the entry that the next segment goes to
+ * @limits:	the device's
+ * @out:	the entry that a segment goes to; who puts one moves it on, if
+ *		more are to come
  * @nr:		segments so far
  */
 struct xen_sg_plan {
 	struct device *dev;
 	unsigned long attrs;
 	size_t max_size;
-	u64 boundary;
-	u64 align_mask;
+	struct xen_dma_limits limits;
 	struct scatterlist *out;
 	int nr;
 };
 
-static void put_segment(struct xen_sg_plan *plan, dma_addr_t bus, size_t size)
+/* sg_next(), but inline, and for entries that are known not to be the last. */
+static inline struct scatterlist *next_entry(struct scatterlist *sg)
+{
+	sg++;
+	return unlikely(sg_is_chain(sg)) ? sg_chain_ptr(sg) : sg;
+}
+
+static inline void put_segment(struct xen_sg_plan *plan, dma_addr_t bus,
+			       size_t size)
 {
 	sg_dma_address(plan->out) = bus;
 	sg_dma_len(plan->out) = size;
-	plan->out = sg_next(plan->out);
 	plan->nr++;
 }
 
-/* Can an entry become the end of a segment? */
-static bool joins(const struct xen_sg_plan *plan,
-		  const struct xen_sg_segment *seg,
-		  const struct xen_sg_segment *entry)
+/* Can a bounced entry become the end of a bounced segment? */
+static bool joins_bounced(const struct xen_sg_plan *plan,
+			  const struct xen_sg_segment *seg, phys_addr_t phys,
+			  size_t size)
 {
-	size_t size = seg->size + entry->size;
-
-	if (size > plan->max_size)
-		return false;
+	u64 align_mask = plan->limits.align_mask, first;
 
 	if (seg->why == XEN_BOUNCE_NONE)
-		return entry->why == XEN_BOUNCE_NONE &&
-		       entry->bus == seg->bus + seg->size &&
-		       !((seg->bus ^ (seg->bus + size - 1)) & ~plan->boundary);
+		return false;
 
-	return entry->why != XEN_BOUNCE_NONE && size <= XEN_OPT_MAPPING &&
-	       (seg->phys & plan->align_mask) + size - 1 <= plan->boundary &&
-	       !(((seg->phys + seg->size) ^ entry->phys) & plan->align_mask);
+	first = align_mask ? sg_phys(seg->first) : 0;
+	if (((first + seg->size) ^ phys) & align_mask)
+		return false;
+
+	size += seg->size;
+	return size <= min_t(size_t, plan->max_size, XEN_OPT_MAPPING) &&
+	       (first & align_mask & plan->limits.boundary) + size - 1 <=
+	       plan->limits.boundary;
 }
 
-/* The next @n entries that have bytes, as one source; moves @sg behind them. */
-static struct xen_aperture_source take_entries(struct scatterlist **sg,
-					       unsigned int n)
+/* The same for entries that the device can use in place. */
+static bool joins_direct(const struct xen_sg_plan *plan,
+			 const struct xen_sg_segment *seg, dma_addr_t bus,
+			 size_t size)
 {
-	struct xen_aperture_source src = {};
+	if (bus != seg->bus + seg->size || seg->why != XEN_BOUNCE_NONE)
+		return false;
 
-	for (; n; *sg = sg_next(*sg)) {
-		if (!(*sg)->length)
-			continue;
-		if (!src.size) {
-			src.phys = sg_phys(*sg);
-			src.sg = n > 1 ? *sg : NULL;
-		}
-		src.size += (*sg)->length;
-		n--;
-	}
-
-	return src;
+	size += seg->size;
+	return size <= plan->max_size &&
+	       !((seg->bus ^ (seg->bus + size - 1)) & ~plan->limits.boundary);
 }
 
 /*
@@ -110,21 +107,35 @@ static int put_bounced(struct xen_sg_plan *plan,
 		       const struct xen_sg_segment *seg)
 {
 	unsigned int left = seg->entries, n = left;
-	struct scatterlist *sg = seg->first;
+	struct scatterlist *first = seg->first;
 
 	while (left) {
-		struct scatterlist *next = sg;
-		struct xen_aperture_source src = take_entries(&next, n);
+		struct scatterlist *sg;
+		unsigned int i = n;
+		size_t size = 0;
 		dma_addr_t bus;
 
-		bus = xen_map_bounced(plan->dev, seg->bus, &src, seg->why,
+		while (!first->length)
+			first = next_entry(first);
+		for (sg = first; ; sg = next_entry(sg)) {
+			size += sg->length;
+			if (sg->length && !--i)
+				break;
+		}
+
+		bus = xen_map_bounced(plan->dev, sg_phys(first), size,
+				      n > 1 ? first : NULL,
 				      plan->attrs |
 				      (n > 1 ? DMA_ATTR_NO_WARN : 0));
 		if (bus != DMA_MAPPING_ERROR) {
-			put_segment(plan, bus, src.size);
+			put_segment(plan, bus, size);
+			xen_count_bounce(seg->why);
 			left -= n;
+			if (!left)
+				break;
+			plan->out = next_entry(plan->out);
+			first = next_entry(sg);
 			n = min(n, left);
-			sg = next;
 		} else if (n > 1) {
 			n /= 2;
 		} else {
@@ -135,63 +146,104 @@ static int put_bounced(struct xen_sg_plan *plan,
 	return 0;
 }
 
-static int put_entries(struct xen_sg_plan *plan,
-		       const struct xen_sg_segment *seg)
+static inline int put_entries(struct xen_sg_plan *plan,
+			      const struct xen_sg_segment *seg)
 {
-	if (seg->why != XEN_BOUNCE_NONE)
+	if (unlikely(seg->why != XEN_BOUNCE_NONE))
 		return put_bounced(plan, seg);
 
 	put_segment(plan, seg->bus, seg->size);
 	return 0;
 }
 
-static int plan_list(struct xen_sg_plan *plan, struct scatterlist *sgl,
+/* Says why an entry must be bounced, and sets where it is for the bus. */
+static inline enum xen_bounce_reason
+look_at(const struct xen_sg_plan *plan, struct scatterlist *sg,
+	enum dma_data_direction dir, dma_addr_t *bus)
+{
+	/* Nearly all entries of nearly all lists. */
+	if (likely(plan->limits.plain &&
+		   sg->offset + sg->length <= PAGE_SIZE)) {
+		unsigned long pfn = page_to_pfn(sg_page(sg));
+
+		*bus = PFN_PHYS((phys_addr_t)pfn_to_bfn(pfn)) + sg->offset;
+		return *bus + sg->length - 1 <= plan->limits.last ?
+		       XEN_BOUNCE_NONE : XEN_BOUNCE_MASK;
+	}
+
+	*bus = xen_bus_of(plan->dev, sg_phys(sg));
+	return xen_bounce_why(plan->dev, plan->limits, sg_phys(sg), *bus,
+			      sg->length, dir);
+}
+
+static int plan_list(struct xen_sg_plan *plan, struct scatterlist *sg,
 		     int nents, enum dma_data_direction dir)
 {
 	struct xen_sg_segment seg = {};
-	struct scatterlist *sg;
-	int i, rc;
+	int rc;
 
-	for_each_sg(sgl, sg, nents, i) {
-		struct xen_sg_segment entry = {
-			.first = sg,
-			.entries = 1,
-			.size = sg->length,
-		};
+	for (;; sg = next_entry(sg)) {
+		size_t size = sg->length;
+		enum xen_bounce_reason why;
+		dma_addr_t bus;
 
-		if (!entry.size)
-			continue;
+		if (unlikely(!size))
+			goto next;
 
-		entry.phys = sg_phys(sg);
-		entry.bus = xen_bus_of(plan->dev, entry.phys);
-		entry.why = xen_bounce_why(plan->dev, entry.phys, entry.bus,
-					   entry.size, dir, plan->attrs);
-		if (seg.entries && joins(plan, &seg, &entry)) {
-			seg.entries++;
-			seg.size += entry.size;
-			continue;
-		}
+		why = look_at(plan, sg, dir, &bus);
+		if (likely(seg.entries)) {
+			if (why == XEN_BOUNCE_NONE ?
+			    joins_direct(plan, &seg, bus, size) :
+			    joins_bounced(plan, &seg, sg_phys(sg), size)) {
+				seg.entries++;
+				seg.size += size;
+				goto next;
+			}
 
-		if (seg.entries) {
 			rc = put_entries(plan, &seg);
-			if (rc)
+			if (unlikely(rc))
 				return rc;
+			plan->out = next_entry(plan->out);
 		}
-		seg = entry;
+		seg.first = sg;
+		seg.entries = 1;
+		seg.bus = bus;
+		seg.size = size;
+		seg.why = why;
+next:
+		if (!--nents)
+			break;
 	}
 
 	return seg.entries ? put_entries(plan, &seg) : -EINVAL;
 }
 
 static void sync_list_for_device(struct device *dev, struct scatterlist *sgl,
-				 int nr, enum dma_data_direction dir)
+				 int nents, enum dma_data_direction dir)
 {
 	struct scatterlist *sg;
 	int i;
 
-	for_each_sg(sgl, sg, nr, i)
+	for_each_sg(sgl, sg, nents, i) {
+		if (!sg_dma_len(sg))
+			break;
 		xen_sync_caches_for_device(dev, sg_dma_address(sg),
 					   sg_dma_len(sg), dir);
+	}
+}
+
+static void sync_list_for_cpu(struct device *dev, struct scatterlist *sgl,
+			      int nents, enum dma_data_direction dir)
+{
+	struct scatterlist *sg;
+	int i;
+
+	for_each_sg(sgl, sg, nents, i) {
+		if (!sg_dma_len(sg))
+			break;
+		xen_sync_caches_for_cpu(dev, sg_dma_address(sg),
+					sg_dma_len(sg), dir);
+	}
 }
 
 /**
@@ -213,8 +265,7 @@ int xen_swiotlb_map_sg(struct device *dev, struct scatterlist *sgl, int nents,
 		.dev = dev,
 		.attrs = attrs,
 		.max_size = dma_get_max_seg_size(dev),
-		.boundary = dma_get_seg_boundary(dev),
-		.align_mask = dma_get_min_align_mask(dev),
+		.limits = xen_limits_of(dev),
 		.out = sgl,
 	};
 	int rc;
@@ -224,22 +275,23 @@ int xen_swiotlb_map_sg(struct device *dev, struct scatterlist *sgl, int nents,
 		return -EINVAL;
 
 	rc = plan_list(&plan, sgl, nents, dir);
-	if (plan.nr < nents)
-		sg_dma_len(plan.out) = 0;
 	if (rc) {
+		sg_dma_len(plan.out) = 0;
 		/* No device has written yet: there is nothing to copy. */
 		xen_swiotlb_unmap_sg(dev, sgl, nents, dir,
 				     attrs | DMA_ATTR_SKIP_CPU_SYNC);
 		return rc;
 	}
 
+	if (plan.nr < nents)
+		sg_dma_len(next_entry(plan.out)) = 0;
 	if (!dev_is_dma_coherent(dev) && !(attrs & DMA_ATTR_SKIP_CPU_SYNC))
-		sync_list_for_device(dev, sgl, plan.nr, dir);
+		sync_list_for_device(dev, sgl, nents, dir);
 
 	return plan.nr;
 }
 
-/* Passes over the entries that @size bytes lie in. */
+/* The entry that begins @size bytes behind the beginning of @sg. */
 static struct scatterlist *skip_entries(struct scatterlist *sg, size_t size)
 {
 	for (; sg && size; sg = sg_next(sg))
@@ -261,24 +313,30 @@ void xen_swiotlb_unmap_sg(struct device *dev, struct scatterlist *sgl,
 			  int nents, enum dma_data_direction dir,
 			  unsigned long attrs)
 {
-	bool sync = !dev_is_dma_coherent(dev) &&
-		    !(attrs & DMA_ATTR_SKIP_CPU_SYNC);
-	struct scatterlist *sg, *first = sgl;
-	int i;
+	struct scatterlist *sg = sgl, *first = sgl;
+	size_t before = 0;
 
-	for_each_sg(sgl, sg, nents, i) {
+	if (!dev_is_dma_coherent(dev) && !(attrs & DMA_ATTR_SKIP_CPU_SYNC))
+		sync_list_for_cpu(dev, sgl, nents, dir);
+
+	for (;; sg = next_entry(sg)) {
 		dma_addr_t bus = sg_dma_address(sg);
 		size_t size = sg_dma_len(sg);
 		struct xen_aperture_chunk *chunk;
 
 		if (!size)
 			break;
-		if (sync)
-			xen_sync_caches_for_cpu(dev, bus, size, dir);
+
 		chunk = xen_aperture_find(bus);
-		if (chunk)
+		if (chunk) {
+			first = skip_entries(first, before);
+			before = 0;
 			xen_aperture_unmap(dev, chunk, bus, first, dir, attrs);
-		first = skip_entries(first, size);
+		}
+		before += size;
+
+		if (!--nents)
+			break;
 	}
 }
 

@@ -274,6 +274,34 @@ static int xen_exchange(struct xen_memory_reservation in,
 	return rc < 0 ? rc : -ENOMEM;
 }
 
+#define XEN_FOLLOWS(frame, mfn, i)	((frame)[i] ^ ((mfn) + (i)))
+#define XEN_FOLLOW4(frame, mfn, i)	(XEN_FOLLOWS(frame, mfn, i) | \
+					 XEN_FOLLOWS(frame, mfn, (i) + 1) | \
+					 XEN_FOLLOWS(frame, mfn, (i) + 2) | \
+					 XEN_FOLLOWS(frame, mfn, (i) + 3))
+#define XEN_FOLLOW16(frame, mfn, i)	(XEN_FOLLOW4(frame, mfn, i) | \
+					 XEN_FOLLOW4(frame, mfn, (i) + 4) | \
+					 XEN_FOLLOW4(frame, mfn, (i) + 8) | \
+					 XEN_FOLLOW4(frame, mfn, (i) + 12))
+
+/*
+ * Does each of @nr frames follow the one before? 32 at a time, for large
+ * buffers are looked at each time they are mapped.
+ */
+static bool xen_frames_follow(const unsigned long *frame, unsigned long nr)
+{
+	unsigned long mfn = *frame;
+
+	for (; nr >= 32; nr -= 32, frame += 32, mfn += 32)
+		if (XEN_FOLLOW16(frame, mfn, 0) | XEN_FOLLOW16(frame, mfn, 16))
+			return false;
+	for (; nr; nr--)
+		if (*frame++ != mfn++)
+			return false;
+
+	return true;
+}
+
 /**
  * xen_region_contiguous() - is memory contiguous in the machine?
  * @phys:	pseudo-physical start
@@ -288,15 +316,11 @@ bool xen_region_contiguous(phys_addr_t phys, size_t size)
 	unsigned long nr = PFN_UP(offset_in_page(phys) + size);
 	unsigned long i, mfn;
 
-	if (pfn + nr <= xen_p2m_size &&
-	    xen_p2m_addr[pfn] != INVALID_P2M_ENTRY) {
-		const unsigned long *p2m = xen_p2m_addr + pfn;
-
-		mfn = p2m[0];
-		for (i = 1; i < nr; i++)
-			if (p2m[i] != mfn + i)
-				return false;
-		return true;
+	if (pfn + nr <= xen_p2m_size) {
+		if (xen_frames_follow(xen_p2m_addr + pfn, nr))
+			return true;
+		if (xen_p2m_addr[pfn] != INVALID_P2M_ENTRY)
+			return false;
 	}
 
 	/* What is not RAM may have no entry of its own in the array. */
