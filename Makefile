@@ -23,7 +23,7 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 20
 	@echo 'Variables (defaults in brackets):'
 	@echo '  KVER=V            kernel series: 6.12, 7.3 or 6.1 [$(KVER)]'
-	@echo '  ARCH=A            x86 [$(ARCH)]'
+	@echo '  ARCH=A            x86, or um for the kernel of make kunit [$(ARCH)]'
 	@echo '  FLAVOUR=F         test or debug [$(FLAVOUR)]'
 	@echo '  STOCK=1           the same kernel without our driver'
 	@echo '  KSRC=DIR          a kernel tree of your own (copied, never changed)'
@@ -36,6 +36,18 @@ demo: ## real disks, a network and edu do DMA through the driver, in a dom0 unde
 .PHONY: check
 check: ## static checks, and all tests in a dom0 under Xen
 	@scripts/check
+
+.PHONY: kunit
+kunit: ## the unit tests, in a User Mode Linux kernel (FLAVOUR)
+	@scripts/kunit
+
+.PHONY: bench
+bench: ## what mappings cost, beside the stock driver and the generic allocator
+	@scripts/bench
+
+.PHONY: mutants
+mutants: ## do the unit tests notice deliberate faults?
+	@scripts/mutants
 
 .PHONY: kernel
 kernel: ## build one kernel (KVER, ARCH, FLAVOUR, STOCK, KSRC)

@@ -44,6 +44,10 @@ LITTER = ("*~", "#*#", ".#*", ".*.sw?", "*.orig", "*.rej", "*.o", "*.ko",
           "*.mod", "*.mod.c", "*.a", "*.so", ".*.cmd", "*.order", "*.symvers",
           "*.pyc", "__pycache__")
 
+# The KUnit tests, built into a User Mode Linux kernel with a model of the machine
+# (scripts/kunit), not into the trees that the driver is laid over.
+APART = ("drivers/xen/*_test.[ch]", "drivers/xen/*_bench.c")
+
 # Stock files that ours replace, with names by which the stock file is known.
 REPLACED = {
     "arch/arm/xen/mm.c": ("xen_arch_need_swiotlb", "xen_dma_sync_for_cpu"),
@@ -106,6 +110,11 @@ def litter(name):
     return any(fnmatch.fnmatchcase(name, glob) for glob in LITTER)
 
 
+def apart(path):
+    """Whether a file of ours is not for the trees that this lays out."""
+    return any(fnmatch.fnmatchcase(path, glob) for glob in APART)
+
+
 # What of ours there is
 
 def our_files():
@@ -115,9 +124,10 @@ def our_files():
         for where, dirs, names in os.walk(os.path.join(REPO, root)):
             dirs[:] = sorted(d for d in dirs if not litter(d))
             for name in sorted(names):
-                if not litter(name):
-                    source = os.path.join(where, name)
-                    ours[os.path.relpath(source, REPO)] = source
+                source = os.path.join(where, name)
+                path = os.path.relpath(source, REPO)
+                if not litter(name) and not apart(path):
+                    ours[path] = source
     for name, path in MOVED.items():
         if os.path.lexists(os.path.join(REPO, name)):
             ours[path] = os.path.join(REPO, name)

@@ -1,0 +1,949 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A model of the machine, for KUnit tests under User Mode Linux.
+ *
+ * It stands for arch/x86/xen/mmu.c and the hypervisor behind it. Two tables say
+ * which frame is behind each page (the P2M) and which page each frame is behind
+ * (the M2P), a bitmap says which frames the hypervisor has to give. Every frame
+ * is in one place: no two pages have the same, none is both used and free.
+ *
+ * Frames have no content of their own. What a device finds at a bus address is
+ * the page that the M2P names, so with a wrong address it gets the wrong bytes,
+ * or none. One lock covers all changes; look-ups take none, as on a machine.
+ */
+#define pr_fmt(fmt) "xen_machine: " fmt
+
+#include <kunit/test.h>
+
+#include <linux/align.h>
+#include <linux/bitmap.h>
+#include <linux/completion.h>
+#include <linux/dma-mapping.h>
+#include <linux/gfp.h>
+#include <linux/init.h>
+#include <linux/kernel.h>
+#include <linux/kthread.h>
+#include <linux/memblock.h>
+#include <linux/mm.h>
+#include <linux/pfn.h>
+#include <linux/sched/mm.h>
+#include <linux/spinlock.h>
+#include <linux/string.h>
+#include <linux/vmalloc.h>
+
+#include <asm/xen/page.h>
+
+#include <xen/swiotlb-xen.h>
+
+#include "xen-coherent.h"
+#include "xen-machine_test.h"
+
+/* What is in a page behind which the frame has changed. */
+#define MACHINE_GARBAGE	0xa5
+
+#define LOW_FRAMES	(SZ_4G >> PAGE_SHIFT)
+
+/*
+ * By default the pages have frames from 4 GiB up to 8 GiB: neighbours lie this
+ * far apart, modulo their number. An odd number, so that no frame comes twice.
+ */
+#define HOME_MFN	(SZ_4G >> PAGE_SHIFT)
+#define HOME_FRAMES	(SZ_4G >> PAGE_SHIFT)
+#define HOME_STRIDE	0x9e379UL
+
+/* What the hypervisor has by default; between these is nobody's. */
+#define LOW_NARROW_START	SZ_1M
+#define LOW_NARROW_END		SZ_16M
+#define LOW_WIDE_START		SZ_64M
+#define LOW_WIDE_END		(SZ_1G + (u64)SZ_2G)
+
+#define NO_PFN		U32_MAX
+
+unsigned long *xen_p2m_addr;
+unsigned long xen_p2m_size;
+
+static u32 *machine_m2p;
+static unsigned long *machine_free;
+static unsigned long machine_nr_free;
+static int machine_error;
+static unsigned long machine_nr_exchanges;
+static DEFINE_SPINLOCK(machine_lock);
+
+static void *machine_buffer;
+static size_t machine_buffer_size;
+
+static void set_frame(unsigned long pfn, unsigned long mfn)
+{
+	WRITE_ONCE(xen_p2m_addr[pfn], mfn);
+	WRITE_ONCE(machine_m2p[mfn], pfn);
+}
+
+/* The hypervisor gets @nr frames. */
+static void give_frames(unsigned long mfn, unsigned long nr)
+{
+	bitmap_set(machine_free, mfn, nr);
+	machine_nr_free += nr;
+}
+
+/* The hypervisor gives @nr frames, all of them free. */
+static void take_frames(unsigned long mfn, unsigned long nr)
+{
+	bitmap_clear(machine_free, mfn, nr);
+	machine_nr_free -= nr;
+}
+
+static unsigned long frames_below(unsigned int address_bits)
+{
+	if (address_bits < PAGE_SHIFT)
+		return 0;
+	if (address_bits >= ilog2(SZ_16G))
+		return XEN_MACHINE_END_MFN;
+
+	return BIT(address_bits - PAGE_SHIFT);
+}
+
+/*
+ * Takes the highest free extent below frame @end that is aligned to its size.
+ * Returns its first frame, or INVALID_P2M_ENTRY.
+ */
+static unsigned long take_extent(unsigned int order, unsigned long end)
+{
+	unsigned long nr = BIT(order);
+
+	while (end) {
+		unsigned long last = find_last_bit(machine_free, end);
+		unsigned long first = ALIGN_DOWN(last, nr);
+
+		if (last >= end)
+			break;
+		if (first + nr <= end &&
+		    find_next_zero_bit(machine_free, first + nr, first) >=
+		    first + nr) {
+			take_frames(first, nr);
+			return first;
+		}
+		end = first;
+	}
+
+	return INVALID_P2M_ENTRY;
+}
+
+static bool allocate_tables(void)
+{
+	unsigned long nr = max_pfn;
+
+	if (xen_p2m_addr)
+		return true;
+	if (WARN_ON_ONCE(nr > HOME_FRAMES))
+		return false;
+
+	machine_m2p = vmalloc_array(XEN_MACHINE_END_MFN, sizeof(*machine_m2p));
+	machine_free = vmalloc_array(BITS_TO_LONGS(XEN_MACHINE_END_MFN),
+				     sizeof(*machine_free));
+	xen_p2m_addr = vmalloc_array(nr, sizeof(*xen_p2m_addr));
+	if (machine_m2p && machine_free && xen_p2m_addr) {
+		xen_p2m_size = nr;
+		return true;
+	}
+
+	vfree(machine_m2p);
+	vfree(machine_free);
+	vfree(xen_p2m_addr);
+	xen_p2m_addr = NULL;
+	return false;
+}
+
+/**
+ * xen_machine_reset() - bring the machine to its default state
+ *
+ * Each page has a frame from 4 GiB up to 8 GiB, neighbours never contiguous ones.
+ * The hypervisor has 1 MiB to 16 MiB and 64 MiB to 3 GiB to give. Exchanges
+ * work, and none is counted. The pages' content stays.
+ *
+ * Context: Process, and nobody does DMA.
+ */
+void xen_machine_reset(void)
+{
+	unsigned long flags, pfn;
+
+	if (WARN_ON_ONCE(!allocate_tables()))
+		return;
+
+	spin_lock_irqsave(&machine_lock, flags);
+	memset32(machine_m2p, NO_PFN, XEN_MACHINE_END_MFN);
+	for (pfn = 0; pfn < xen_p2m_size; pfn++)
+		set_frame(pfn, HOME_MFN + pfn * HOME_STRIDE % HOME_FRAMES);
+
+	bitmap_zero(machine_free, XEN_MACHINE_END_MFN);
+	machine_nr_free = 0;
+	give_frames(PFN_UP(LOW_NARROW_START),
+		    PFN_DOWN(LOW_NARROW_END - LOW_NARROW_START));
+	give_frames(PFN_UP(LOW_WIDE_START),
+		    PFN_DOWN(LOW_WIDE_END - LOW_WIDE_START));
+
+	machine_error = 0;
+	machine_nr_exchanges = 0;
+	spin_unlock_irqrestore(&machine_lock, flags);
+}
+
+/**
+ * xen_machine_mfn() - frame behind a page
+ * @pfn:	page
+ *
+ * Context: Any.
+ * Return: The frame, ULONG_MAX when @pfn is no RAM.
+ */
+unsigned long xen_machine_mfn(unsigned long pfn)
+{
+	return pfn < xen_p2m_size ? READ_ONCE(xen_p2m_addr[pfn]) : ULONG_MAX;
+}
+
+/**
+ * xen_machine_pfn() - page that a frame is behind
+ * @mfn:	frame
+ *
+ * Context: Any.
+ * Return: The page, ULONG_MAX when the frame is behind none.
+ */
+unsigned long xen_machine_pfn(unsigned long mfn)
+{
+	u32 pfn = NO_PFN;
+
+	if (xen_p2m_size && mfn < XEN_MACHINE_END_MFN)
+		pfn = READ_ONCE(machine_m2p[mfn]);
+
+	return pfn == NO_PFN ? ULONG_MAX : pfn;
+}
+
+/* Gives a page a certain frame, and who has that one the page's own. */
+static void place_page(unsigned long pfn, unsigned long mfn)
+{
+	unsigned long old = xen_p2m_addr[pfn];
+	u32 owner = machine_m2p[mfn];
+
+	if (old == mfn)
+		return;
+
+	if (owner != NO_PFN) {
+		set_frame(owner, old);
+	} else {
+		if (test_bit(mfn, machine_free))
+			take_frames(mfn, 1);
+		WRITE_ONCE(machine_m2p[old], NO_PFN);
+		give_frames(old, 1);
+	}
+	set_frame(pfn, mfn);
+}
+
+/**
+ * xen_machine_place() - choose the frames of some pages
+ * @addr:	linear address of the first page
+ * @nr_pages:	pages
+ * @first_mfn:	frame of the first; the others get those that follow
+ *
+ * The frames are from XEN_MACHINE_FREE_MFN up to XEN_MACHINE_END_MFN. A page
+ * that has one of them gets another instead. Content stays with the pages.
+ *
+ * Context: Any, and nobody does DMA on these pages.
+ */
+void xen_machine_place(void *addr, unsigned long nr_pages,
+		       unsigned long first_mfn)
+{
+	unsigned long pfn = PHYS_PFN(__pa(addr));
+	unsigned long flags, i;
+
+	if (WARN_ON_ONCE(pfn >= xen_p2m_size || nr_pages > xen_p2m_size - pfn ||
+			 first_mfn < XEN_MACHINE_FREE_MFN ||
+			 first_mfn > XEN_MACHINE_END_MFN ||
+			 nr_pages > XEN_MACHINE_END_MFN - first_mfn))
+		return;
+
+	spin_lock_irqsave(&machine_lock, flags);
+	for (i = 0; i < nr_pages; i++)
+		place_page(pfn + i, first_mfn + i);
+	spin_unlock_irqrestore(&machine_lock, flags);
+}
+
+/* Where a bus address leads to; *@len is cut at the end of the page. */
+static void *memory_at(dma_addr_t bus, size_t *len)
+{
+	unsigned long pfn = xen_machine_pfn(PHYS_PFN(bus));
+
+	*len = min_t(size_t, *len, PAGE_SIZE - offset_in_page(bus));
+
+	return pfn == ULONG_MAX ? NULL :
+				  __va(PFN_PHYS(pfn)) + offset_in_page(bus);
+}
+
+/**
+ * xen_machine_peek() - read as a device
+ * @bus:	bus address
+ * @buf:	where the bytes go
+ * @len:	how many
+ *
+ * Context: Any.
+ * Return: 0, or -EFAULT when it comes to a frame that no page has.
+ */
+int xen_machine_peek(dma_addr_t bus, void *buf, size_t len)
+{
+	while (len) {
+		size_t n = len;
+		void *memory = memory_at(bus, &n);
+
+		if (!memory)
+			return -EFAULT;
+		memcpy(buf, memory, n);
+		bus += n;
+		buf += n;
+		len -= n;
+	}
+
+	return 0;
+}
+
+/**
+ * xen_machine_poke() - write as a device
+ * @bus:	bus address
+ * @buf:	the bytes
+ * @len:	how many
+ *
+ * Context: Any.
+ * Return: 0, or -EFAULT when it comes to a frame that no page has; what
+ * precedes that is written.
+ */
+int xen_machine_poke(dma_addr_t bus, const void *buf, size_t len)
+{
+	while (len) {
+		size_t n = len;
+		void *memory = memory_at(bus, &n);
+
+		if (!memory)
+			return -EFAULT;
+		memcpy(memory, buf, n);
+		bus += n;
+		buf += n;
+		len -= n;
+	}
+
+	return 0;
+}
+
+/**
+ * xen_machine_set_low() - choose the hypervisor's free memory below 4 GiB
+ * @start:	first byte, page aligned
+ * @end:	behind the last one, page aligned, at most 4 GiB
+ *
+ * What pages have of it stays theirs; what they give back later is free,
+ * wherever it is.
+ *
+ * Context: Any.
+ */
+void xen_machine_set_low(u64 start, u64 end)
+{
+	unsigned long flags, mfn;
+
+	if (WARN_ON_ONCE(!IS_ALIGNED(start | end, PAGE_SIZE) ||
+			 start > end || end > SZ_4G))
+		return;
+
+	spin_lock_irqsave(&machine_lock, flags);
+	machine_nr_free -= bitmap_weight(machine_free, LOW_FRAMES);
+	bitmap_clear(machine_free, 0, LOW_FRAMES);
+	for (mfn = PHYS_PFN(start); mfn < PHYS_PFN(end); mfn++)
+		if (machine_m2p[mfn] == NO_PFN)
+			give_frames(mfn, 1);
+	spin_unlock_irqrestore(&machine_lock, flags);
+}
+
+/**
+ * xen_machine_low_free() - the hypervisor's free memory below a limit
+ * @bits:	width of an address
+ *
+ * Context: Any.
+ * Return: Free pages below 1 << @bits and below 4 GiB.
+ */
+unsigned long xen_machine_low_free(unsigned int bits)
+{
+	unsigned long end = min_t(unsigned long, frames_below(bits), LOW_FRAMES);
+	unsigned long flags, nr;
+
+	spin_lock_irqsave(&machine_lock, flags);
+	nr = bitmap_weight(machine_free, end);
+	spin_unlock_irqrestore(&machine_lock, flags);
+
+	return nr;
+}
+
+/**
+ * xen_machine_fail_exchanges() - let the hypervisor refuse
+ * @err:	what exchanges return from now on; 0: they work
+ *
+ * Context: Any.
+ */
+void xen_machine_fail_exchanges(int err)
+{
+	WRITE_ONCE(machine_error, err);
+}
+
+/**
+ * xen_machine_exchanges() - count exchanges, of both directions
+ *
+ * Context: Any.
+ * Return: Those that succeeded since xen_machine_reset().
+ */
+unsigned long xen_machine_exchanges(void)
+{
+	return READ_ONCE(machine_nr_exchanges);
+}
+
+/* Before the page allocator takes over; it has no block this large. */
+static int __init reserve_buffer(char *arg)
+{
+	size_t size = PAGE_ALIGN(memparse(arg ?: "", NULL));
+
+	if (size)
+		machine_buffer = memblock_alloc_raw(size, SZ_4M);
+	if (!machine_buffer) {
+		pr_err("xen_machine_buffer=%s: no such memory\n", arg ?: "");
+		return 0;
+	}
+	machine_buffer_size = size;
+
+	return 0;
+}
+early_param("xen_machine_buffer", reserve_buffer);
+
+/**
+ * xen_machine_buffer() - linear memory larger than the page allocator's blocks
+ * @size:	where its bytes go
+ *
+ * It is reserved at boot, by xen_machine_buffer= on the command line, aligned
+ * to 4 MiB. Each caller gets the same.
+ *
+ * Context: Any.
+ * Return: The address; NULL, and no bytes, when none is reserved.
+ */
+void *xen_machine_buffer(size_t *size)
+{
+	*size = machine_buffer_size;
+	return machine_buffer;
+}
+
+/*
+ * What a domain's arch/x86/xen/mmu.c has. Each function is documented there, and
+ * does the same here.
+ */
+
+bool xen_region_contiguous(phys_addr_t phys, size_t size)
+{
+	unsigned long pfn = PHYS_PFN(phys);
+	unsigned long nr = PFN_UP(offset_in_page(phys) + size);
+	unsigned long mfn = pfn_to_mfn(pfn);
+	unsigned long i;
+
+	for (i = 1; i < nr; i++)
+		if (pfn_to_mfn(pfn + i) != mfn + i)
+			return false;
+
+	return true;
+}
+
+u64 xen_required_dma_mask(void)
+{
+	return DMA_BIT_MASK(fls64(PFN_PHYS((u64)XEN_MACHINE_END_MFN) - 1));
+}
+
+static bool region_is_ram(phys_addr_t pstart, unsigned int order)
+{
+	return IS_ALIGNED(pstart, PAGE_SIZE) &&
+	       PHYS_PFN(pstart) + BIT(order) <= xen_p2m_size;
+}
+
+static bool region_suits(phys_addr_t pstart, unsigned int order,
+			 unsigned int address_bits)
+{
+	unsigned long mfn = pfn_to_mfn(PHYS_PFN(pstart));
+
+	return IS_ALIGNED(mfn, BIT(order)) &&
+	       mfn + BIT(order) <= frames_below(address_bits) &&
+	       xen_region_contiguous(pstart, PAGE_SIZE << order);
+}
+
+int xen_make_contiguous(phys_addr_t pstart, unsigned int order,
+			unsigned int address_bits, gfp_t gfp,
+			dma_addr_t *dma_handle)
+{
+	unsigned long pfn = PHYS_PFN(pstart);
+	unsigned long flags, mfn, old, i;
+	int rc;
+
+	might_alloc(gfp);
+	if (WARN_ON_ONCE(!region_is_ram(pstart, order)))
+		return -EINVAL;
+
+	if (region_suits(pstart, order, address_bits)) {
+		*dma_handle = PFN_PHYS(pfn_to_mfn(pfn));
+		return 1;
+	}
+
+	memset(__va(pstart), 0, PAGE_SIZE << order);
+
+	spin_lock_irqsave(&machine_lock, flags);
+	rc = machine_error;
+	if (rc)
+		goto out;
+
+	mfn = take_extent(order, frames_below(address_bits));
+	if (mfn == INVALID_P2M_ENTRY) {
+		rc = -ENOMEM;
+		goto out;
+	}
+
+	for (i = 0; i < BIT(order); i++) {
+		old = xen_p2m_addr[pfn + i];
+		WRITE_ONCE(machine_m2p[old], NO_PFN);
+		give_frames(old, 1);
+		set_frame(pfn + i, mfn + i);
+	}
+	machine_nr_exchanges++;
+	*dma_handle = PFN_PHYS(mfn);
+	/* A frame brings along whatever somebody has left in it. */
+	memset(__va(pstart), MACHINE_GARBAGE, PAGE_SIZE << order);
+out:
+	spin_unlock_irqrestore(&machine_lock, flags);
+	return rc;
+}
+
+/* The frames come from the highest down, so neighbours are not contiguous. */
+int xen_give_back_contiguous(phys_addr_t pstart, unsigned int order, gfp_t gfp)
+{
+	unsigned long pfn = PHYS_PFN(pstart);
+	unsigned long extent = pfn_to_mfn(pfn);
+	unsigned long end = XEN_MACHINE_END_MFN;
+	unsigned long nr = BIT(order);
+	unsigned long flags, i;
+	int rc;
+
+	might_alloc(gfp);
+	if (WARN_ON_ONCE(!region_is_ram(pstart, order) ||
+			 !IS_ALIGNED(extent, nr) ||
+			 !xen_region_contiguous(pstart, PAGE_SIZE << order)))
+		return -EINVAL;
+
+	memset(__va(pstart), 0, PAGE_SIZE << order);
+
+	spin_lock_irqsave(&machine_lock, flags);
+	rc = machine_error;
+	if (!rc && machine_nr_free < nr)
+		rc = -ENOMEM;
+	if (rc)
+		goto out;
+
+	/* The hypervisor has the extent last: it doesn't come back at once. */
+	for (i = 0; i < nr; i++) {
+		WRITE_ONCE(machine_m2p[extent + i], NO_PFN);
+		end = take_extent(0, end);
+		set_frame(pfn + i, end);
+	}
+	give_frames(extent, nr);
+	machine_nr_exchanges++;
+out:
+	spin_unlock_irqrestore(&machine_lock, flags);
+	return rc;
+}
+
+/* ARM's, which a coherent device never calls. */
+void xen_dma_sync_for_cpu(struct device *dev, dma_addr_t handle,
+			  size_t size, enum dma_data_direction dir)
+{
+}
+
+void xen_dma_sync_for_device(struct device *dev, dma_addr_t handle,
+			     size_t size, enum dma_data_direction dir)
+{
+}
+
+/* Coherent memory has its tests in a domain; here there is none of it. */
+void *xen_coherent_alloc(struct device *dev, size_t size,
+			 dma_addr_t *dma_handle, gfp_t gfp,
+			 unsigned long attrs)
+{
+	return NULL;
+}
+
+void xen_coherent_free(struct device *dev, size_t size, void *vaddr,
+		       dma_addr_t dma_handle, unsigned long attrs)
+{
+}
+
+struct page *xen_coherent_alloc_pages(struct device *dev, size_t size,
+				      dma_addr_t *dma_handle,
+				      enum dma_data_direction dir, gfp_t gfp)
+{
+	return NULL;
+}
+
+void xen_coherent_free_pages(struct device *dev, size_t size,
+			     struct page *page, dma_addr_t dma_handle,
+			     enum dma_data_direction dir)
+{
+}
+
+/* Cases that show the model to be what it says. */
+
+/* Pages that are out of step with the M2P, and frames with the bitmap. */
+static unsigned long count_faults(void)
+{
+	unsigned long faults = 0, used = 0, pfn, mfn;
+
+	for (pfn = 0; pfn < xen_p2m_size; pfn++)
+		faults += xen_machine_pfn(xen_machine_mfn(pfn)) != pfn;
+
+	for (mfn = 0; mfn < XEN_MACHINE_END_MFN; mfn++) {
+		bool is_used = xen_machine_pfn(mfn) != ULONG_MAX;
+
+		used += is_used;
+		faults += is_used && test_bit(mfn, machine_free);
+	}
+	faults += used != xen_p2m_size;
+	faults += bitmap_weight(machine_free, XEN_MACHINE_END_MFN) !=
+		  machine_nr_free;
+
+	return faults;
+}
+
+/* Memory of a case's own. */
+#define CASE_ORDER	8
+#define CASE_PAGES	BIT(CASE_ORDER)
+#define CASE_SIZE	(PAGE_SIZE << CASE_ORDER)
+
+static int machine_case_init(struct kunit *test)
+{
+	void *buf = (void *)__get_free_pages(GFP_KERNEL, CASE_ORDER);
+
+	if (!buf)
+		return -ENOMEM;
+	test->priv = buf;
+	xen_machine_reset();
+
+	return 0;
+}
+
+static void machine_case_exit(struct kunit *test)
+{
+	free_pages((unsigned long)test->priv, CASE_ORDER);
+	xen_machine_reset();
+}
+
+static unsigned long mfn_of(const void *addr)
+{
+	return xen_machine_mfn(PHYS_PFN(__pa(addr)));
+}
+
+static void machine_default(struct kunit *test)
+{
+	unsigned long outside = 0, contiguous = 0, pfn;
+
+	KUNIT_ASSERT_GT(test, xen_p2m_size, CASE_PAGES);
+	for (pfn = 0; pfn < xen_p2m_size; pfn++) {
+		unsigned long mfn = xen_machine_mfn(pfn);
+
+		outside += mfn < HOME_MFN || mfn >= HOME_MFN + HOME_FRAMES;
+		contiguous += pfn && mfn == xen_machine_mfn(pfn - 1) + 1;
+	}
+
+	KUNIT_EXPECT_EQ(test, outside, 0);
+	KUNIT_EXPECT_EQ(test, contiguous, 0);
+	KUNIT_EXPECT_EQ(test, count_faults(), 0);
+	KUNIT_EXPECT_EQ(test, xen_machine_mfn(xen_p2m_size), ULONG_MAX);
+	KUNIT_EXPECT_EQ(test, xen_machine_pfn(0), ULONG_MAX);
+	KUNIT_EXPECT_EQ(test, xen_machine_pfn(XEN_MACHINE_END_MFN), ULONG_MAX);
+	KUNIT_EXPECT_EQ(test, xen_machine_low_free(20), 0);
+	KUNIT_EXPECT_EQ(test, xen_machine_low_free(24), SZ_1M * 15 / PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, xen_machine_low_free(64),
+			((u64)SZ_1M * 15 + SZ_1G * 3UL - SZ_64M) / PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, xen_required_dma_mask(), DMA_BIT_MASK(34));
+}
+
+static void machine_place(struct kunit *test)
+{
+	unsigned long first = XEN_MACHINE_FREE_MFN + 5;
+	void *buf = test->priv;
+	void *half = buf + CASE_SIZE / 2;
+
+	xen_machine_place(buf, CASE_PAGES, first);
+	KUNIT_EXPECT_EQ(test, mfn_of(buf), first);
+	KUNIT_EXPECT_TRUE(test, xen_region_contiguous(__pa(buf), CASE_SIZE));
+	KUNIT_EXPECT_EQ(test, count_faults(), 0);
+
+	/* One page on: each page takes the frame of the one before it. */
+	xen_machine_place(buf, CASE_PAGES, first - 1);
+	KUNIT_EXPECT_EQ(test, mfn_of(buf), first - 1);
+	KUNIT_EXPECT_TRUE(test, xen_region_contiguous(__pa(buf), CASE_SIZE));
+	KUNIT_EXPECT_EQ(test, count_faults(), 0);
+
+	/* The second half gets the frames of the first, which gets others. */
+	xen_machine_place(half, CASE_PAGES / 2, first - 1);
+	KUNIT_EXPECT_EQ(test, mfn_of(half), first - 1);
+	KUNIT_EXPECT_EQ(test, mfn_of(buf), first - 1 + CASE_PAGES / 2);
+	KUNIT_EXPECT_FALSE(test, xen_region_contiguous(__pa(buf), CASE_SIZE));
+	KUNIT_EXPECT_EQ(test, count_faults(), 0);
+
+	/* The end of the range is in it. */
+	xen_machine_place(buf, CASE_PAGES, XEN_MACHINE_END_MFN - CASE_PAGES);
+	KUNIT_EXPECT_TRUE(test, xen_region_contiguous(__pa(buf), CASE_SIZE));
+	KUNIT_EXPECT_EQ(test, count_faults(), 0);
+}
+
+static void machine_exchange(struct kunit *test)
+{
+	static const unsigned int widths[] = { 24, 28, 30, 32 };
+	unsigned long low = xen_machine_low_free(32);
+	void *buf = test->priv;
+	unsigned long nr = 0;
+	dma_addr_t bus, again;
+	int i, order;
+
+	for (i = 0; i < ARRAY_SIZE(widths); i++) {
+		for (order = CASE_ORDER; order >= 0; order--) {
+			size_t size = PAGE_SIZE << order;
+			u64 top = min(DMA_BIT_MASK(widths[i]),
+				      LOW_WIDE_END - 1ULL);
+
+			xen_machine_reset();
+			nr = 0;
+			memset(buf, 0, CASE_SIZE);
+			KUNIT_ASSERT_EQ(test, 0,
+					xen_make_contiguous(__pa(buf), order,
+							    widths[i],
+							    GFP_KERNEL, &bus));
+			nr++;
+			KUNIT_EXPECT_TRUE(test, IS_ALIGNED(bus, size));
+			KUNIT_EXPECT_LE(test, bus + size - 1, top);
+			KUNIT_EXPECT_EQ(test, PHYS_PFN(bus), mfn_of(buf));
+			KUNIT_EXPECT_TRUE(test, xen_region_contiguous(__pa(buf),
+								      size));
+			KUNIT_EXPECT_NULL(test, memchr_inv(buf,
+							   MACHINE_GARBAGE,
+							   size));
+			KUNIT_EXPECT_EQ(test, xen_machine_low_free(32),
+					low - BIT(order));
+
+			KUNIT_EXPECT_EQ(test, 1,
+					xen_make_contiguous(__pa(buf), order,
+							    widths[i],
+							    GFP_KERNEL,
+							    &again));
+			KUNIT_EXPECT_EQ(test, again, bus);
+
+			KUNIT_EXPECT_EQ(test, 0,
+					xen_give_back_contiguous(__pa(buf),
+								 order,
+								 GFP_KERNEL));
+			nr++;
+			KUNIT_EXPECT_EQ(test, xen_machine_low_free(32), low);
+			KUNIT_EXPECT_GE(test, mfn_of(buf), HOME_MFN);
+			KUNIT_EXPECT_TRUE(test, !order ||
+					  !xen_region_contiguous(__pa(buf),
+								 size));
+			KUNIT_EXPECT_EQ(test, xen_machine_exchanges(), nr);
+		}
+		KUNIT_EXPECT_EQ(test, count_faults(), 0);
+	}
+
+	/* The highest that fits, and below that when it is taken. */
+	xen_machine_reset();
+	for (i = 1; i <= 3; i++) {
+		void *part = buf + (i - 1) * CASE_SIZE / 4;
+
+		KUNIT_EXPECT_EQ(test, 0,
+				xen_make_contiguous(__pa(part), CASE_ORDER - 2,
+						    30, GFP_KERNEL, &bus));
+		KUNIT_EXPECT_EQ(test, bus, SZ_1G - i * CASE_SIZE / 4);
+	}
+}
+
+static void machine_refusal(struct kunit *test)
+{
+	unsigned long low, mfn;
+	void *buf = test->priv;
+	dma_addr_t bus = 1;
+
+	/* Nothing aligned: fifteen pages and sixteen, but no block of 16. */
+	xen_machine_set_low(PAGE_SIZE, SZ_128K - PAGE_SIZE);
+	low = xen_machine_low_free(32);
+	mfn = mfn_of(buf);
+	KUNIT_EXPECT_EQ(test, low, 30);
+	KUNIT_EXPECT_EQ(test, -ENOMEM,
+			xen_make_contiguous(__pa(buf), 4, 32, GFP_KERNEL,
+					    &bus));
+	KUNIT_EXPECT_EQ(test, bus, 1);
+	KUNIT_EXPECT_EQ(test, mfn_of(buf), mfn);
+	KUNIT_EXPECT_EQ(test, xen_machine_low_free(32), low);
+
+	KUNIT_ASSERT_EQ(test, 0,
+			xen_make_contiguous(__pa(buf), 3, 32, GFP_KERNEL,
+					    &bus));
+	KUNIT_EXPECT_EQ(test, bus, SZ_64K);
+	mfn = mfn_of(buf);
+
+	xen_machine_fail_exchanges(-EPERM);
+	KUNIT_EXPECT_EQ(test, -EPERM,
+			xen_give_back_contiguous(__pa(buf), 3, GFP_KERNEL));
+	KUNIT_EXPECT_EQ(test, mfn_of(buf), mfn);
+	KUNIT_EXPECT_TRUE(test, xen_region_contiguous(__pa(buf), SZ_32K));
+	KUNIT_EXPECT_EQ(test, -EPERM,
+			xen_make_contiguous(__pa(buf + SZ_64K), 1, 32,
+					    GFP_KERNEL, &bus));
+	KUNIT_EXPECT_EQ(test, 1,
+			xen_make_contiguous(__pa(buf), 3, 32, GFP_KERNEL,
+					    &bus));
+	KUNIT_EXPECT_EQ(test, xen_machine_exchanges(), 1);
+	KUNIT_EXPECT_EQ(test, xen_machine_low_free(32), low - 8);
+	KUNIT_EXPECT_EQ(test, count_faults(), 0);
+
+	xen_machine_fail_exchanges(0);
+	KUNIT_EXPECT_EQ(test, 0,
+			xen_give_back_contiguous(__pa(buf), 3, GFP_KERNEL));
+	KUNIT_EXPECT_EQ(test, xen_machine_low_free(32), low);
+	KUNIT_EXPECT_EQ(test, xen_machine_exchanges(), 2);
+}
+
+static void machine_device(struct kunit *test)
+{
+	u8 *buf = test->priv;
+	u8 seen[16];
+	dma_addr_t bus;
+	int i;
+
+	for (i = 0; i < 2 * PAGE_SIZE; i++)
+		buf[i] = i * 7 + (i >> PAGE_SHIFT);
+
+	/* Contiguous pages: across the border, both ways. */
+	xen_machine_place(buf, 2, XEN_MACHINE_FREE_MFN);
+	bus = PFN_PHYS(XEN_MACHINE_FREE_MFN) + PAGE_SIZE - 8;
+	KUNIT_EXPECT_EQ(test, 0, xen_machine_peek(bus, seen, sizeof(seen)));
+	KUNIT_EXPECT_MEMEQ(test, seen, buf + PAGE_SIZE - 8, sizeof(seen));
+
+	memset(seen, 0x5a, sizeof(seen));
+	KUNIT_EXPECT_EQ(test, 0, xen_machine_poke(bus, seen, sizeof(seen)));
+	KUNIT_EXPECT_MEMEQ(test, seen, buf + PAGE_SIZE - 8, sizeof(seen));
+	KUNIT_EXPECT_NE(test, buf[PAGE_SIZE - 9], 0x5a);
+	KUNIT_EXPECT_NE(test, buf[PAGE_SIZE + 8], 0x5a);
+
+	/* The second page moves on, with its bytes; there is nothing behind. */
+	xen_machine_place(buf + PAGE_SIZE, 1, XEN_MACHINE_END_MFN - 1);
+	KUNIT_EXPECT_EQ(test, -EFAULT,
+			xen_machine_peek(bus, seen, sizeof(seen)));
+	KUNIT_EXPECT_EQ(test, -EFAULT,
+			xen_machine_poke(bus, seen, sizeof(seen)));
+	KUNIT_EXPECT_EQ(test, 0, xen_machine_peek(bus, seen, 8));
+	KUNIT_EXPECT_EQ(test, -EFAULT, xen_machine_peek(0, seen, 1));
+	KUNIT_EXPECT_EQ(test, -EFAULT,
+			xen_machine_peek(DMA_MAPPING_ERROR, seen, 1));
+
+	bus = PFN_PHYS(XEN_MACHINE_END_MFN - 1) + 9;
+	KUNIT_EXPECT_EQ(test, 0, xen_machine_peek(bus, seen, sizeof(seen)));
+	KUNIT_EXPECT_MEMEQ(test, seen, buf + PAGE_SIZE + 9, sizeof(seen));
+}
+
+static void machine_large_buffer(struct kunit *test)
+{
+	size_t size, size_again;
+	u8 *buf = xen_machine_buffer(&size);
+	size_t i;
+
+	KUNIT_ASSERT_NOT_NULL_MSG(test, buf,
+				  "boot with xen_machine_buffer=64M");
+	KUNIT_EXPECT_EQ(test, size, SZ_64M);
+	KUNIT_EXPECT_PTR_EQ(test, buf, (u8 *)xen_machine_buffer(&size_again));
+	KUNIT_EXPECT_EQ(test, size_again, size);
+
+	for (i = 0; i < size; i += PAGE_SIZE)
+		buf[i] = i >> PAGE_SHIFT;
+	for (i = 0; i < size; i += PAGE_SIZE)
+		KUNIT_ASSERT_EQ(test, buf[i], (u8)(i >> PAGE_SHIFT));
+	KUNIT_EXPECT_EQ(test, mfn_of(buf + size - 1),
+			xen_machine_mfn(PHYS_PFN(__pa(buf)) +
+					PHYS_PFN(size - 1)));
+}
+
+/* Exchanges of one region, over and over, beside those of another CPU. */
+struct machine_racer {
+	phys_addr_t pstart;
+	unsigned int failed;
+	struct completion done;
+};
+
+#define RACE_ROUNDS	2000
+#define RACE_ORDER	(CASE_ORDER - 1)
+
+static int machine_race_thread(void *arg)
+{
+	struct machine_racer *racer = arg;
+	unsigned long flags;
+	dma_addr_t bus;
+	int i;
+
+	for (i = 0; i < RACE_ROUNDS; i++) {
+		unsigned int order = i % (RACE_ORDER + 1);
+
+		local_irq_save(flags);
+		if (xen_make_contiguous(racer->pstart, order, 32, GFP_ATOMIC,
+					&bus) ||
+		    xen_machine_pfn(PHYS_PFN(bus)) != PHYS_PFN(racer->pstart) ||
+		    xen_give_back_contiguous(racer->pstart, order, GFP_ATOMIC))
+			racer->failed++;
+		local_irq_restore(flags);
+	}
+	complete(&racer->done);
+
+	return 0;
+}
+
+static void machine_race(struct kunit *test)
+{
+	struct machine_racer racers[2];
+	struct task_struct *task;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(racers); i++) {
+		racers[i].pstart = __pa(test->priv) + i * CASE_SIZE / 2;
+		racers[i].failed = 0;
+		init_completion(&racers[i].done);
+		task = kthread_run(machine_race_thread, &racers[i],
+				   "xen-machine/%d", i);
+		if (IS_ERR(task)) {
+			racers[i].failed = UINT_MAX;
+			complete(&racers[i].done);
+		}
+	}
+	for (i = 0; i < ARRAY_SIZE(racers); i++) {
+		wait_for_completion(&racers[i].done);
+		KUNIT_EXPECT_EQ(test, racers[i].failed, 0);
+	}
+
+	KUNIT_EXPECT_EQ(test, xen_machine_exchanges(),
+			2UL * RACE_ROUNDS * ARRAY_SIZE(racers));
+	KUNIT_EXPECT_EQ(test, count_faults(), 0);
+}
+
+static struct kunit_case machine_cases[] = {
+	KUNIT_CASE(machine_default),
+	KUNIT_CASE(machine_place),
+	KUNIT_CASE(machine_exchange),
+	KUNIT_CASE(machine_refusal),
+	KUNIT_CASE(machine_device),
+	KUNIT_CASE(machine_large_buffer),
+	KUNIT_CASE(machine_race),
+	{}
+};
+
+static struct kunit_suite machine_suite = {
+	.name = "xen-machine",
+	.init = machine_case_init,
+	.exit = machine_case_exit,
+	.test_cases = machine_cases,
+};
+
+kunit_test_suite(machine_suite);
