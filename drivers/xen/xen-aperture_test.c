@@ -1752,7 +1752,6 @@ static void xdt_grow_atomic(struct kunit *test)
 		max = x->size + 4 * XDT_CHUNK;
 		if (test->status != KUNIT_SUCCESS)
 			return;
-		xdt_patience();
 	}
 }
 
@@ -1807,8 +1806,6 @@ static void xdt_grow_limit(struct kunit *test)
 
 	for (round = 0; round < 2; round++) {
 		for (i = 0; i < ARRAY_SIZE(room); i++) {
-			if (room[i] >= XDT_CHUNK)
-				xdt_patience();
 			xen_aperture_max = x->size + room[i];
 			nr = xdt_exhaust_atomic(x, x->dev, SZ_64K, bus,
 						2 * x->size / SZ_64K);
