@@ -226,6 +226,9 @@ static int xen_swiotlb_dma_supported(struct device *dev, u64 mask)
 {
 	u64 limit = min_not_zero(mask, dev->bus_dma_limit);
 
+	if (!mask)
+		return 0;
+
 	return limit >= xen_required_dma_mask() ||
 	       !xen_aperture_obtain(dev, limit);
 }
@@ -237,7 +240,7 @@ static u64 xen_swiotlb_get_required_mask(struct device *dev)
 
 /*
  * Any buffer may have to be bounced, for none is known to be contiguous. Without
- * an aperture a single page is what can be mapped for certain.
+ * an aperture there is hope for what lies within a page.
  */
 static size_t xen_swiotlb_max_mapping_size(struct device *dev)
 {

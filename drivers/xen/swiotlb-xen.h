@@ -19,7 +19,7 @@
 
 struct scatterlist;
 
-/* What the CPUs keep blocks for; larger ones are dearer, or run out. Bytes. */
+/* Up to this CPUs may keep blocks; larger ones are dearer, or run out. Bytes. */
 #define XEN_OPT_MAPPING		SZ_256K
 
 /**
@@ -151,8 +151,9 @@ static inline struct xen_dma_limits xen_limits_of(struct device *dev)
 }
 
 /*
- * A mapping that crosses the device's boundary, though bounced, with the address
- * bits that have to stay, it would lie on one side.
+ * Does a mapping cross the device's boundary, and would bouncing help? What is
+ * longer than the boundary, with the address bits that have to stay, crosses one
+ * anywhere.
  */
 static inline bool xen_crosses_boundary(const struct xen_dma_limits *limits,
 					phys_addr_t phys, dma_addr_t bus,
@@ -175,7 +176,7 @@ xen_bounce_why(struct device *dev, const struct xen_dma_limits limits,
 {
 	dma_addr_t last = bus + size - 1;
 
-	/* What has no bus address lies at the very end, and wraps around. */
+	/* What has no bus address lies at the very end, or wraps around. */
 	if (unlikely(last > limits.last || last < bus))
 		return XEN_BOUNCE_MASK;
 	if (offset_in_page(phys) + size > PAGE_SIZE &&

@@ -23,7 +23,8 @@
  * A slot has a descriptor. In the first one of a free block it links a list, in
  * the first one of a mapping it says what is bounced. No byte of an earlier
  * mapping is ever in the slots of a mapping: the copy in covers its own part,
- * whatever the direction, and the rest is cleared.
+ * whatever the direction, and the rest is cleared. (What a device writes behind
+ * what it was given is not looked for. Only an IOMMU could keep it from that.)
  */
 #define pr_fmt(fmt) "xen_swiotlb: " fmt
 
@@ -40,6 +41,7 @@
 #include <linux/memblock.h>
 #include <linux/minmax.h>
 #include <linux/mm.h>
+#include <linux/mutex.h>
 #include <linux/percpu.h>
 #include <linux/preempt.h>
 #include <linux/scatterlist.h>
@@ -89,13 +91,14 @@ static const u16 xen_bin_slots[] = { 1, 2, 3, 4, 5, 6, 7, 8, 16, 32, 64, 128 };
 #define XEN_NO_BIN		U8_MAX
 
 /*
- * A bundle holds 64 KiB: as many small blocks as make its transfer rare. The
- * depot holds a few for CPUs that map what others unmap. A quarter of a class at
- * most lies in the CPUs' bundles.
+ * A bundle holds 64 KiB, or one block: as many small blocks as make its transfer
+ * rare. The depot holds a few for CPUs that map what others unmap. A quarter of a
+ * class at most lies in the CPUs' bundles, an eighth in the depot.
  */
 #define XEN_BUNDLE_SLOTS	32
 #define XEN_DEPOT_BUNDLES	8
 #define XEN_CACHED_SHARE	4
+#define XEN_DEPOT_SHARE		8
 
 /* How often another CPU's cache is tried before it is left alone. */
 #define XEN_DRAIN_TRIES		1000
@@ -236,11 +239,12 @@ struct xen_aperture_cache {
 /**
  * struct xen_aperture_class - chunks of the same address width
  * @bundle:	blocks in a full bundle of each size, 0 for none at all
+ * @depot_max:	bundles of each size in the depot
  * @total:	slots
  * @lock:	protects what follows, @bundle and @total; may be taken by the
  *		owner of a cache
  * @free:	slots in the buddies
- * @largest:	bytes of the largest aligned block that an idle chunk has
+ * @largest:	bytes of the largest aligned block of an idle chunk that stays
  * @buddy:	free blocks of chunks that stay and of chunks that may go; the
  *		first are used first
  * @depot:	full bundles of each size, linked by their first blocks
@@ -248,8 +252,9 @@ struct xen_aperture_cache {
  */
 struct xen_aperture_class {
 	u16 bundle[XEN_NR_BINS];
+	u16 depot_max;
 	u32 total;
-	spinlock_t lock ____cacheline_aligned_in_smp;	/* see above */
+	raw_spinlock_t lock ____cacheline_aligned_in_smp;	/* see above */
 	u32 free;
 	size_t largest;
 	struct xen_aperture_buddy buddy[2];
@@ -257,7 +262,7 @@ struct xen_aperture_class {
 	struct list_head chunks;
 };
 
-/* One entry per granule; allocated in early boot, before a device is used. */
+/* One entry per granule; allocated before the first device is used. */
 struct xen_aperture_chunk **xen_aperture_table __read_mostly;
 unsigned long xen_aperture_granules __read_mostly;
 
@@ -265,6 +270,7 @@ static struct xen_aperture_class xen_classes[XEN_NR_CLASSES];
 
 /* By the number of classes that a device may use: the one to try first. */
 static u8 xen_preferred[XEN_NR_CLASSES + 1] __read_mostly;
+static DEFINE_RAW_SPINLOCK(xen_preferred_lock);	/* for writers */
 
 static DEFINE_PER_CPU(struct xen_aperture_cache [XEN_NR_CLASSES], xen_caches);
 
@@ -275,9 +281,17 @@ unsigned long xen_aperture_max = ULONG_MAX;	/* see aperture_limit() */
 /* Seconds after which an unused chunk that was added goes back. */
 unsigned int xen_aperture_idle = 60;
 
-/* Widths, as bits, that run low; and when a failed growth may be tried again. */
+/*
+ * By the number of classes that a device may use: which run low, as bits, and
+ * when a growth that failed may be tried again.
+ */
 static unsigned long xen_wanted;
-static unsigned long xen_retry_at = INITIAL_JIFFIES;
+static unsigned long xen_retry_at[XEN_NR_CLASSES + 1] = {
+	[0 ... XEN_NR_CLASSES] = INITIAL_JIFFIES,
+};
+
+/* One device's chunk serves the next of its width, if that waits for it. */
+static DEFINE_MUTEX(xen_obtain_mutex);
 
 static void xen_grow(struct work_struct *work);
 static void xen_shrink(struct work_struct *work);
@@ -288,7 +302,7 @@ static DECLARE_DELAYED_WORK(xen_shrink_work, xen_shrink);
 
 static struct xen_aperture_chunk *chunk_at(u32 mslot)
 {
-	return xen_aperture_table[mslot >> XEN_GRANULE_SLOTS_SHIFT];
+	return READ_ONCE(xen_aperture_table[mslot >> XEN_GRANULE_SLOTS_SHIFT]);
 }
 
 /* The descriptor of a slot that is in the aperture. */
@@ -461,16 +475,22 @@ static unsigned long aperture_limit(void)
  * What has just failed is not tried again for a second, for those who want it
  * may come by the thousand.
  */
-static bool growth_has_failed(void)
+static bool growth_has_failed(unsigned int classes)
 {
-	return time_before(jiffies, READ_ONCE(xen_retry_at));
+	return time_before(jiffies, READ_ONCE(xen_retry_at[classes]));
 }
 
-/* At the limit a try costs nothing, and a release may make room any time. */
-static void note_failure(int rc)
+/* At the limit a try costs little, and a release may make room any time. */
+static void note_failure(unsigned int classes, int rc)
 {
 	if (rc != -ENOSPC)
-		WRITE_ONCE(xen_retry_at, jiffies + HZ);
+		WRITE_ONCE(xen_retry_at[classes], jiffies + HZ);
+}
+
+static bool is_at_limit(void)
+{
+	return atomic_long_read(&xen_aperture_bytes) +
+	       BIT(XEN_APERTURE_GRANULE_SHIFT) > aperture_limit();
 }
 
 /*
@@ -493,9 +513,9 @@ static bool is_low(unsigned int classes, unsigned int share, u32 without)
 /* Notes for the worker when what a width can use runs low. */
 static void look_for_growth(unsigned int classes)
 {
-	if (likely(!is_low(classes, XEN_LOW_SHARE, 0)) ||
-	    atomic_long_read(&xen_aperture_bytes) >= aperture_limit() ||
-	    growth_has_failed() || test_and_set_bit(classes, &xen_wanted))
+	if (likely(!is_low(classes, XEN_LOW_SHARE, 0)) || is_at_limit() ||
+	    growth_has_failed(classes) ||
+	    test_and_set_bit(classes, &xen_wanted))
 		return;
 
 	schedule_work(&xen_grow_work);
@@ -568,7 +588,7 @@ static void depot_put(struct xen_aperture_class *class, unsigned int bin,
 	struct xen_aperture_bundle *depot = &class->depot[bin];
 	struct xen_aperture_slot *s = slot_at(bundle->head);
 
-	if (depot->nr == XEN_DEPOT_BUNDLES) {
+	if (depot->nr >= class->depot_max) {
 		bundle_free(bundle);
 		return;
 	}
@@ -637,12 +657,12 @@ static bool cache_refill(struct xen_aperture_class *class,
 		return true;
 	}
 
-	spin_lock_irqsave(&class->lock, flags);
+	raw_spin_lock_irqsave(&class->lock, flags);
 	if (class->depot[bin].nr)
 		depot_get(class, bin, loaded);
 	else
 		bundle_fill(class, bin, loaded);
-	spin_unlock_irqrestore(&class->lock, flags);
+	raw_spin_unlock_irqrestore(&class->lock, flags);
 
 	return loaded->nr;
 }
@@ -674,9 +694,9 @@ static void cache_spill(struct xen_aperture_class *class,
 	unsigned long flags;
 
 	if (cache->spare[bin].nr) {
-		spin_lock_irqsave(&class->lock, flags);
+		raw_spin_lock_irqsave(&class->lock, flags);
 		depot_put(class, bin, &cache->spare[bin]);
-		spin_unlock_irqrestore(&class->lock, flags);
+		raw_spin_unlock_irqrestore(&class->lock, flags);
 	}
 	swap(cache->loaded[bin], cache->spare[bin]);
 }
@@ -716,30 +736,33 @@ static bool cache_is_empty(const struct xen_aperture_cache *cache)
 }
 
 /*
- * Returns what a cache holds. Its owner may be what this has interrupted, so it is
- * waited for, but not for ever: what stays there is little.
+ * Returns what a CPU's cache holds. Another CPU that is at it is waited for, but
+ * not for ever; this one's may be owned by what has been interrupted. What stays
+ * there is little.
  */
-static void drain_cache(struct xen_aperture_class *class,
-			struct xen_aperture_cache *cache)
+static void drain_cache(unsigned int index, int cpu)
 {
-	unsigned int tries = XEN_DRAIN_TRIES, bin;
+	struct xen_aperture_cache *cache = &per_cpu(xen_caches, cpu)[index];
+	struct xen_aperture_class *class = &xen_classes[index];
+	unsigned int tries, bin;
 	unsigned long flags;
 
 	if (cache_is_empty(cache))
 		return;
 
 	local_irq_save(flags);
+	tries = cpu == smp_processor_id() ? 1 : XEN_DRAIN_TRIES;
 	while (!cache_try_own(cache)) {
 		if (!--tries)
 			goto out;
 		cpu_relax();
 	}
-	spin_lock(&class->lock);
+	raw_spin_lock(&class->lock);
 	for (bin = 0; bin < XEN_NR_BINS; bin++) {
 		bundle_free(&cache->loaded[bin]);
 		bundle_free(&cache->spare[bin]);
 	}
-	spin_unlock(&class->lock);
+	raw_spin_unlock(&class->lock);
 	cache_disown(cache);
 out:
 	local_irq_restore(flags);
@@ -751,32 +774,31 @@ static void drain_depot(struct xen_aperture_class *class)
 	unsigned long flags;
 	unsigned int bin;
 
-	spin_lock_irqsave(&class->lock, flags);
+	raw_spin_lock_irqsave(&class->lock, flags);
 	for (bin = 0; bin < XEN_NR_BINS; bin++)
 		while (class->depot[bin].nr) {
 			depot_get(class, bin, &bundle);
 			bundle_free(&bundle);
 		}
-	spin_unlock_irqrestore(&class->lock, flags);
+	raw_spin_unlock_irqrestore(&class->lock, flags);
 }
 
-/* All that is cached goes back to the buddies, of every CPU. */
-static void drain_all(void)
+/* All that is cached of these classes goes back to the buddies, of every CPU. */
+static void drain_all(unsigned int classes, unsigned int lowest)
 {
 	unsigned int i;
 	int cpu;
 
-	for (i = 0; i < XEN_NR_CLASSES; i++) {
+	for (i = lowest; i < classes; i++) {
 		if (!READ_ONCE(xen_classes[i].total))
 			continue;
 		for_each_possible_cpu(cpu)
-			drain_cache(&xen_classes[i],
-				    &per_cpu(xen_caches, cpu)[i]);
+			drain_cache(i, cpu);
 		drain_depot(&xen_classes[i]);
 	}
 }
 
-/* How many blocks the CPUs may keep, after chunks have come or gone. */
+/* How much CPUs and depot may keep, after chunks have come or gone. */
 static void size_bundles(struct xen_aperture_class *class)
 {
 	u32 share = class->total / XEN_CACHED_SHARE / num_possible_cpus() /
@@ -791,6 +813,10 @@ static void size_bundles(struct xen_aperture_class *class)
 			blocks = 1;
 		WRITE_ONCE(class->bundle[bin], blocks);
 	}
+
+	class->depot_max = min_t(u32, XEN_DEPOT_BUNDLES,
+				 class->total / XEN_DEPOT_SHARE /
+				 (XEN_NR_BINS * XEN_BUNDLE_SLOTS));
 }
 
 /* Blocks */
@@ -802,14 +828,14 @@ alloc_uncached(struct xen_aperture_class *class, u32 nr)
 	unsigned long flags;
 	u32 mslot;
 
-	spin_lock_irqsave(&class->lock, flags);
+	raw_spin_lock_irqsave(&class->lock, flags);
 	mslot = take_slots(class, nr);
 	if (mslot != XEN_NO_SLOT) {
 		block = block_at(mslot);
 		block.slot->bin = XEN_NO_BIN;
 		block.slot->nr = nr;
 	}
-	spin_unlock_irqrestore(&class->lock, flags);
+	raw_spin_unlock_irqrestore(&class->lock, flags);
 
 	return block;
 }
@@ -856,10 +882,10 @@ static void free_mapping(struct xen_aperture_chunk *chunk, u32 mslot,
 		s->nr = xen_bin_slots[s->bin];
 	}
 
-	spin_lock_irqsave(&chunk->class->lock, flags);
+	raw_spin_lock_irqsave(&chunk->class->lock, flags);
 	s->state = XEN_SLOT_INNER;
 	free_slots(chunk, mslot, s->nr);
-	spin_unlock_irqrestore(&chunk->class->lock, flags);
+	raw_spin_unlock_irqrestore(&chunk->class->lock, flags);
 }
 
 /*
@@ -1005,20 +1031,21 @@ static void copy_in(struct xen_aperture_slot *s, void *block)
 
 /* Growth */
 
-/* The largest block of an idle aperture for these classes. Bytes. */
-static size_t largest_block(unsigned int classes)
+/* The largest block of an idle aperture in these classes. Bytes. */
+static size_t largest_block(unsigned int classes, unsigned int lowest)
 {
 	size_t largest = 0;
 
-	while (classes--)
+	while (classes-- > lowest)
 		largest = max(largest, READ_ONCE(xen_classes[classes].largest));
 	return largest;
 }
 
-static bool reserve_bytes(size_t size)
+/* The limit is on growth: a device's own chunk may go beyond it. */
+static bool reserve_bytes(size_t size, enum xen_chunk_origin origin)
 {
 	if (atomic_long_add_return(size, &xen_aperture_bytes) <=
-	    aperture_limit())
+	    aperture_limit() || origin != XEN_CHUNK_GROWN)
 		return true;
 
 	atomic_long_sub(size, &xen_aperture_bytes);
@@ -1060,7 +1087,7 @@ static int __ref init_table(void)
 	for (i = 0; i < XEN_NR_CLASSES; i++) {
 		struct xen_aperture_class *class = &xen_classes[i];
 
-		spin_lock_init(&class->lock);
+		raw_spin_lock_init(&class->lock);
 		INIT_LIST_HEAD(&class->chunks);
 		for (order = 0; order < XEN_SLOT_ORDERS; order++) {
 			class->buddy[0].free[order] = XEN_NO_SLOT;
@@ -1083,16 +1110,18 @@ static void set_table(const struct xen_aperture_chunk *chunk,
 			   value);
 }
 
-/* The widest class with chunks. A stale value costs a longer way, no more. */
+/* The widest class with chunks; under a class's lock. */
 static void set_preferred(void)
 {
 	unsigned int classes, index = 0;
 
+	raw_spin_lock(&xen_preferred_lock);
 	for (classes = 1; classes <= XEN_NR_CLASSES; classes++) {
 		if (READ_ONCE(xen_classes[classes - 1].total))
 			index = classes - 1;
 		WRITE_ONCE(xen_preferred[classes], index);
 	}
+	raw_spin_unlock(&xen_preferred_lock);
 }
 
 /* The class's figures after its list of chunks has changed; under its lock. */
@@ -1102,7 +1131,9 @@ static void class_changed(struct xen_aperture_class *class)
 	size_t largest = 0;
 
 	list_for_each_entry(chunk, &class->chunks, list)
-		largest = max(largest, rounddown_pow_of_two(chunk_size(chunk)));
+		if (chunk->origin != XEN_CHUNK_GROWN)
+			largest = max(largest,
+				      rounddown_pow_of_two(chunk_size(chunk)));
 	WRITE_ONCE(class->largest, largest);
 	size_bundles(class);
 	set_preferred();
@@ -1114,7 +1145,7 @@ static void insert_chunk(struct xen_aperture_chunk *chunk)
 	struct list_head *below;
 	unsigned long flags;
 
-	spin_lock_irqsave(&class->lock, flags);
+	raw_spin_lock_irqsave(&class->lock, flags);
 	list_for_each(below, &class->chunks)
 		if (list_entry(below, struct xen_aperture_chunk, list)->bus <
 		    chunk->bus)
@@ -1124,7 +1155,7 @@ static void insert_chunk(struct xen_aperture_chunk *chunk)
 	WRITE_ONCE(class->total, class->total + chunk->nr_slots);
 	free_slots(chunk, chunk->first, chunk->nr_slots);
 	class_changed(class);
-	spin_unlock_irqrestore(&class->lock, flags);
+	raw_spin_unlock_irqrestore(&class->lock, flags);
 }
 
 /*
@@ -1175,7 +1206,7 @@ static int grow(unsigned int bits, unsigned int order,
 	/* Without an aperture from early boot (swiotlb=noforce) there is none. */
 	if (!xen_aperture_table)
 		return -ENODEV;
-	if (!reserve_bytes(size))
+	if (!reserve_bytes(size, origin))
 		return -ENOSPC;
 
 	rc = -ENOMEM;
@@ -1190,7 +1221,11 @@ static int grow(unsigned int bits, unsigned int order,
 
 	extent.exchanged = !rc;
 	extent.vaddr = page_address(page);
-	rc = add_chunk(&extent, size, gfp);
+	/* What is left to Xen of the lowest memory is not for wide devices. */
+	rc = -ENOMEM;
+	if (bits == XEN_NARROW_BITS ||
+	    fls64(extent.bus + size - 1) > XEN_NARROW_BITS)
+		rc = add_chunk(&extent, size, gfp);
 	if (!rc)
 		return 0;
 
@@ -1221,7 +1256,7 @@ static bool grow_now(unsigned int classes, u32 nr)
 	unsigned int order = max_t(unsigned int, need, XEN_GROW_ATOMIC_ORDER);
 	int rc;
 
-	if (!classes || need > XEN_GROW_ORDER || growth_has_failed())
+	if (need > XEN_GROW_ORDER || growth_has_failed(classes))
 		return false;
 
 	for (;; order--) {
@@ -1236,7 +1271,9 @@ static bool grow_now(unsigned int classes, u32 nr)
 			break;
 	}
 
-	note_failure(rc);
+	/* That a large one can't be had says nothing of small ones. */
+	if (order <= XEN_CHUNK_MIN_ORDER)
+		note_failure(classes, rc);
 	return false;
 }
 
@@ -1255,7 +1292,7 @@ static void grow_wanted(void)
 			rc = grow_some(class_bits(classes - 1), XEN_GROW_ORDER,
 				       XEN_CHUNK_GROWN, XEN_GROW_GFP);
 			if (rc) {
-				note_failure(rc);
+				note_failure(classes, rc);
 				break;
 			}
 		}
@@ -1318,7 +1355,7 @@ static struct xen_aperture_chunk *take_idle(unsigned int index, bool *grown)
 	struct xen_aperture_chunk *chunk, *found = NULL;
 	unsigned long flags;
 
-	spin_lock_irqsave(&class->lock, flags);
+	raw_spin_lock_irqsave(&class->lock, flags);
 	list_for_each_entry(chunk, &class->chunks, list) {
 		if (chunk->origin != XEN_CHUNK_GROWN)
 			continue;
@@ -1327,13 +1364,13 @@ static struct xen_aperture_chunk *take_idle(unsigned int index, bool *grown)
 		    time_after_eq(jiffies, chunk->idle_since +
 				  xen_aperture_idle * HZ) &&
 		    !is_low(XEN_NR_CLASSES, XEN_ENOUGH_SHARE,
-			    chunk->nr_slots)) {
+			    index ? chunk->nr_slots : 0)) {
 			found = chunk;
 			remove_chunk(chunk);
 			break;
 		}
 	}
-	spin_unlock_irqrestore(&class->lock, flags);
+	raw_spin_unlock_irqrestore(&class->lock, flags);
 
 	return found;
 }
@@ -1345,7 +1382,7 @@ static bool shrink_idle(void)
 	bool grown = false;
 	unsigned int i;
 
-	drain_all();
+	drain_all(XEN_NR_CLASSES, 0);
 	for (i = 0; i < XEN_NR_CLASSES; i++) {
 		if (!READ_ONCE(xen_classes[i].total))
 			continue;
@@ -1370,65 +1407,12 @@ static void xen_shrink(struct work_struct *work)
 
 /* Messages */
 
-/* Slots in a depot and in the CPUs' bundles. */
-static u64 cached_slots(unsigned int index)
-{
-	struct xen_aperture_class *class = &xen_classes[index];
-	unsigned long flags;
-	unsigned int bin;
-	u64 slots = 0;
-	int cpu;
-
-	spin_lock_irqsave(&class->lock, flags);
-	for (bin = 0; bin < XEN_NR_BINS; bin++) {
-		u32 left = class->depot[bin].nr, mslot = class->depot[bin].head;
-		u32 blocks = 0;
-
-		for (; left; left--, mslot = slot_at(mslot)->prev)
-			blocks += slot_at(mslot)->size;
-
-		for_each_possible_cpu(cpu) {
-			struct xen_aperture_cache *cache =
-				&per_cpu(xen_caches, cpu)[index];
-
-			blocks += READ_ONCE(cache->loaded[bin].nr) +
-				  READ_ONCE(cache->spare[bin].nr);
-		}
-		slots += (u64)blocks * xen_bin_slots[bin];
-	}
-	spin_unlock_irqrestore(&class->lock, flags);
-
-	return slots;
-}
-
-/* Bytes of these classes by their use, give or take what is under way. */
-static struct xen_aperture_usage usage_of(unsigned int classes)
-{
-	struct xen_aperture_usage usage = {};
-
-	while (classes--) {
-		struct xen_aperture_class *class = &xen_classes[classes];
-
-		if (!READ_ONCE(class->total))
-			continue;
-		usage.total += READ_ONCE(class->total);
-		usage.free += READ_ONCE(class->free);
-		usage.cached += cached_slots(classes);
-	}
-
-	usage.total <<= XEN_SLOT_SHIFT;
-	usage.free <<= XEN_SLOT_SHIFT;
-	usage.cached <<= XEN_SLOT_SHIFT;
-	usage.used = usage.total - usage.free - usage.cached;
-	return usage;
-}
-
 static void report_failure(struct device *dev, size_t size, size_t needed)
 {
 	u64 mask = device_limit(dev);
 	unsigned int classes = classes_within(mask);
-	size_t largest = largest_block(classes);
-	struct xen_aperture_usage usage;
+	size_t largest = largest_block(classes, 0);
+	u32 free = 0, total = 0, i;
 
 	if (!size) {
 		dev_err_ratelimited(dev,
@@ -1450,18 +1434,33 @@ static void report_failure(struct device *dev, size_t size, size_t needed)
 		return;
 	}
 
-	usage = usage_of(classes);
+	for (i = 0; i < classes; i++) {
+		total += READ_ONCE(xen_classes[i].total);
+		free += READ_ONCE(xen_classes[i].free);
+	}
 	dev_err_ratelimited(dev,
-			    "xen_swiotlb: aperture has no room for %zu bytes below mask %#llx: %llu of %llu slots in use; boot with a larger swiotlb= or swiotlb_xen.max=\n",
-			    size, mask, usage.used >> XEN_SLOT_SHIFT,
-			    usage.total >> XEN_SLOT_SHIFT);
+			    "xen_swiotlb: aperture has no room for %zu bytes below mask %#llx: %u of %u slots in use; boot with a larger swiotlb= or swiotlb_xen.max=\n",
+			    size, mask, total - min(free, total), total);
 }
 
 /* What other files use */
 
+/* From what depot and buddy have, then from what all CPUs keep. */
+static struct xen_aperture_block alloc_drained(unsigned int classes,
+					       unsigned int lowest, u32 nr)
+{
+	struct xen_aperture_block block = alloc_from(classes, lowest, nr);
+
+	if (block.slot)
+		return block;
+
+	drain_all(classes, lowest);
+	return alloc_from(classes, lowest, nr);
+}
+
 /*
- * The CPU has no block at hand: from the depot or the buddy, from what all CPUs
- * keep, from new memory, from the reserve.
+ * The CPU has no block at hand: takes one from the aperture as it is, from new
+ * memory, from the reserve.
  */
 static noinline struct xen_aperture_block alloc_slow(unsigned int classes,
 						     u32 nr)
@@ -1469,16 +1468,11 @@ static noinline struct xen_aperture_block alloc_slow(unsigned int classes,
 	unsigned int lowest = classes > 1;
 	struct xen_aperture_block block;
 
-	block = alloc_from(classes, lowest, nr);
-	if (block.slot)
-		return block;
-
-	drain_all();
-	block = alloc_from(classes, lowest, nr);
+	block = alloc_drained(classes, lowest, nr);
 	if (!block.slot && grow_now(classes, nr))
 		block = alloc_from(classes, lowest, nr);
 	if (!block.slot && lowest)
-		block = alloc_from(lowest, 0, nr);
+		block = alloc_drained(lowest, 0, nr);
 
 	return block;
 }
@@ -1512,13 +1506,14 @@ dma_addr_t xen_aperture_map(struct device *dev, phys_addr_t phys, size_t size,
 	unsigned int bin;
 	u32 nr;
 
-	if (unlikely(size - 1 >= SZ_1G))
+	if (unlikely(!classes || size - 1 >= SZ_1G))
 		goto fail;
 
 	nr = DIV_ROUND_UP(needed, XEN_SLOT_SIZE);
 	bin = bin_of(nr);
 	if (likely(bin != XEN_NO_BIN))
-		block = cache_take(xen_preferred[classes], bin, false);
+		block = cache_take(READ_ONCE(xen_preferred[classes]), bin,
+				   false);
 	if (unlikely(!block.slot)) {
 		block = alloc_slow(classes, nr);
 		if (!block.slot)
@@ -1641,27 +1636,23 @@ int xen_aperture_obtain(struct device *dev, u64 limit)
 	const char *why;
 	int rc;
 
-	if (largest_block(classes))
+	/* The reserve is the narrowest devices'; others get some of their own. */
+	mutex_lock(&xen_obtain_mutex);
+	rc = 0;
+	if (classes && !largest_block(classes, classes > 1))
+		rc = grow_some(class_bits(classes - 1), XEN_GROW_ORDER,
+			       XEN_CHUNK_OBTAINED, GFP_KERNEL | __GFP_NORETRY);
+	mutex_unlock(&xen_obtain_mutex);
+
+	if (classes && (!rc || largest_block(classes, 0)))
 		return 0;
 
-	rc = classes ? grow_some(class_bits(classes - 1), XEN_GROW_ORDER,
-				 XEN_CHUNK_OBTAINED,
-				 GFP_KERNEL | __GFP_NORETRY) : -EINVAL;
-	switch (rc) {
-	case 0:
-		return 0;
-	case -EINVAL:
+	if (!classes)
 		why = "too narrow for Xen to have memory for it";
-		break;
-	case -ENODEV:
+	else if (rc == -ENODEV)
 		why = "there is no aperture, see swiotlb=";
-		break;
-	case -ENOSPC:
-		why = "the aperture may not grow, see swiotlb_xen.max=";
-		break;
-	default:
+	else
 		why = "no memory below it to bounce through, leave Xen some with dom0_mem=";
-	}
 	dev_warn(dev, "xen_swiotlb: mask %#llx is refused: %s\n", limit, why);
 	return -ENOMEM;
 }
@@ -1677,10 +1668,11 @@ int xen_aperture_obtain(struct device *dev, u64 limit)
 size_t xen_aperture_max_mapping(struct device *dev)
 {
 	unsigned int classes = classes_within(device_limit(dev));
-	size_t largest = min_t(size_t, largest_block(classes), XEN_MAX_MAPPING);
+	size_t largest = largest_block(classes, 0);
 	size_t slack = ALIGN(dma_get_min_align_mask(dev), XEN_SLOT_SIZE);
 
-	return largest > slack ? largest - slack : 0;
+	return largest > slack ?
+	       min_t(size_t, largest - slack, XEN_MAX_MAPPING) : 0;
 }
 
 /**
@@ -1699,12 +1691,12 @@ void xen_aperture_show(struct seq_file *s)
 		struct xen_aperture_chunk *chunk;
 		unsigned long flags;
 
-		spin_lock_irqsave(&class->lock, flags);
+		raw_spin_lock_irqsave(&class->lock, flags);
 		list_for_each_entry(chunk, &class->chunks, list)
 			seq_printf(s, "%#llx %#llx %u %u\n", (u64)chunk->bus,
 				   (u64)chunk_last(chunk), chunk->nr_slots,
 				   chunk->nr_slots - chunk->free);
-		spin_unlock_irqrestore(&class->lock, flags);
+		raw_spin_unlock_irqrestore(&class->lock, flags);
 	}
 }
 
@@ -1732,7 +1724,8 @@ static int __init set_size(char *arg)
 {
 	unsigned long size;
 
-	if (read_size("size", arg, BIT(XEN_APERTURE_GRANULE_SHIFT), SZ_2G,
+	if (xen_pv_domain() &&
+	    read_size("size", arg, BIT(XEN_APERTURE_GRANULE_SHIFT), SZ_2G,
 		      &size))
 		swiotlb_adjust_size(size);
 	return 0;
@@ -1741,7 +1734,8 @@ early_param("swiotlb_xen.size", set_size);
 
 static int __init set_max(char *arg)
 {
-	read_size("max", arg, 0, SZ_2G, &xen_aperture_max);
+	if (xen_pv_domain())
+		read_size("max", arg, 0, SZ_2G, &xen_aperture_max);
 	return 0;
 }
 early_param("swiotlb_xen.max", set_max);
@@ -1750,6 +1744,8 @@ static int __init set_idle(char *arg)
 {
 	unsigned int idle;
 
+	if (!xen_pv_domain())
+		return 0;
 	if (!arg || kstrtouint(arg, 10, &idle) || idle > INT_MAX / HZ)
 		pr_warn("swiotlb_xen.idle=%s: ignored, it takes seconds\n",
 			arg ?: "");
@@ -1773,15 +1769,19 @@ static size_t __ref add_extents(void *vaddr, size_t size,
 		struct xen_aperture_chunk extent = { .vaddr = vaddr + done };
 		phys_addr_t phys = virt_to_phys(extent.vaddr);
 		size_t bytes = PAGE_SIZE << order;
+		int rc = -ENOMEM;
 
-		if (bytes > size - done ||
-		    xen_make_contiguous(phys, order, address_bits, GFP_KERNEL,
-					&extent.bus) < 0) {
+		if (bytes <= size - done)
+			rc = xen_make_contiguous(phys, order, address_bits,
+						 GFP_KERNEL, &extent.bus);
+		if (rc < 0) {
 			order--;
 			continue;
 		}
 		if (add_chunk(&extent, bytes, GFP_KERNEL)) {
-			xen_give_back_contiguous(phys, order, GFP_KERNEL);
+			if (!rc)
+				xen_give_back_contiguous(phys, order,
+							 GFP_KERNEL);
 			break;
 		}
 		done += bytes;
@@ -1813,7 +1813,10 @@ static void __init keep_unused(void *vaddr, size_t size)
 	xen_unused_size = size;
 }
 
-/* Says what the aperture consists of: @done bytes of a buffer of @size. */
+/*
+ * Says what the aperture consists of: @done bytes of a buffer of @size. No chunk
+ * comes or goes yet, so the lists need no lock.
+ */
 static void report_aperture(size_t done, size_t size)
 {
 	size_t wanted = swiotlb_size_or_default();
@@ -1836,7 +1839,7 @@ static void report_aperture(size_t done, size_t size)
 			highest = max_t(u64, highest, chunk_last(chunk));
 		}
 	string_get_size(done, 1, STRING_UNITS_2, all, sizeof(all));
-	string_get_size(largest_block(XEN_NR_CLASSES), 1, STRING_UNITS_2,
+	string_get_size(largest_block(XEN_NR_CLASSES, 0), 1, STRING_UNITS_2,
 			largest, sizeof(largest));
 	pr_info("aperture %s in %u chunks, largest %s, highest bus address %#llx\n",
 		all, chunks, largest, highest);
@@ -1880,6 +1883,59 @@ int __ref xen_swiotlb_fixup(void *buf, unsigned long nslabs)
 }
 
 #if IS_ENABLED(CONFIG_XEN_DMA_KUNIT_TEST)
+/* Slots in a depot and in the CPUs' bundles. */
+static u64 cached_slots(unsigned int index)
+{
+	struct xen_aperture_class *class = &xen_classes[index];
+	unsigned long flags;
+	unsigned int bin;
+	u64 slots = 0;
+	int cpu;
+
+	raw_spin_lock_irqsave(&class->lock, flags);
+	for (bin = 0; bin < XEN_NR_BINS; bin++) {
+		u32 left = class->depot[bin].nr, mslot = class->depot[bin].head;
+		u32 blocks = 0;
+
+		for (; left; left--, mslot = slot_at(mslot)->prev)
+			blocks += slot_at(mslot)->size;
+
+		for_each_possible_cpu(cpu) {
+			struct xen_aperture_cache *cache =
+				&per_cpu(xen_caches, cpu)[index];
+
+			blocks += READ_ONCE(cache->loaded[bin].nr) +
+				  READ_ONCE(cache->spare[bin].nr);
+		}
+		slots += (u64)blocks * xen_bin_slots[bin];
+	}
+	raw_spin_unlock_irqrestore(&class->lock, flags);
+
+	return slots;
+}
+
+/* Bytes of these classes by their use, give or take what is under way. */
+static struct xen_aperture_usage usage_of(unsigned int classes)
+{
+	struct xen_aperture_usage usage = {};
+
+	while (classes--) {
+		struct xen_aperture_class *class = &xen_classes[classes];
+
+		if (!READ_ONCE(class->total))
+			continue;
+		usage.total += READ_ONCE(class->total);
+		usage.free += READ_ONCE(class->free);
+		usage.cached += cached_slots(classes);
+	}
+
+	usage.total <<= XEN_SLOT_SHIFT;
+	usage.free <<= XEN_SLOT_SHIFT;
+	usage.cached <<= XEN_SLOT_SHIFT;
+	usage.used = usage.total - usage.free - usage.cached;
+	return usage;
+}
+
 void xen_aperture_usage(struct xen_aperture_usage *usage)
 {
 	*usage = usage_of(XEN_NR_CLASSES);
@@ -1918,7 +1974,7 @@ void xen_aperture_destroy(void)
 
 	cancel_work_sync(&xen_grow_work);
 	cancel_delayed_work_sync(&xen_shrink_work);
-	drain_all();
+	drain_all(XEN_NR_CLASSES, 0);
 	for (i = 0; xen_aperture_table && i < XEN_NR_CLASSES; i++) {
 		struct xen_aperture_class *class = &xen_classes[i];
 
@@ -1937,6 +1993,7 @@ void xen_aperture_destroy(void)
 	atomic_long_set(&xen_aperture_bytes, 0);
 	xen_aperture_max = ULONG_MAX;
 	xen_wanted = 0;
-	xen_retry_at = jiffies;
+	for (i = 0; i <= XEN_NR_CLASSES; i++)
+		xen_retry_at[i] = jiffies;
 }
 #endif

@@ -38,6 +38,8 @@ struct xen_sg_segment {
  * @attrs:	of the mapping
  * @max_size:	bytes of a segment of several entries
  * @limits:	the device's
+ * @plain_end:	entries that end here or before, in their page, are plain (see
+ *		&struct xen_dma_limits)
  * @out:	the entry that a segment goes to; who puts one moves it on, if
  *		more are to come
  * @nr:		segments so far
@@ -47,6 +49,7 @@ struct xen_sg_plan {
 	unsigned long attrs;
 	size_t max_size;
 	struct xen_dma_limits limits;
+	unsigned int plain_end;
 	struct scatterlist *out;
 	int nr;
 };
@@ -157,13 +160,12 @@ static inline int put_entries(struct xen_sg_plan *plan,
 }
 
 /* Says why an entry must be bounced, and sets where it is for the bus. */
-static inline enum xen_bounce_reason
+static __always_inline enum xen_bounce_reason
 look_at(const struct xen_sg_plan *plan, struct scatterlist *sg,
 	enum dma_data_direction dir, dma_addr_t *bus)
 {
 	/* Nearly all entries of nearly all lists. */
-	if (likely(plan->limits.plain &&
-		   sg->offset + sg->length <= PAGE_SIZE)) {
+	if (likely(sg->offset + sg->length <= plan->plain_end)) {
 		unsigned long pfn = page_to_pfn(sg_page(sg));
 
 		*bus = PFN_PHYS((phys_addr_t)pfn_to_bfn(pfn)) + sg->offset;
@@ -176,46 +178,70 @@ look_at(const struct xen_sg_plan *plan, struct scatterlist *sg,
 			      sg->length, dir);
 }
 
+/* Begins a segment with the first entry that has bytes, of @nents from @sg on. */
+static int begin_list(struct xen_sg_plan *plan, struct xen_sg_segment *seg,
+		      struct scatterlist *sg, int nents,
+		      enum dma_data_direction dir)
+{
+	for (; nents > 0; nents--, sg = next_entry(sg)) {
+		if (sg->length) {
+			seg->first = sg;
+			seg->entries = 1;
+			seg->size = sg->length;
+			seg->why = look_at(plan, sg, dir, &seg->bus);
+			return nents;
+		}
+		if (sg_is_last(sg))
+			break;
+	}
+
+	return 0;
+}
+
 static int plan_list(struct xen_sg_plan *plan, struct scatterlist *sg,
 		     int nents, enum dma_data_direction dir)
 {
 	struct xen_sg_segment seg = {};
 	int rc;
 
-	for (;; sg = next_entry(sg)) {
-		size_t size = sg->length;
+	nents = begin_list(plan, &seg, sg, nents, dir);
+	if (!nents)
+		return -EINVAL;
+
+	for (sg = seg.first; --nents; ) {
 		enum xen_bounce_reason why;
 		dma_addr_t bus;
+		size_t size;
 
+		/* Never walk past the end, whatever the driver says of it. */
+		if (unlikely(sg_is_last(sg)))
+			return -EINVAL;
+		sg = next_entry(sg);
+		size = sg->length;
 		if (unlikely(!size))
-			goto next;
+			continue;
 
 		why = look_at(plan, sg, dir, &bus);
-		if (likely(seg.entries)) {
-			if (why == XEN_BOUNCE_NONE ?
-			    joins_direct(plan, &seg, bus, size) :
-			    joins_bounced(plan, &seg, sg_phys(sg), size)) {
-				seg.entries++;
-				seg.size += size;
-				goto next;
-			}
-
-			rc = put_entries(plan, &seg);
-			if (unlikely(rc))
-				return rc;
-			plan->out = next_entry(plan->out);
+		if (why == XEN_BOUNCE_NONE ?
+		    joins_direct(plan, &seg, bus, size) :
+		    joins_bounced(plan, &seg, sg_phys(sg), size)) {
+			seg.entries++;
+			seg.size += size;
+			continue;
 		}
+
+		rc = put_entries(plan, &seg);
+		if (unlikely(rc))
+			return rc;
+		plan->out = next_entry(plan->out);
 		seg.first = sg;
 		seg.entries = 1;
 		seg.bus = bus;
 		seg.size = size;
 		seg.why = why;
-next:
-		if (!--nents)
-			break;
 	}
 
-	return seg.entries ? put_entries(plan, &seg) : -EINVAL;
+	return put_entries(plan, &seg);
 }
 
 static void sync_list_for_device(struct device *dev, struct scatterlist *sgl,
@@ -255,8 +281,8 @@ static void sync_list_for_cpu(struct device *dev, struct scatterlist *sgl,
  * @attrs:	DMA_ATTR_*
  *
  * Context: Any.
- * Return: The number of segments; -EINVAL for a list without a byte, -EIO when
- * some part can't be mapped, and then nothing is.
+ * Return: The number of segments; -EINVAL for a list without a byte or with fewer
+ * than @nents entries, -EIO when some part can't be mapped, and then nothing is.
  */
 int xen_swiotlb_map_sg(struct device *dev, struct scatterlist *sgl, int nents,
 		       enum dma_data_direction dir, unsigned long attrs)
@@ -274,8 +300,11 @@ int xen_swiotlb_map_sg(struct device *dev, struct scatterlist *sgl, int nents,
 	if (WARN_ON_ONCE(attrs & DMA_ATTR_MMIO))
 		return -EINVAL;
 
+	plan.plain_end = plan.limits.plain ? PAGE_SIZE : 0;
 	rc = plan_list(&plan, sgl, nents, dir);
 	if (rc) {
+		if (nents <= 0)
+			return rc;
 		sg_dma_len(plan.out) = 0;
 		/* No device has written yet: there is nothing to copy. */
 		xen_swiotlb_unmap_sg(dev, sgl, nents, dir,
@@ -319,6 +348,9 @@ void xen_swiotlb_unmap_sg(struct device *dev, struct scatterlist *sgl,
 	if (!dev_is_dma_coherent(dev) && !(attrs & DMA_ATTR_SKIP_CPU_SYNC))
 		sync_list_for_cpu(dev, sgl, nents, dir);
 
+	if (nents <= 0)
+		return;
+
 	for (;; sg = next_entry(sg)) {
 		dma_addr_t bus = sg_dma_address(sg);
 		size_t size = sg_dma_len(sg);
@@ -335,7 +367,7 @@ void xen_swiotlb_unmap_sg(struct device *dev, struct scatterlist *sgl,
 		}
 		before += size;
 
-		if (!--nents)
+		if (!--nents || sg_is_last(sg))
 			break;
 	}
 }
