@@ -60,8 +60,8 @@ unsigned long xen_dma_bounces(enum xen_bounce_reason why)
 }
 
 /* MMIO is where it is, for the bus too: it is neither translated nor bounced. */
-static dma_addr_t xen_map_mmio(struct device *dev, phys_addr_t phys,
-			       size_t size, unsigned long attrs)
+static noinline dma_addr_t xen_map_mmio(struct device *dev, phys_addr_t phys,
+					size_t size, unsigned long attrs)
 {
 	if (xen_dma_capable(dev, phys, size, false, attrs))
 		return phys;
@@ -71,6 +71,27 @@ static dma_addr_t xen_map_mmio(struct device *dev, phys_addr_t phys,
 				    "xen_swiotlb: MMIO at %pa, %zu bytes, is above mask %#llx\n",
 				    &phys, size, dma_get_mask(dev));
 	return DMA_MAPPING_ERROR;
+}
+
+/**
+ * xen_translate() - where a buffer is for the bus, and whether to bounce it
+ * @dev:	device
+ * @limits:	of xen_limits_of()
+ * @phys:	pseudo-physical address
+ * @size:	bytes, not 0
+ * @dir:	direction
+ * @bus:	where the bus address goes
+ *
+ * Context: Any.
+ * Return: Why the buffer must be bounced.
+ */
+enum xen_bounce_reason
+xen_translate(struct device *dev, const struct xen_dma_limits *limits,
+	      phys_addr_t phys, size_t size, enum dma_data_direction dir,
+	      dma_addr_t *bus)
+{
+	*bus = xen_bus_of(dev, phys);
+	return xen_bounce_why(dev, *limits, phys, *bus, size, dir);
 }
 
 /**

@@ -67,6 +67,10 @@ struct xen_dma_limits {
 dma_addr_t xen_map_bounced(struct device *dev, phys_addr_t phys, size_t size,
 			   struct scatterlist *sg, unsigned long attrs);
 void xen_count_bounce(enum xen_bounce_reason why);
+enum xen_bounce_reason
+xen_translate(struct device *dev, const struct xen_dma_limits *limits,
+	      phys_addr_t phys, size_t size, enum dma_data_direction dir,
+	      dma_addr_t *bus);
 
 void xen_swiotlb_sync_single_for_cpu(struct device *dev, dma_addr_t bus,
 				     size_t size, enum dma_data_direction dir);
@@ -84,18 +88,22 @@ void xen_swiotlb_sync_sg_for_device(struct device *dev,
 				    struct scatterlist *sgl, int nents,
 				    enum dma_data_direction dir);
 
-/* Where a buffer is for the bus. */
-static inline dma_addr_t xen_bus_of(struct device *dev, phys_addr_t phys)
+/**
+ * xen_bus_of() - where a buffer is for the bus
+ * @dev:	device
+ * @phys:	pseudo-physical address
+ *
+ * Context: Any.
+ * Return: The bus address.
+ */
+static __always_inline dma_addr_t xen_bus_of(struct device *dev, phys_addr_t phys)
 {
 	phys_addr_t bus = PFN_PHYS((phys_addr_t)pfn_to_bfn(PFN_DOWN(phys)));
 
 	return phys_to_dma(dev, bus | offset_in_page(phys));
 }
 
-/*
- * Cache maintenance for a device that is not coherent. The caches work on local
- * memory by its physical address; Xen does it for what is another domain's.
- */
+/* What a local page's bus address says of it. */
 static inline phys_addr_t xen_local_phys_of(struct device *dev, dma_addr_t dma)
 {
 	phys_addr_t bus = dma_to_phys(dev, dma);
@@ -109,6 +117,18 @@ static inline bool xen_is_local(struct device *dev, dma_addr_t dma)
 	return pfn_valid(PFN_DOWN(dma_to_phys(dev, dma)));
 }
 
+/**
+ * xen_sync_caches_for_device() - what the CPU wrote becomes visible
+ * @dev:	device that is not coherent
+ * @bus:	bus address
+ * @size:	bytes
+ * @dir:	direction
+ *
+ * The caches work on local memory by its physical address; Xen does it for what
+ * is another domain's.
+ *
+ * Context: Any.
+ */
 static inline void xen_sync_caches_for_device(struct device *dev,
 					      dma_addr_t bus, size_t size,
 					      enum dma_data_direction dir)
@@ -122,6 +142,15 @@ static inline void xen_sync_caches_for_device(struct device *dev,
 	}
 }
 
+/**
+ * xen_sync_caches_for_cpu() - what the device wrote becomes visible
+ * @dev:	device that is not coherent
+ * @bus:	bus address
+ * @size:	bytes
+ * @dir:	direction
+ *
+ * Context: Any.
+ */
 static inline void xen_sync_caches_for_cpu(struct device *dev, dma_addr_t bus,
 					   size_t size,
 					   enum dma_data_direction dir)
@@ -134,10 +163,17 @@ static inline void xen_sync_caches_for_cpu(struct device *dev, dma_addr_t bus,
 	}
 }
 
+/**
+ * xen_limits_of() - what a device asks of the addresses it is given
+ * @dev:	device, with a DMA mask
+ *
+ * Context: Any.
+ * Return: The limits, as they are now.
+ */
 static inline struct xen_dma_limits xen_limits_of(struct device *dev)
 {
 	struct xen_dma_limits limits = {
-		.last = min_not_zero(dma_get_mask(dev), dev->bus_dma_limit),
+		.last = min_not_zero(*dev->dma_mask, dev->bus_dma_limit),
 		.boundary = dma_get_seg_boundary(dev),
 		.align_mask = dma_get_min_align_mask(dev),
 		.force = is_swiotlb_force_bounce(dev),
@@ -165,9 +201,19 @@ static inline bool xen_crosses_boundary(const struct xen_dma_limits *limits,
 	       offset + size - 1 <= limits->boundary;
 }
 
-/*
- * Says why @dev can't use a buffer in place, by its bus address @bus. The rare
- * reasons come last, for most mappings have none.
+/**
+ * xen_bounce_why() - why a device can't use a buffer where it is
+ * @dev:	device
+ * @limits:	of xen_limits_of()
+ * @phys:	pseudo-physical address
+ * @bus:	of xen_bus_of()
+ * @size:	bytes, not 0
+ * @dir:	direction
+ *
+ * The rare reasons come last, for most mappings have none.
+ *
+ * Context: Any.
+ * Return: The reason.
  */
 static __always_inline enum xen_bounce_reason
 xen_bounce_why(struct device *dev, const struct xen_dma_limits limits,

@@ -1549,6 +1549,8 @@ fail:
  * @dir:	what the device may have written is copied back
  * @attrs:	DMA_ATTR_SKIP_CPU_SYNC: nothing is copied back
  *
+ * The mapping is what keeps @chunk in place until now.
+ *
  * Context: Any.
  */
 void xen_aperture_unmap(struct device *dev, struct xen_aperture_chunk *chunk,

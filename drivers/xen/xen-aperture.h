@@ -70,7 +70,7 @@ struct xen_aperture_usage {
 	u64 free;
 };
 
-/* Limits, see swiotlb_xen.max= (bytes) and swiotlb_xen.idle= (seconds). */
+/* swiotlb_xen.max= in bytes, swiotlb_xen.idle= in seconds; read at any time. */
 extern unsigned long xen_aperture_max;
 extern unsigned int xen_aperture_idle;
 

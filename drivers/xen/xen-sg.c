@@ -173,9 +173,8 @@ look_at(const struct xen_sg_plan *plan, struct scatterlist *sg,
 		       XEN_BOUNCE_NONE : XEN_BOUNCE_MASK;
 	}
 
-	*bus = xen_bus_of(plan->dev, sg_phys(sg));
-	return xen_bounce_why(plan->dev, plan->limits, sg_phys(sg), *bus,
-			      sg->length, dir);
+	return xen_translate(plan->dev, &plan->limits, sg_phys(sg), sg->length,
+			     dir, bus);
 }
 
 /* Begins a segment with the first entry that has bytes, of @nents from @sg on. */
@@ -188,7 +187,9 @@ static int begin_list(struct xen_sg_plan *plan, struct xen_sg_segment *seg,
 			seg->first = sg;
 			seg->entries = 1;
 			seg->size = sg->length;
-			seg->why = look_at(plan, sg, dir, &seg->bus);
+			seg->why = xen_translate(plan->dev, &plan->limits,
+						 sg_phys(sg), sg->length, dir,
+						 &seg->bus);
 			return nents;
 		}
 		if (sg_is_last(sg))

@@ -274,15 +274,20 @@ static int xen_exchange(struct xen_memory_reservation in,
 	return rc < 0 ? rc : -ENOMEM;
 }
 
-#define XEN_FOLLOWS(frame, mfn, i)	((frame)[i] ^ ((mfn) + (i)))
-#define XEN_FOLLOW4(frame, mfn, i)	(XEN_FOLLOWS(frame, mfn, i) | \
-					 XEN_FOLLOWS(frame, mfn, (i) + 1) | \
-					 XEN_FOLLOWS(frame, mfn, (i) + 2) | \
-					 XEN_FOLLOWS(frame, mfn, (i) + 3))
-#define XEN_FOLLOW16(frame, mfn, i)	(XEN_FOLLOW4(frame, mfn, i) | \
-					 XEN_FOLLOW4(frame, mfn, (i) + 4) | \
-					 XEN_FOLLOW4(frame, mfn, (i) + 8) | \
-					 XEN_FOLLOW4(frame, mfn, (i) + 12))
+/* Not 0 when not each of so many frames follows the one before, from @mfn on. */
+static __always_inline unsigned long xen_gap4(const unsigned long *frame,
+					      unsigned long mfn)
+{
+	return (frame[0] ^ mfn) | (frame[1] ^ (mfn + 1)) |
+	       (frame[2] ^ (mfn + 2)) | (frame[3] ^ (mfn + 3));
+}
+
+static __always_inline unsigned long xen_gap16(const unsigned long *frame,
+					       unsigned long mfn)
+{
+	return xen_gap4(frame, mfn) | xen_gap4(frame + 4, mfn + 4) |
+	       xen_gap4(frame + 8, mfn + 8) | xen_gap4(frame + 12, mfn + 12);
+}
 
 /*
  * Does each of @nr frames follow the one before? 32 at a time, for large
@@ -293,7 +298,7 @@ static bool xen_frames_follow(const unsigned long *frame, unsigned long nr)
 	unsigned long mfn = *frame;
 
 	for (; nr >= 32; nr -= 32, frame += 32, mfn += 32)
-		if (XEN_FOLLOW16(frame, mfn, 0) | XEN_FOLLOW16(frame, mfn, 16))
+		if (xen_gap16(frame, mfn) | xen_gap16(frame + 16, mfn + 16))
 			return false;
 	for (; nr; nr--)
 		if (*frame++ != mfn++)
