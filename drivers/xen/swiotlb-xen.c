@@ -22,7 +22,6 @@
 #include <linux/string.h>
 #include <linux/swiotlb.h>
 
-#include <asm/dma-mapping.h>
 #include <asm/xen/page.h>
 
 #include <trace/events/swiotlb.h>

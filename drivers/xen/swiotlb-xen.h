@@ -7,10 +7,11 @@
 #ifndef __SWIOTLB_XEN_H
 #define __SWIOTLB_XEN_H
 
+#include <linux/dma-map-ops.h>
+#include <linux/mm.h>
 #include <linux/pfn.h>
 #include <linux/sizes.h>
 
-#include <asm/dma-mapping.h>
 #include <asm/xen/page.h>
 
 #include <xen/swiotlb-xen.h>

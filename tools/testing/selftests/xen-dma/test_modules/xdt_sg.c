@@ -318,6 +318,70 @@ static void align(struct kunit *test)
 	move(test, table, false, 1, true);
 }
 
+/* Pages from all over the machine: one segment, when all are bounced. */
+static void merged_bounced(struct kunit *test)
+{
+	struct sg_table *table = xdt_table(test, 64);
+	struct scatterlist *sg;
+	unsigned int i;
+
+	for_each_sgtable_sg(table, sg, i)
+		sg_set_buf(sg, xdt_high(test, 0), PAGE_SIZE);
+	set_pattern(table, 9);
+	dma_set_max_seg_size(xdt_dev(test), SZ_1M);
+	xdt_mask(test, 32);
+	xdt_map_table(test, table, DMA_TO_DEVICE);
+	KUNIT_EXPECT_EQ(test, length(table), xdt_check_table(test, table));
+	KUNIT_EXPECT_EQ(test, 1, table->nents);
+	move(test, table, false, 9, true);
+}
+
+/* Neighbours in the machine: one segment, where they are. */
+static void merged_direct(struct kunit *test)
+{
+	struct sg_table *table = neighbours(test, 5, PAGE_SIZE);
+
+	dma_set_max_seg_size(xdt_dev(test), SZ_1M);
+	dma_set_seg_boundary(xdt_dev(test), DMA_BIT_MASK(64));
+	xdt_map_table(test, table, DMA_TO_DEVICE);
+	KUNIT_EXPECT_EQ(test, length(table), xdt_check_table(test, table));
+	KUNIT_EXPECT_EQ(test, 1, table->nents);
+	move(test, table, false, 5, true);
+}
+
+/* A part of a segment that several entries share is synchronised, no more. */
+static void merged_sync(struct kunit *test)
+{
+	unsigned int nents = 8, len = 3000, first = 2500, last = 6500, i, j;
+	struct sg_table *table = xdt_table(test, nents);
+	struct scatterlist *sg;
+	size_t pos = 0;
+
+	for_each_sgtable_sg(table, sg, i)
+		sg_set_buf(sg, xdt_high(test, 0) + 100 * i, len);
+	set_pattern(table, 1);
+	xdt_mask(test, 32);
+	xdt_map_table(test, table, DMA_BIDIRECTIONAL);
+	KUNIT_ASSERT_EQ(test, 1, table->nents);
+	move(test, table, true, 2, true);
+	dma_sync_single_for_cpu(xdt_dev(test),
+				sg_dma_address(table->sgl) + first,
+				last - first, DMA_BIDIRECTIONAL);
+	for_each_sgtable_sg(table, sg, i) {
+		u8 *p = sg_virt(sg);
+
+		for (j = 0; j < len; j++, pos++) {
+			bool synced = pos >= first && pos < last;
+
+			if (p[j] != xdt_byte(synced ? 2 : 1, pos))
+				break;
+		}
+		KUNIT_EXPECT_EQ_MSG(test, len, j, "entry %u", i);
+	}
+	xdt_unmap_table(test, table);
+	KUNIT_EXPECT_EQ(test, length(table), match_pattern(test, table, 2));
+}
+
 static struct kunit_case sg_cases[] = {
 	KUNIT_CASE(many_bounced),
 	KUNIT_CASE(many_direct),
@@ -332,6 +396,9 @@ static struct kunit_case sg_cases[] = {
 	KUNIT_CASE(boundary_64k_odd),
 	KUNIT_CASE(boundary_crossed_direct),
 	KUNIT_CASE(align),
+	KUNIT_CASE(merged_bounced),
+	KUNIT_CASE(merged_direct),
+	KUNIT_CASE(merged_sync),
 	{ }
 };
 
