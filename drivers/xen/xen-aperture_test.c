@@ -1945,6 +1945,34 @@ static void xdt_grow_narrow(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, xdt_total(), x->size);
 }
 
+/* A hypervisor that has the lowest memory only keeps it for narrow devices. */
+static void xdt_grow_spares_lowest(struct kunit *test)
+{
+	struct xdt *x = test->priv;
+	dma_addr_t *bus = xdt_addresses(x);
+	struct device *dev = xdt_device(x, "dma24", DMA_BIT_MASK(24));
+	unsigned long low;
+	unsigned int nr;
+
+	xen_machine_set_low(0, SZ_16M);
+	low = xen_machine_low_free(24);
+	xen_aperture_max = x->size + 2 * XDT_CHUNK;
+	nr = xdt_exhaust_atomic(x, x->dev, SZ_64K, bus, 2 * x->size / SZ_64K);
+	xen_aperture_flush_work();
+	KUNIT_EXPECT_EQ(test, nr, x->size / SZ_64K);
+	KUNIT_EXPECT_EQ(test, xdt_total(), x->size);
+	KUNIT_EXPECT_EQ(test, xen_machine_low_free(24), low);
+	xdt_release(x, x->dev, SZ_64K, bus, nr);
+
+	/* Who needs it gets it, and what has just failed for others is no bar. */
+	nr = xdt_exhaust_atomic(x, dev, SZ_64K, bus, 1000);
+	KUNIT_EXPECT_GT(test, xdt_total(), x->size);
+	KUNIT_EXPECT_LT(test, xen_machine_low_free(24), low);
+	xdt_release(x, dev, SZ_64K, bus, nr);
+	xdt_settle(x);
+	KUNIT_EXPECT_EQ(test, xen_machine_low_free(24), low);
+}
+
 /* Concurrency. */
 
 #define XDT_HOT_SLOTS	64
@@ -2233,6 +2261,7 @@ static struct kunit_case xdt_growth_cases[] = {
 	KUNIT_CASE_SLOW(xdt_grow_cycles),
 	KUNIT_CASE_SLOW(xdt_grow_fails),
 	KUNIT_CASE(xdt_grow_narrow),
+	KUNIT_CASE(xdt_grow_spares_lowest),
 	KUNIT_CASE_SLOW(xdt_model_growing),
 	KUNIT_CASE_SLOW(xdt_stress_growing),
 	{}
