@@ -860,10 +860,8 @@ static struct xen_aperture_block alloc_from(unsigned int classes,
 			block = cache_take(i, bin, true);
 		if (!block.slot)
 			block = alloc_uncached(class, nr);
-		if (block.slot) {
-			look_for_growth(classes);
+		if (block.slot)
 			break;
-		}
 	}
 
 	return block;
@@ -1473,6 +1471,8 @@ static noinline struct xen_aperture_block alloc_slow(unsigned int classes,
 		block = alloc_from(classes, lowest, nr);
 	if (!block.slot && lowest)
 		block = alloc_drained(lowest, 0, nr);
+	if (block.slot)
+		look_for_growth(classes);
 
 	return block;
 }

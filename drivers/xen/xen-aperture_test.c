@@ -2220,6 +2220,81 @@ static void xdt_stress_growing(struct kunit *test)
 	xdt_stress_run(test, true);
 }
 
+/**
+ * struct xdt_drained - a thread that maps while others empty its CPU's cache
+ * @x:		the fixture
+ * @done:	it has ended
+ * @scratch:	for what the device sees
+ * @steps:	how often it maps
+ * @bad:	how often something was wrong
+ */
+struct xdt_drained {
+	struct xdt *x;
+	struct completion done;
+	u8 *scratch;
+	unsigned long steps;
+	unsigned long bad;
+};
+
+static int xdt_drained_thread(void *data)
+{
+	struct xdt_drained *t = data;
+	struct device *dev = t->x->dev;
+	dma_addr_t bus, last = DMA_MAPPING_ERROR;
+	unsigned long step;
+	u8 *buf = t->x->buf;
+
+	for (step = 0; step < t->steps; step++) {
+		xdt_fill(buf, step, 0, SZ_64);
+		bus = xdt_map(dev, buf, SZ_64, DMA_TO_DEVICE, DMA_ATTR_NO_WARN);
+		if (bus == DMA_MAPPING_ERROR || bus == last ||
+		    xdt_dev_differs(t->scratch, bus, step, 0, SZ_64) >= 0)
+			t->bad++;
+		if (last != DMA_MAPPING_ERROR)
+			xdt_unmap(dev, last, SZ_64, DMA_TO_DEVICE, 0);
+		last = bus;
+		cond_resched();
+	}
+	if (last != DMA_MAPPING_ERROR)
+		xdt_unmap(dev, last, SZ_64, DMA_TO_DEVICE, 0);
+	complete(&t->done);
+	return 0;
+}
+
+/* Mappings that find no room empty the caches of CPUs that are at work. */
+static void xdt_stress_draining(struct kunit *test)
+{
+	struct xdt *x = test->priv;
+	unsigned long drained = 0;
+	struct task_struct *task;
+	struct xdt_drained *t;
+
+	t = kunit_kzalloc(test, sizeof(*t), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, t);
+	t->x = x;
+	t->steps = xdt_scaled(400000);
+	t->scratch = kunit_kmalloc(test, XDT_PIECE, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, t->scratch);
+	init_completion(&t->done);
+
+	task = kthread_create(xdt_drained_thread, t, "xdt/drained");
+	KUNIT_ASSERT_FALSE(test, IS_ERR(task));
+	kthread_bind(task, cpumask_first(cpu_online_mask));
+	wake_up_process(task);
+	for (; !completion_done(&t->done); drained++) {
+		if (xdt_map(x->dev, x->buf, SZ_1G, DMA_TO_DEVICE,
+			    DMA_ATTR_NO_WARN) != DMA_MAPPING_ERROR)
+			break;
+		cond_resched();
+	}
+	wait_for_completion(&t->done);
+
+	KUNIT_EXPECT_EQ(test, t->bad, 0);
+	KUNIT_EXPECT_GT(test, drained, 100);
+	KUNIT_EXPECT_EQ(test, xdt_used(), 0);
+	KUNIT_EXPECT_EQ(test, xdt_total(), x->size);
+}
+
 static struct kunit_case xdt_cases[] = {
 	KUNIT_CASE_SLOW(xdt_sizes),
 	KUNIT_CASE_SLOW(xdt_slots),
@@ -2241,6 +2316,7 @@ static struct kunit_case xdt_cases[] = {
 	KUNIT_CASE(xdt_bus_limit),
 	KUNIT_CASE(xdt_truth),
 	KUNIT_CASE_SLOW(xdt_stress),
+	KUNIT_CASE_SLOW(xdt_stress_draining),
 	{}
 };
 
