@@ -1166,6 +1166,49 @@ static void xdt_list_full(struct kunit *test)
 	xdt_expect_segments(l, 3, "there is room again");
 }
 
+/* A driver is wrong about the length of its list: nothing is walked or mapped. */
+static void xdt_list_wrong_count(struct kunit *test)
+{
+	static const int counts[] = { 5, 4, 0, -1, -5 };
+	struct xdt *x = test->priv;
+	struct scatterlist sgl[8];
+	unsigned int i, j;
+
+	/* Entries behind the end that nobody may touch. */
+	sg_init_table(sgl, ARRAY_SIZE(sgl));
+	for (i = 0; i < ARRAY_SIZE(sgl); i++)
+		sg_set_buf(&sgl[i], x->buf + i * PAGE_SIZE, PAGE_SIZE);
+	sg_mark_end(&sgl[2]);
+
+	for (i = 0; i < ARRAY_SIZE(counts); i++) {
+		for (j = 0; j < ARRAY_SIZE(sgl); j++) {
+			sg_dma_address(&sgl[j]) = 1;
+			sg_dma_len(&sgl[j]) = 1;
+		}
+		KUNIT_EXPECT_EQ_MSG(test, -EINVAL,
+				    xen_swiotlb_dma_ops.map_sg(x->dev, sgl,
+							       counts[i],
+							       DMA_TO_DEVICE,
+							       0),
+				    "%d entries", counts[i]);
+		KUNIT_EXPECT_EQ_MSG(test, xdt_used(), 0, "%d entries",
+				    counts[i]);
+		for (j = 3; j < ARRAY_SIZE(sgl); j++)
+			KUNIT_EXPECT_EQ_MSG(test, sg_dma_len(&sgl[j]), 1,
+					    "entry %u, %d entries", j,
+					    counts[i]);
+	}
+
+	/* Fewer than there are may well be meant, more to unmap may not. */
+	KUNIT_ASSERT_EQ(test, 1,
+			xen_swiotlb_dma_ops.map_sg(x->dev, sgl, 2,
+						   DMA_TO_DEVICE, 0));
+	xen_swiotlb_dma_ops.unmap_sg(x->dev, sgl, 0, DMA_TO_DEVICE, 0);
+	KUNIT_EXPECT_GT(test, xdt_used(), 0);
+	xen_swiotlb_dma_ops.unmap_sg(x->dev, sgl, 5, DMA_TO_DEVICE, 0);
+	KUNIT_EXPECT_EQ(test, xdt_used(), 0);
+}
+
 static struct kunit_case xdt_dma_cases[] = {
 	KUNIT_CASE(xdt_by_mask),
 	KUNIT_CASE(xdt_by_contiguity),
@@ -1176,6 +1219,7 @@ static struct kunit_case xdt_dma_cases[] = {
 	KUNIT_CASE(xdt_long_list),
 	KUNIT_CASE_SLOW(xdt_sync_segments),
 	KUNIT_CASE(xdt_list_full),
+	KUNIT_CASE(xdt_list_wrong_count),
 	KUNIT_CASE_SLOW(xdt_planner),
 	{}
 };
