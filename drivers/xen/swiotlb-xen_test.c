@@ -1203,6 +1203,7 @@ static void xdt_list_wrong_count(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, 1,
 			xen_swiotlb_dma_ops.map_sg(x->dev, sgl, 2,
 						   DMA_TO_DEVICE, 0));
+	KUNIT_EXPECT_EQ(test, sg_dma_len(&sgl[1]), 0);
 	xen_swiotlb_dma_ops.unmap_sg(x->dev, sgl, 0, DMA_TO_DEVICE, 0);
 	KUNIT_EXPECT_GT(test, xdt_used(), 0);
 	xen_swiotlb_dma_ops.unmap_sg(x->dev, sgl, 5, DMA_TO_DEVICE, 0);
