@@ -148,7 +148,7 @@ static dma_addr_t xen_swiotlb_map_phys(struct device *dev, phys_addr_t phys,
 		bus = xen_map_bounced(dev, phys, size, NULL, attrs);
 		if (unlikely(bus == DMA_MAPPING_ERROR))
 			return bus;
-		this_cpu_inc(xen_bounces[why]);
+		xen_count_bounce(why);
 	}
 
 	if (!dev_is_dma_coherent(dev) && !(attrs & DMA_ATTR_SKIP_CPU_SYNC))

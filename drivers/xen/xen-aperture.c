@@ -1068,11 +1068,20 @@ static void __ref meta_free(void *p, size_t size)
 		memblock_free(p, size);
 }
 
+static void empty_buddy(struct xen_aperture_buddy *buddy)
+{
+	unsigned int order;
+
+	buddy->orders = 0;
+	for (order = 0; order < XEN_SLOT_ORDERS; order++)
+		buddy->free[order] = XEN_NO_SLOT;
+}
+
 static int __ref init_table(void)
 {
 	unsigned long granules =
 		BIT(XEN_WIDEST_BITS - XEN_APERTURE_GRANULE_SHIFT);
-	unsigned int i, order;
+	unsigned int i;
 
 	if (xen_aperture_table)
 		return 0;
@@ -1087,10 +1096,8 @@ static int __ref init_table(void)
 
 		raw_spin_lock_init(&class->lock);
 		INIT_LIST_HEAD(&class->chunks);
-		for (order = 0; order < XEN_SLOT_ORDERS; order++) {
-			class->buddy[0].free[order] = XEN_NO_SLOT;
-			class->buddy[1].free[order] = XEN_NO_SLOT;
-		}
+		empty_buddy(&class->buddy[0]);
+		empty_buddy(&class->buddy[1]);
 	}
 	xen_aperture_granules = granules;
 
@@ -1972,7 +1979,7 @@ static void forget_chunk(struct xen_aperture_chunk *chunk)
 void xen_aperture_destroy(void)
 {
 	struct xen_aperture_chunk *chunk, *next;
-	unsigned int i, order;
+	unsigned int i;
 
 	cancel_work_sync(&xen_grow_work);
 	cancel_delayed_work_sync(&xen_shrink_work);
@@ -1982,12 +1989,8 @@ void xen_aperture_destroy(void)
 
 		list_for_each_entry_safe(chunk, next, &class->chunks, list)
 			forget_chunk(chunk);
-		for (order = 0; order < XEN_SLOT_ORDERS; order++) {
-			class->buddy[0].free[order] = XEN_NO_SLOT;
-			class->buddy[1].free[order] = XEN_NO_SLOT;
-		}
-		class->buddy[0].orders = 0;
-		class->buddy[1].orders = 0;
+		empty_buddy(&class->buddy[0]);
+		empty_buddy(&class->buddy[1]);
 		class->total = 0;
 		class->free = 0;
 		class->largest = 0;

@@ -245,8 +245,12 @@ static int plan_list(struct xen_sg_plan *plan, struct scatterlist *sg,
 	return put_entries(plan, &seg);
 }
 
-static void sync_list_for_device(struct device *dev, struct scatterlist *sgl,
-				 int nents, enum dma_data_direction dir)
+/* Does something to each segment of a list. Inline, so it is no indirect call. */
+static __always_inline void
+each_segment(struct device *dev, struct scatterlist *sgl, int nents,
+	     enum dma_data_direction dir,
+	     void (*sync)(struct device *dev, dma_addr_t bus, size_t size,
+			  enum dma_data_direction dir))
 {
 	struct scatterlist *sg;
 	int i;
@@ -254,22 +258,7 @@ static void sync_list_for_device(struct device *dev, struct scatterlist *sgl,
 	for_each_sg(sgl, sg, nents, i) {
 		if (!sg_dma_len(sg))
 			break;
-		xen_sync_caches_for_device(dev, sg_dma_address(sg),
-					   sg_dma_len(sg), dir);
-	}
-}
-
-static void sync_list_for_cpu(struct device *dev, struct scatterlist *sgl,
-			      int nents, enum dma_data_direction dir)
-{
-	struct scatterlist *sg;
-	int i;
-
-	for_each_sg(sgl, sg, nents, i) {
-		if (!sg_dma_len(sg))
-			break;
-		xen_sync_caches_for_cpu(dev, sg_dma_address(sg),
-					sg_dma_len(sg), dir);
+		sync(dev, sg_dma_address(sg), sg_dma_len(sg), dir);
 	}
 }
 
@@ -316,7 +305,7 @@ int xen_swiotlb_map_sg(struct device *dev, struct scatterlist *sgl, int nents,
 	if (plan.nr < nents)
 		sg_dma_len(next_entry(plan.out)) = 0;
 	if (!dev_is_dma_coherent(dev) && !(attrs & DMA_ATTR_SKIP_CPU_SYNC))
-		sync_list_for_device(dev, sgl, nents, dir);
+		each_segment(dev, sgl, nents, dir, xen_sync_caches_for_device);
 
 	return plan.nr;
 }
@@ -347,7 +336,7 @@ void xen_swiotlb_unmap_sg(struct device *dev, struct scatterlist *sgl,
 	size_t before = 0;
 
 	if (!dev_is_dma_coherent(dev) && !(attrs & DMA_ATTR_SKIP_CPU_SYNC))
-		sync_list_for_cpu(dev, sgl, nents, dir);
+		each_segment(dev, sgl, nents, dir, xen_sync_caches_for_cpu);
 
 	if (nents <= 0)
 		return;
@@ -388,15 +377,8 @@ void xen_swiotlb_unmap_sg(struct device *dev, struct scatterlist *sgl,
 void xen_swiotlb_sync_sg_for_cpu(struct device *dev, struct scatterlist *sgl,
 				 int nents, enum dma_data_direction dir)
 {
-	struct scatterlist *sg;
-	int i;
-
-	for_each_sg(sgl, sg, nents, i) {
-		if (!sg_dma_len(sg))
-			break;
-		xen_swiotlb_sync_single_for_cpu(dev, sg_dma_address(sg),
-						sg_dma_len(sg), dir);
-	}
+	each_segment(dev, sgl, nents, dir,
+		     xen_swiotlb_sync_single_for_cpu);
 }
 
 /**
@@ -412,13 +394,6 @@ void xen_swiotlb_sync_sg_for_device(struct device *dev,
 				    struct scatterlist *sgl, int nents,
 				    enum dma_data_direction dir)
 {
-	struct scatterlist *sg;
-	int i;
-
-	for_each_sg(sgl, sg, nents, i) {
-		if (!sg_dma_len(sg))
-			break;
-		xen_swiotlb_sync_single_for_device(dev, sg_dma_address(sg),
-						   sg_dma_len(sg), dir);
-	}
+	each_segment(dev, sgl, nents, dir,
+		     xen_swiotlb_sync_single_for_device);
 }
