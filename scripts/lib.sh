@@ -199,3 +199,49 @@ install_packages() {
 	$packages_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=600 \
 		install --yes --no-install-recommends "$@"
 }
+
+# User Mode Linux: a directory to run in, the kernel in it, and the end of both.
+uml_dir=
+uml_pid=
+
+# MiB of the machine. It is a file, best kept in memory too, mapped executable.
+uml_memory=1024
+
+# make_uml_dir: sets uml_dir.
+make_uml_dir() {
+	for make_uml_dir_in in /dev/shm "${TMPDIR:-/tmp}" /tmp; do
+		make_uml_dir_free=$(df -Pm "$make_uml_dir_in" 2>/dev/null | awk 'NR == 2 { print $4 }')
+		[ "${make_uml_dir_free:-0}" -ge $((uml_memory + 128)) ] || continue
+		uml_dir=$(mktemp -d "$make_uml_dir_in/xen-dma-uml.XXXXXXXX" 2>/dev/null) || continue
+		if cp "$(command -v env)" "$uml_dir/env" && "$uml_dir/env" true 2>/dev/null; then
+			return
+		fi
+		rm -rf "$uml_dir"
+		uml_dir=
+	done
+	die "found no directory to run in: /dev/shm or ${TMPDIR:-/tmp} with $((uml_memory + 128)) MiB free, not mounted noexec"
+}
+
+# run_uml LINUX SECONDS [ARG]...: in the background, so that a signal to the script
+# ends it.
+run_uml() {
+	run_uml_linux=$1
+	run_uml_timeout=$2
+	shift 2
+	(cd "$uml_dir" && TMPDIR=$uml_dir exec timeout -k 10 "$run_uml_timeout" "$run_uml_linux" seccomp=on ncpus=2 \
+		mem="${uml_memory}M" con=null con0=fd:0,fd:1 uml_dir="$uml_dir" xen_machine_buffer=64M "$@" </dev/null) &
+	uml_pid=$!
+	run_uml_status=0
+	wait "$uml_pid" || run_uml_status=$?
+	uml_pid=
+	return "$run_uml_status"
+}
+
+# end_uml: for the trap of a script that runs one.
+end_uml() {
+	if [ -n "$uml_pid" ]; then
+		kill "$uml_pid" 2>/dev/null || :
+		wait "$uml_pid" 2>/dev/null || :
+	fi
+	[ -z "$uml_dir" ] || rm -rf "$uml_dir"
+}
