@@ -10,7 +10,9 @@
 
 #include <linux/dma-direct.h>
 #include <linux/dma-map-ops.h>
+#include <linux/gfp.h>
 #include <linux/mmzone.h>
+#include <linux/shrinker.h>
 #include <linux/version.h>
 
 /* The operations take a struct page and MMIO has operations of its own. */
@@ -70,5 +72,42 @@ static inline void arch_sync_dma_flush(void)
 {
 }
 #endif
+
+/* Consecutive pages beyond the page allocator's blocks; NULL for none. */
+static inline struct page *xen_alloc_contig_pages(unsigned long nr, gfp_t gfp,
+						  int nid)
+{
+#ifdef CONFIG_CONTIG_ALLOC
+	return alloc_contig_pages(nr, gfp, nid, NULL);
+#else
+	return NULL;
+#endif
+}
+
+/* Returns 0 or -ENOMEM. */
+static inline int
+xen_register_shrinker(unsigned long (*count)(struct shrinker *shrinker,
+					     struct shrink_control *sc),
+		      unsigned long (*scan)(struct shrinker *shrinker,
+					    struct shrink_control *sc),
+		      const char *name)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 7, 0)
+	static struct shrinker shrinker = { .seeks = DEFAULT_SEEKS };
+
+	shrinker.count_objects = count;
+	shrinker.scan_objects = scan;
+	return register_shrinker(&shrinker, "%s", name);
+#else
+	struct shrinker *shrinker = shrinker_alloc(0, "%s", name);
+
+	if (!shrinker)
+		return -ENOMEM;
+	shrinker->count_objects = count;
+	shrinker->scan_objects = scan;
+	shrinker_register(shrinker);
+	return 0;
+#endif
+}
 
 #endif /* __SWIOTLB_XEN_COMPAT_H */

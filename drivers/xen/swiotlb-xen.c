@@ -17,6 +17,7 @@
 
 #include <linux/ctype.h>
 #include <linux/init.h>
+#include <linux/kernel.h>
 #include <linux/percpu.h>
 #include <linux/pfn.h>
 #include <linux/string.h>
@@ -277,8 +278,8 @@ const struct dma_map_ops xen_swiotlb_dma_ops = {
 	.free			= xen_coherent_free,
 	.alloc_pages_op		= xen_coherent_alloc_pages,
 	.free_pages		= xen_coherent_free_pages,
-	.mmap			= dma_common_mmap,
-	.get_sgtable		= dma_common_get_sgtable,
+	.mmap			= xen_coherent_mmap,
+	.get_sgtable		= xen_coherent_get_sgtable,
 #if XEN_DMA_OPS_TAKE_PAGE
 	.map_page		= xen_swiotlb_map_page,
 	.unmap_page		= xen_swiotlb_unmap_phys,
@@ -298,6 +299,33 @@ const struct dma_map_ops xen_swiotlb_dma_ops = {
 	.max_mapping_size	= xen_swiotlb_max_mapping_size,
 	.opt_mapping_size	= xen_swiotlb_opt_mapping_size,
 };
+
+/**
+ * xen_dma_read_size() - read a boot parameter that is a size
+ * @name:	its name, behind "swiotlb_xen."
+ * @arg:	its value, or NULL
+ * @min:	least that makes sense, in bytes
+ * @max:	most that makes sense, in bytes
+ * @size:	where the bytes go
+ *
+ * Context: Early boot.
+ * Return: Whether it is one; else a line says what is wrong with it.
+ */
+bool __init xen_dma_read_size(const char *name, char *arg, u64 min, u64 max,
+			      unsigned long *size)
+{
+	char *end = arg;
+	u64 value = arg ? memparse(arg, &end) : 0;
+
+	if (!arg || end == arg || *end || value < min || value > max) {
+		pr_warn("swiotlb_xen.%s=%s: ignored, it takes a size from %llu to %llu bytes, with K, M or G\n",
+			name, arg ?: "", min, max);
+		return false;
+	}
+
+	*size = value;
+	return true;
+}
 
 /* Passes over a number and the comma behind it. */
 static const char * __init skip_number(const char *s)

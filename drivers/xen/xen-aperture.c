@@ -56,6 +56,7 @@
 #include <xen/xen.h>
 
 #include "swiotlb-xen-compat.h"
+#include "swiotlb-xen.h"
 #include "xen-aperture.h"
 
 #define XEN_SLOT_SHIFT		IO_TLB_SHIFT
@@ -1342,7 +1343,7 @@ static int release_chunk(struct xen_aperture_chunk *chunk)
 	if (chunk->exchanged) {
 		rc = xen_give_back_contiguous(virt_to_phys(chunk->vaddr), order,
 					      XEN_GROW_GFP);
-		if (rc)
+		if (rc < 0)
 			return rc;
 	}
 
@@ -1711,31 +1712,14 @@ void xen_aperture_show(struct seq_file *s)
 
 /* Early boot */
 
-/* Reads a size; a line says what is wrong with it. */
-static bool __init read_size(const char *name, char *arg, u64 min, u64 max,
-			     unsigned long *size)
-{
-	char *end = arg;
-	u64 value = arg ? memparse(arg, &end) : 0;
-
-	if (!arg || end == arg || *end || value < min || value > max) {
-		pr_warn("swiotlb_xen.%s=%s: ignored, it takes a size from %llu to %llu bytes, with K, M or G\n",
-			name, arg ?: "", min, max);
-		return false;
-	}
-
-	*size = value;
-	return true;
-}
-
 /* A size that swiotlb= gives counts more; the generic code sees to that. */
 static int __init set_size(char *arg)
 {
 	unsigned long size;
 
 	if (xen_pv_domain() &&
-	    read_size("size", arg, BIT(XEN_APERTURE_GRANULE_SHIFT), SZ_2G,
-		      &size))
+	    xen_dma_read_size("size", arg, BIT(XEN_APERTURE_GRANULE_SHIFT),
+			      SZ_2G, &size))
 		swiotlb_adjust_size(size);
 	return 0;
 }
@@ -1744,7 +1728,7 @@ early_param("swiotlb_xen.size", set_size);
 static int __init set_max(char *arg)
 {
 	if (xen_pv_domain())
-		read_size("max", arg, 0, SZ_2G, &xen_aperture_max);
+		xen_dma_read_size("max", arg, 0, SZ_2G, &xen_aperture_max);
 	return 0;
 }
 early_param("swiotlb_xen.max", set_max);

@@ -4,103 +4,960 @@
  *
  * A device and the CPU share this memory for as long as it is allocated, so it
  * can't be bounced: it has to be where the device reaches, and contiguous in the
- * machine. Pages that are so by chance are used as they are. Others are
- * exchanged with the hypervisor, and exchanged back when they are freed, for
- * low memory is scarce; a page flag remembers which.
+ * machine. Pages that are so by chance are used as they are, and are ordinary
+ * pages again when they are freed. Others become a region: they are exchanged with
+ * the hypervisor for one extent, which is dear. What is larger than the page
+ * allocator's largest block is made of pages from anywhere and mapped anew for
+ * the kernel; for the bus it is one extent all the same.
+ *
+ * A region that is freed is kept, by its order and by the width of its addresses,
+ * and the next allocation of that order gets it for the price of clearing it. The
+ * cache is bounded. What exceeds the bound is given back by a worker, the oldest
+ * first, and under memory pressure a shrinker gives back all of it. So freeing
+ * neither sleeps nor calls the hypervisor. Low memory is scarce, so a device gets
+ * no better memory than it needs as long as there is any other.
  */
 #define pr_fmt(fmt) "xen_swiotlb: " fmt
 
 #include <linux/bitops.h>
+#include <linux/bits.h>
+#include <linux/dma-map-ops.h>
 #include <linux/dma-mapping.h>
 #include <linux/gfp.h>
+#include <linux/init.h>
+#include <linux/jiffies.h>
+#include <linux/list.h>
 #include <linux/minmax.h>
 #include <linux/mm.h>
+#include <linux/pfn.h>
+#include <linux/ratelimit.h>
+#include <linux/scatterlist.h>
+#include <linux/sched.h>
+#include <linux/sched/mm.h>
+#include <linux/seq_file.h>
+#include <linux/shrinker.h>
+#include <linux/sizes.h>
+#include <linux/slab.h>
+#include <linux/spinlock.h>
+#include <linux/vmalloc.h>
+#include <linux/workqueue.h>
+
+#include <asm/xen/page.h>
 
 #include <xen/swiotlb-xen.h>
+#include <xen/xen.h>
 
 #include "swiotlb-xen-compat.h"
+#include "swiotlb-xen.h"
 #include "xen-coherent.h"
 
-static void report_failure(struct device *dev, size_t size, u64 mask, int err)
+/* 4 GiB at most; what Xen gives a domain in one extent is less by default. */
+#define XEN_NR_ORDERS		21
+
+/* Memory within these widths is scarce; that within the first even more so. */
+#define XEN_NARROW_WIDTH	24
+#define XEN_LOW_WIDTH		32
+#define XEN_ANY_WIDTH		64
+
+/* The default bound is this share of the domain's memory. */
+#define XEN_CACHE_SHARE		32
+
+/* After the hypervisor had nothing better to give: seconds without a new try. */
+#define XEN_KEEP_SECONDS	10
+
+/* Bytes that are cleared between two chances for others to run. */
+#define XEN_CLEAR_STEP		SZ_8M
+
+/**
+ * struct xen_coherent_region - exchanged, contiguous memory
+ * @bucket:	cached: in the list of its order and width
+ * @age:	cached: in the list of all, the oldest first
+ * @pages:	each page when there is more than one block of the page allocator's,
+ *		else NULL
+ * @page:	the first page, which points back here
+ * @vaddr:	where the kernel sees it, NULL for nowhere
+ * @bus:	bus address of the first byte
+ * @order:	log2 of its pages
+ * @width:	of the last byte's bus address, in bits
+ * @exchanged:	its frames came from the hypervisor
+ * @linear:	its pages follow each other for the kernel
+ */
+struct xen_coherent_region {
+	struct hlist_node bucket;
+	struct list_head age;
+	struct page **pages;
+	struct page *page;
+	void *vaddr;
+	dma_addr_t bus;
+	u8 order;
+	u8 width;
+	bool exchanged;
+	bool linear;
+};
+
+/*
+ * The cache: a list for each order and width, which lists are not empty, all
+ * regions by age. Nothing is done under the lock that takes long.
+ */
+static DEFINE_RAW_SPINLOCK(xen_cache_lock);
+static struct hlist_head xen_cache[XEN_NR_ORDERS][XEN_ANY_WIDTH];
+static u64 xen_cache_widths[XEN_NR_ORDERS];
+static LIST_HEAD(xen_cache_age);
+static unsigned long xen_cache_pages;
+
+/* Regions that nobody could use again; under the same lock. */
+static LIST_HEAD(xen_doomed);
+
+/* Under the lock too, but for the counters of what takes long. */
+static unsigned long xen_used_pages;
+static unsigned long xen_hits;
+static atomic_long_t xen_made;
+static atomic_long_t xen_returned;
+static atomic_long_t xen_kept;
+static atomic_long_t xen_failed;
+
+/* When it is worth trying again to give memory back; INITIAL_JIFFIES: now. */
+static unsigned long xen_keep_until = INITIAL_JIFFIES;
+
+unsigned long xen_coherent_cache = ULONG_MAX;	/* see cache_limit() */
+
+static struct kmem_cache *xen_region_slab;
+
+static void xen_trim(struct work_struct *work);
+static DECLARE_WORK(xen_trim_work, xen_trim);
+
+static unsigned long region_pages(const struct xen_coherent_region *region)
+{
+	return 1UL << region->order;
+}
+
+/* The region that a page is the first of, NULL for a page by itself. */
+static struct xen_coherent_region *region_of(const struct page *page)
+{
+	return PageXenRemapped(page) ? (void *)page_private(page) : NULL;
+}
+
+/*
+ * The first page of an allocation; NULL for what is no memory of ours. What is
+ * mapped anew is found by its bus address, which is several times quicker than by
+ * the kernel's.
+ */
+static struct page *page_of(void *vaddr, dma_addr_t bus, unsigned long attrs)
+{
+	struct xen_coherent_region *region;
+	unsigned long pfn;
+
+	if (attrs & DMA_ATTR_NO_KERNEL_MAPPING)
+		return vaddr;
+	if (likely(!is_vmalloc_addr(vaddr)))
+		return virt_to_page(vaddr);
+
+	pfn = bfn_to_pfn(PFN_DOWN(bus));
+	if (!pfn_valid(pfn))
+		return NULL;
+	region = region_of(pfn_to_page(pfn));
+	return region && region->vaddr == vaddr ? region->page : NULL;
+}
+
+/* Pages that the cache may hold. */
+static unsigned long cache_limit(void)
+{
+	return xen_coherent_cache == ULONG_MAX ?
+	       totalram_pages() / XEN_CACHE_SHARE :
+	       xen_coherent_cache >> PAGE_SHIFT;
+}
+
+/* The cache. */
+
+static void cache_add(struct xen_coherent_region *region)
+{
+	lockdep_assert_held(&xen_cache_lock);
+
+	hlist_add_head(&region->bucket,
+		       &xen_cache[region->order][region->width - 1]);
+	xen_cache_widths[region->order] |= BIT_ULL(region->width - 1);
+	list_add_tail(&region->age, &xen_cache_age);
+	xen_cache_pages += region_pages(region);
+}
+
+static void cache_del(struct xen_coherent_region *region)
+{
+	lockdep_assert_held(&xen_cache_lock);
+
+	hlist_del_init(&region->bucket);
+	if (hlist_empty(&xen_cache[region->order][region->width - 1]))
+		xen_cache_widths[region->order] &= ~BIT_ULL(region->width - 1);
+	list_del(&region->age);
+	xen_cache_pages -= region_pages(region);
+}
+
+/*
+ * Takes a region whose width is from @lowest to @highest: the widest, and of these
+ * the one that was freed last.
+ */
+static struct xen_coherent_region *
+cache_take(unsigned int order, unsigned int lowest, unsigned int highest)
+{
+	u64 fit = GENMASK_ULL(highest - 1, lowest - 1);
+	struct xen_coherent_region *region = NULL;
+	unsigned long flags;
+
+	if (!READ_ONCE(xen_cache_widths[order]))
+		return NULL;
+
+	raw_spin_lock_irqsave(&xen_cache_lock, flags);
+	fit &= xen_cache_widths[order];
+	if (fit) {
+		region = hlist_entry(xen_cache[order][fls64(fit) - 1].first,
+				     struct xen_coherent_region, bucket);
+		cache_del(region);
+		xen_used_pages += region_pages(region);
+		xen_hits++;
+	}
+	raw_spin_unlock_irqrestore(&xen_cache_lock, flags);
+
+	return region;
+}
+
+/*
+ * The same with better or more memory than needed, up to @last_order, for want of
+ * any other.
+ */
+static struct xen_coherent_region *
+cache_take_any(unsigned int order, unsigned int last_order, unsigned int highest)
+{
+	struct xen_coherent_region *region = NULL;
+
+	for (; order <= last_order && !region; order++)
+		region = cache_take(order, 1, highest);
+	return region;
+}
+
+/* Keeps a region that is freed. False when it is kept already. */
+static bool cache_put(struct xen_coherent_region *region)
+{
+	bool excess, used;
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&xen_cache_lock, flags);
+	used = hlist_unhashed(&region->bucket);
+	if (used) {
+		cache_add(region);
+		xen_used_pages -= region_pages(region);
+	}
+	excess = xen_cache_pages > cache_limit();
+	raw_spin_unlock_irqrestore(&xen_cache_lock, flags);
+
+	if (excess)
+		queue_work(system_long_wq, &xen_trim_work);
+	return used;
+}
+
+/* Takes the oldest region out while there are more than @limit pages. */
+static struct xen_coherent_region *cache_take_oldest(unsigned long limit)
+{
+	struct xen_coherent_region *region = NULL;
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&xen_cache_lock, flags);
+	if (xen_cache_pages > limit) {
+		region = list_first_entry(&xen_cache_age,
+					  struct xen_coherent_region, age);
+		cache_del(region);
+	}
+	raw_spin_unlock_irqrestore(&xen_cache_lock, flags);
+
+	return region;
+}
+
+static void count_used(long pages)
+{
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&xen_cache_lock, flags);
+	xen_used_pages += pages;
+	raw_spin_unlock_irqrestore(&xen_cache_lock, flags);
+}
+
+/* Pages and frames. */
+
+static int exchange(struct page *page, struct page **pages, unsigned int order,
+		    unsigned int width, gfp_t gfp, dma_addr_t *bus)
+{
+	if (pages)
+		return xen_make_pages_contiguous(pages, order, width, gfp, bus);
+
+	return xen_make_contiguous(page_to_phys(page), order, width, gfp, bus);
+}
+
+static int give_back(struct page *page, struct page **pages,
+		     unsigned int order, gfp_t gfp)
+{
+	if (pages)
+		return xen_give_back_pages(pages, order, gfp);
+
+	return xen_give_back_contiguous(page_to_phys(page), order, gfp);
+}
+
+static void free_page_array(struct page **pages, unsigned long nr)
+{
+	while (nr)
+		__free_page(pages[--nr]);
+	kvfree(pages);
+}
+
+static void free_memory(struct page *page, struct page **pages,
+			unsigned int order)
+{
+	if (pages)
+		free_page_array(pages, 1UL << order);
+	else
+		__free_pages(page, order);
+}
+
+/* What the hypervisor would not give better memory for is kept for a while. */
+static bool keeps_memory(void)
+{
+	return time_before(jiffies, READ_ONCE(xen_keep_until));
+}
+
+/*
+ * Gives a region back, to the hypervisor what it may need, and to the kernel. The
+ * hypervisor wants low memory; what lies higher can as well stay.
+ */
+static void dissolve_region(struct xen_coherent_region *region)
+{
+	if (region->vaddr && !region->linear)
+		vunmap(region->vaddr);
+	ClearPageXenRemapped(region->page);
+	set_page_private(region->page, 0);
+
+	if (region->exchanged && region->width <= XEN_LOW_WIDTH) {
+		if (keeps_memory()) {
+			atomic_long_inc(&xen_kept);
+		} else if (give_back(region->page, region->pages,
+				     region->order, GFP_KERNEL)) {
+			WRITE_ONCE(xen_keep_until,
+				   jiffies + XEN_KEEP_SECONDS * HZ);
+			atomic_long_inc(&xen_kept);
+		} else {
+			atomic_long_inc(&xen_returned);
+		}
+	}
+
+	free_memory(region->page, region->pages, region->order);
+	kmem_cache_free(xen_region_slab, region);
+}
+
+/* Releases the oldest regions down to @limit pages. Returns the pages. */
+static unsigned long trim_to(unsigned long limit)
+{
+	struct xen_coherent_region *region;
+	unsigned long freed = 0;
+
+	while ((region = cache_take_oldest(limit))) {
+		freed += region_pages(region);
+		dissolve_region(region);
+		cond_resched();
+	}
+
+	return freed;
+}
+
+static void release_doomed(void)
+{
+	struct xen_coherent_region *region, *next;
+	unsigned long flags;
+	LIST_HEAD(doomed);
+
+	raw_spin_lock_irqsave(&xen_cache_lock, flags);
+	list_splice_init(&xen_doomed, &doomed);
+	raw_spin_unlock_irqrestore(&xen_cache_lock, flags);
+
+	list_for_each_entry_safe(region, next, &doomed, age)
+		dissolve_region(region);
+}
+
+static void xen_trim(struct work_struct *work)
+{
+	release_doomed();
+	trim_to(cache_limit());
+}
+
+/* Frees a region that is in use. */
+static bool free_region(struct xen_coherent_region *region)
+{
+	unsigned long flags;
+
+	if (!region->linear || !region->pages)
+		return cache_put(region);
+
+	raw_spin_lock_irqsave(&xen_cache_lock, flags);
+	xen_used_pages -= region_pages(region);
+	list_add_tail(&region->age, &xen_doomed);
+	raw_spin_unlock_irqrestore(&xen_cache_lock, flags);
+	queue_work(system_long_wq, &xen_trim_work);
+
+	return true;
+}
+
+/* Shrinking under memory pressure. */
+
+static unsigned long count_pages(void)
+{
+	return READ_ONCE(xen_cache_pages);
+}
+
+static unsigned long shrink_pages(unsigned long nr)
+{
+	unsigned long pages = count_pages();
+
+	return trim_to(pages > nr ? pages - nr : 0);
+}
+
+static unsigned long xen_shrinker_count(struct shrinker *shrinker,
+					struct shrink_control *sc)
+{
+	return count_pages() ?: SHRINK_EMPTY;
+}
+
+static unsigned long xen_shrinker_scan(struct shrinker *shrinker,
+				       struct shrink_control *sc)
+{
+	return shrink_pages(sc->nr_to_scan) ?: SHRINK_STOP;
+}
+
+/* Before any device has a driver. */
+static int __init xen_coherent_init(void)
+{
+	if (!xen_pv_domain() && !IS_ENABLED(CONFIG_XEN_DMA_KUNIT_TEST))
+		return 0;
+
+	xen_region_slab = KMEM_CACHE(xen_coherent_region, SLAB_PANIC);
+	return xen_register_shrinker(xen_shrinker_count, xen_shrinker_scan,
+				     "xen-coherent");
+}
+core_initcall(xen_coherent_init);
+
+/* Making regions. */
+
+/**
+ * struct xen_coherent_request - what is wanted
+ * @dev:	device that shares the memory
+ * @size:	bytes
+ * @order:	log2 of the pages
+ * @width:	of addresses that the device reaches, in bits
+ * @gfp:	allocation flags
+ * @attrs:	of the allocation
+ * @linear:	the pages have to follow each other for the kernel
+ * @error:	why it failed
+ * @largest:	what the hypervisor has instead; bytes, 0 for unknown
+ * @search:	look for @largest when the hypervisor has too little
+ */
+struct xen_coherent_request {
+	struct device *dev;
+	size_t size;
+	unsigned int order;
+	unsigned int width;
+	gfp_t gfp;
+	unsigned long attrs;
+	bool linear;
+	int error;
+	size_t largest;
+	bool search;
+};
+
+static bool may_sleep(const struct xen_coherent_request *req)
+{
+	return gfpflags_allow_blocking(req->gfp);
+}
+
+/*
+ * The largest extent that the hypervisor has within a width, for the
+ * administrator to know. It does not tell a domain, so one is taken and given back.
+ */
+static size_t largest_extent(struct page *page, struct page **pages,
+			     unsigned int order, unsigned int width, gfp_t gfp)
+{
+	dma_addr_t bus;
+
+	while (order--) {
+		int rc = exchange(page, pages, order, width, gfp, &bus);
+
+		if (!rc)
+			give_back(page, pages, order, gfp);
+		if (rc >= 0)
+			return PAGE_SIZE << order;
+	}
+
+	return 0;
+}
+
+/*
+ * Makes memory contiguous where it is not. Returns the region, or NULL with
+ * @req->error 0 when the pages suit as they are; any other error has freed nothing.
+ */
+static struct xen_coherent_region *
+make_region(struct xen_coherent_request *req, struct page *page,
+	    struct page **pages, dma_addr_t *bus)
+{
+	struct xen_coherent_region *region;
+	int rc;
+
+	rc = exchange(page, pages, req->order, req->width, req->gfp, bus);
+	if (rc == -ENOMEM && req->search)
+		req->largest = largest_extent(page, pages, req->order,
+					      req->width, req->gfp);
+	req->error = min(rc, 0);
+	if (rc < 0 || (rc && !pages))
+		return NULL;
+
+	region = kmem_cache_alloc(xen_region_slab, req->gfp & ~GFP_ZONEMASK &
+						   ~__GFP_ZERO);
+	if (!region) {
+		if (!rc)
+			give_back(page, pages, req->order, req->gfp);
+		req->error = -ENOBUFS;
+		return NULL;
+	}
+
+	INIT_HLIST_NODE(&region->bucket);
+	region->pages = pages;
+	region->page = page;
+	region->bus = *bus;
+	region->order = req->order;
+	region->width = fls64(*bus + (PAGE_SIZE << req->order) - 1);
+	region->exchanged = !rc;
+	region->linear = req->linear || !pages;
+	region->vaddr = region->linear ? page_address(page) : NULL;
+	SetPageXenRemapped(page);
+	set_page_private(page, (unsigned long)region);
+
+	count_used(region_pages(region));
+	if (!rc)
+		atomic_long_inc(&xen_made);
+	return region;
+}
+
+/* A page flag marks regions, and it is not for compound pages. */
+static inline struct page *alloc_block(struct device *dev, gfp_t gfp,
+				       unsigned int order)
+{
+	return alloc_pages_node(dev_to_node(dev),
+				(gfp & ~(__GFP_ZERO | __GFP_COMP)) |
+				__GFP_NOWARN, order);
+}
+
+/* One block of the page allocator's, be it a region afterwards or not. */
+static struct page *make_block(struct xen_coherent_request *req,
+			       dma_addr_t *bus)
+{
+	struct page *page = alloc_block(req->dev, req->gfp, req->order);
+
+	if (!page) {
+		req->error = -ENOBUFS;
+		return NULL;
+	}
+
+	make_region(req, page, NULL, bus);
+	if (!req->error)
+		return page;
+
+	__free_pages(page, req->order);
+	return NULL;
+}
+
+/* Fills @pages with pages from anywhere, in blocks as large as there are. */
+static bool fill_page_array(struct xen_coherent_request *req,
+			    struct page **pages, unsigned long nr)
+{
+	unsigned int order = req->attrs & DMA_ATTR_ALLOC_SINGLE_PAGES ?
+			     0 : MAX_PAGE_ORDER;
+	unsigned long done = 0, i;
+
+	while (done < nr) {
+		/* It had better fail than have the kernel kill for it. */
+		struct page *page = alloc_block(req->dev, req->gfp |
+						(order ? __GFP_NORETRY :
+							 __GFP_RETRY_MAYFAIL),
+						order);
+
+		if (!page && !order)
+			break;
+		if (!page) {
+			order--;
+			continue;
+		}
+		split_page(page, order);
+		for (i = 0; i < 1UL << order; i++)
+			pages[done++] = page + i;
+		cond_resched();
+	}
+	if (done == nr)
+		return true;
+
+	while (done)
+		__free_page(pages[--done]);
+	return false;
+}
+
+/* The same with pages that follow each other for the kernel. */
+static bool fill_contiguous(struct xen_coherent_request *req,
+			    struct page **pages, unsigned long nr)
+{
+	struct page *page = xen_alloc_contig_pages(nr, GFP_KERNEL | __GFP_NOWARN,
+						   dev_to_node(req->dev));
+	unsigned long i;
+
+	for (i = 0; page && i < nr; i++)
+		pages[i] = page + i;
+	return page;
+}
+
+static struct page **alloc_page_array(struct xen_coherent_request *req)
+{
+	unsigned long nr = 1UL << req->order;
+	struct page **pages;
+
+	pages = kvmalloc_array(nr, sizeof(*pages), GFP_KERNEL | __GFP_NOWARN);
+	if (!pages)
+		return NULL;
+	if (req->linear ? fill_contiguous(req, pages, nr) :
+			  fill_page_array(req, pages, nr))
+		return pages;
+
+	kvfree(pages);
+	return NULL;
+}
+
+/* Sees to it that the kernel sees the memory, if it is to. */
+static bool map_region(const struct xen_coherent_request *req,
+		       struct xen_coherent_region *region)
+{
+	if (region->vaddr || (req->attrs & DMA_ATTR_NO_KERNEL_MAPPING))
+		return true;
+	if (!may_sleep(req))
+		return false;
+
+	region->vaddr = vmap(region->pages, region_pages(region), VM_MAP,
+			     PAGE_KERNEL);
+	return region->vaddr;
+}
+
+static struct page *make_large_sleeping(struct xen_coherent_request *req,
+					dma_addr_t *bus)
+{
+	struct xen_coherent_region *region;
+	struct page **pages;
+
+	req->error = -ENOBUFS;
+	if (1UL << req->order > totalram_pages())
+		return NULL;
+	pages = alloc_page_array(req);
+	if (!pages)
+		return NULL;
+
+	region = make_region(req, pages[0], pages, bus);
+	if (!region) {
+		free_page_array(pages, 1UL << req->order);
+		return NULL;
+	}
+	if (!map_region(req, region)) {
+		req->error = -ENOBUFS;
+		count_used(-(long)region_pages(region));
+		dissolve_region(region);
+		return NULL;
+	}
+
+	return region->page;
+}
+
+/* More than one block of the page allocator's. */
+static struct page *make_large(struct xen_coherent_request *req,
+			       dma_addr_t *bus)
+{
+	bool reclaims = (req->gfp & GFP_KERNEL) == GFP_KERNEL;
+	unsigned int flags = 0;
+	struct page *page;
+
+	if (!may_sleep(req)) {
+		req->error = -EWOULDBLOCK;
+		return NULL;
+	}
+
+	/* Page tables come as the scope says, not as the flags do. */
+	if (!reclaims)
+		flags = memalloc_noio_save();
+	page = make_large_sleeping(req, bus);
+	if (!reclaims)
+		memalloc_noio_restore(flags);
+
+	return page;
+}
+
+static struct page *make_memory(struct xen_coherent_request *req,
+				dma_addr_t *bus)
+{
+	return req->order > MAX_PAGE_ORDER ? make_large(req, bus) :
+					     make_block(req, bus);
+}
+
+/* Allocations. */
+
+static void report_failure(const struct xen_coherent_request *req, u64 mask)
 {
 	const char *why;
 
-	switch (err) {
+	switch (req->error) {
+	case -ENOMEM:
+		dev_err(req->dev,
+			"xen_swiotlb: no %zu bytes of coherent memory below mask %#llx: the largest piece that Xen has there is %zu bytes; leave it more with dom0_mem= or dma_bits=\n",
+			req->size, mask, req->largest);
+		return;
 	case -EPERM:
 		why = "larger than Xen allows, see its option memop-max-order=";
 		break;
-	case -ENOMEM:
-		why = "no such memory in Xen, leave it some with dom0_mem=";
-		break;
 	case -E2BIG:
-		why = "larger than the page allocator's largest block";
+		why = "more than can be had in one piece";
+		break;
+	case -ENOBUFS:
+		why = "the domain has too little free memory";
+		break;
+	case -EWOULDBLOCK:
+		why = "too large for a caller that must not sleep";
 		break;
 	default:
 		why = "the hypervisor refused the exchange";
 		break;
 	}
 
-	dev_err_ratelimited(dev,
-			    "xen_swiotlb: no %zu bytes of coherent memory below mask %#llx: %s (%d)\n",
-			    size, mask, why, err);
+	dev_err(req->dev,
+		"xen_swiotlb: no %zu bytes of coherent memory below mask %#llx: %s (%d)\n",
+		req->size, mask, why, req->error);
 }
 
 /* The width of addresses that are all within a mask, whatever its shape. */
-static unsigned int mask_bits(u64 mask)
+static unsigned int mask_width(u64 mask)
 {
 	return mask == U64_MAX ? 64 : fls64(mask + 1) - 1;
 }
 
-/* Allocates cleared pages that @dev reaches; the first of 2^get_order(@size). */
-static struct page *alloc_reachable(struct device *dev, size_t size,
-				    dma_addr_t *dma_handle, gfp_t gfp,
-				    unsigned long attrs)
+/* From which width on cached memory is not better than a device needs. */
+static unsigned int lowest_width(unsigned int width)
 {
-	u64 mask = min_not_zero(dev->coherent_dma_mask, dev->bus_dma_limit);
-	unsigned int order = get_order(size);
-	unsigned int bits = mask_bits(mask);
-	struct page *page;
-	int rc;
+	if (width > XEN_LOW_WIDTH)
+		return XEN_LOW_WIDTH + 1;
+	if (width > XEN_NARROW_WIDTH)
+		return XEN_NARROW_WIDTH + 1;
+	return 1;
+}
 
-	if (attrs & DMA_ATTR_NO_WARN)
-		gfp |= __GFP_NOWARN;
-	if (order > MAX_PAGE_ORDER) {
-		if (!(gfp & __GFP_NOWARN))
-			report_failure(dev, size, mask, -E2BIG);
+/* A region that is to be used: mapped if need be, else it stays in the cache. */
+static struct page *use_region(const struct xen_coherent_request *req,
+			       struct xen_coherent_region *region,
+			       dma_addr_t *bus)
+{
+	if (!region)
+		return NULL;
+	if (!map_region(req, region)) {
+		cache_put(region);
 		return NULL;
 	}
-	if (!bits)
-		return NULL;
 
-	/* The page flag below is not for compound pages, nor is exchanging them. */
-	gfp &= ~(__GFP_ZERO | __GFP_COMP);
-	page = alloc_pages_node(dev_to_node(dev), gfp, order);
+	*bus = region->bus;
+	return region->page;
+}
+
+/* The largest order of which the cache has what is wanted. */
+static unsigned int last_order(bool linear)
+{
+	return linear ? MAX_PAGE_ORDER : XEN_NR_ORDERS - 1;
+}
+
+/* Where the kernel sees memory, NULL for nowhere. */
+static void *address_of(struct page *page)
+{
+	struct xen_coherent_region *region = region_of(page);
+
+	return region ? region->vaddr : page_address(page);
+}
+
+static noinline void clear_large(struct page *page, void *vaddr, size_t size,
+				 gfp_t gfp)
+{
+	size_t done, n;
+
+	for (done = 0; done < size; done += n) {
+		if (done && gfpflags_allow_blocking(gfp))
+			cond_resched();
+		if (vaddr) {
+			n = min_t(size_t, size - done, XEN_CLEAR_STEP);
+			memset(vaddr + done, 0, n);
+		} else {
+			n = PAGE_SIZE;
+			clear_page(page_address(region_of(page)->pages[done >>
+								PAGE_SHIFT]));
+		}
+	}
+}
+
+static inline void clear_memory(struct page *page, void *vaddr, size_t size,
+				gfp_t gfp)
+{
+	size = PAGE_ALIGN(size);
+	if (likely(vaddr && size <= XEN_CLEAR_STEP))
+		memset(vaddr, 0, size);
+	else
+		clear_large(page, vaddr, size, gfp);
+}
+
+/* The hypervisor, and what else there is. */
+static struct page *find_memory(struct xen_coherent_request *req,
+				dma_addr_t *bus)
+{
+	struct page *page = make_memory(req, bus);
+
 	if (!page)
-		return NULL;
+		page = use_region(req,
+				  cache_take_any(req->order,
+						 last_order(req->linear),
+						 req->width), bus);
+	/* What is kept in other sizes may be what somebody lacks. */
+	if (!page && may_sleep(req) && req->error != -EPERM && trim_to(0))
+		page = make_memory(req, bus);
 
-	rc = xen_make_contiguous(page_to_phys(page), order, bits, gfp,
-				 dma_handle);
-	if (rc < 0) {
-		if (!(gfp & __GFP_NOWARN))
-			report_failure(dev, size, mask, rc);
-		__free_pages(page, order);
-		return NULL;
-	}
-	if (!rc)
-		SetPageXenRemapped(page);
-
-	memset(page_address(page), 0, PAGE_SIZE << order);
 	return page;
 }
 
-static void free_reachable(struct page *page, size_t size)
+/* May the failure be told? */
+static bool is_reported(const struct xen_coherent_request *req)
 {
-	unsigned int order = get_order(size);
+	static DEFINE_RATELIMIT_STATE(failures, DEFAULT_RATELIMIT_INTERVAL,
+				      DEFAULT_RATELIMIT_BURST);
 
-	/* A region that Xen does not take back is ordinary memory all the same. */
-	if (TestClearPageXenRemapped(page))
-		xen_give_back_contiguous(page_to_phys(page), order, GFP_ATOMIC);
-	__free_pages(page, order);
+	return !(req->gfp & __GFP_NOWARN) && !(req->attrs & DMA_ATTR_NO_WARN) &&
+	       __ratelimit(&failures);
+}
+
+/* There is nothing to be had at once, or @region, which the kernel does not see. */
+static noinline struct page *alloc_slow(struct xen_coherent_request *req,
+					struct xen_coherent_region *region,
+					u64 mask, dma_addr_t *bus)
+{
+	struct page *page = use_region(req, region, bus);
+
+	if (page || !req->width)
+		return page;
+
+	req->error = -E2BIG;
+	if (req->order < XEN_NR_ORDERS)
+		page = find_memory(req, bus);
+	if (page)
+		return page;
+
+	atomic_long_inc(&xen_failed);
+	if (!is_reported(req))
+		return NULL;
+
+	if (req->error == -ENOMEM) {
+		req->search = true;
+		page = make_memory(req, bus);
+		if (page)
+			return page;
+	}
+	report_failure(req, mask);
+	return NULL;
+}
+
+/* Any page will do for a device that reaches far enough. */
+static inline struct page *alloc_plain(struct device *dev, unsigned int width,
+				       gfp_t gfp, dma_addr_t *bus)
+{
+	struct page *page = alloc_block(dev, gfp, 0);
+
+	if (unlikely(!page))
+		return NULL;
+
+	*bus = PFN_PHYS((dma_addr_t)pfn_to_bfn(page_to_pfn(page)));
+	if (likely(fls64(*bus + PAGE_SIZE - 1) <= width))
+		return page;
+
+	__free_page(page);
+	return NULL;
+}
+
+/**
+ * struct xen_coherent_memory - what is allocated
+ * @page:	the first page, NULL for nothing
+ * @vaddr:	where the kernel sees it, NULL for nowhere
+ */
+struct xen_coherent_memory {
+	struct page *page;
+	void *vaddr;
+};
+
+/* Allocates cleared pages that @dev reaches. */
+static __always_inline struct xen_coherent_memory
+alloc_reachable(struct device *dev, size_t size, dma_addr_t *dma_handle,
+		gfp_t gfp, unsigned long attrs, bool linear)
+{
+	u64 mask = min_not_zero(dev->coherent_dma_mask, dev->bus_dma_limit);
+	struct xen_coherent_region *region = NULL;
+	struct xen_coherent_memory memory = {};
+	unsigned int order = get_order(size);
+	unsigned int width = mask_width(mask);
+
+	if (!order && width > XEN_LOW_WIDTH) {
+		memory.page = alloc_plain(dev, width, gfp, dma_handle);
+		if (likely(memory.page)) {
+			memory.vaddr = page_address(memory.page);
+			memset(memory.vaddr, 0, PAGE_SIZE);
+			return memory;
+		}
+	}
+
+	if (likely(order <= last_order(linear) && width))
+		region = cache_take(order, lowest_width(width), width);
+	if (likely(region && (region->vaddr ||
+			      attrs & DMA_ATTR_NO_KERNEL_MAPPING))) {
+		*dma_handle = region->bus;
+		memory.page = region->page;
+		memory.vaddr = region->vaddr;
+	} else {
+		struct xen_coherent_request req = {
+			.dev = dev,
+			.size = size,
+			.order = order,
+			.width = width,
+			.gfp = gfp,
+			.attrs = attrs,
+			.linear = linear,
+		};
+
+		memory.page = alloc_slow(&req, region, mask, dma_handle);
+		if (!memory.page)
+			return memory;
+		memory.vaddr = address_of(memory.page);
+	}
+
+	clear_memory(memory.page, memory.vaddr, size, gfp);
+	return memory;
+}
+
+static void free_reachable(struct device *dev, struct page *page, size_t size)
+{
+	struct xen_coherent_region *region;
+
+	if (WARN_ON_ONCE(!page))
+		return;
+
+	region = region_of(page);
+	if (!region)
+		__free_pages(page, get_order(size));
+	else if (!free_region(region))
+		dev_err_ratelimited(dev,
+				    "xen_swiotlb: driver frees %pad, which is free already\n",
+				    &region->bus);
 }
 
 /**
@@ -109,27 +966,31 @@ static void free_reachable(struct page *page, size_t size)
  * @size:	bytes, of which whole powers of two of pages are used
  * @dma_handle:	where the bus address goes
  * @gfp:	allocation flags
- * @attrs:	DMA_ATTR_NO_WARN is honoured; the memory is always contiguous and
- *		mapped, so the attributes that allow less change nothing
+ * @attrs:	DMA_ATTR_NO_KERNEL_MAPPING, DMA_ATTR_ALLOC_SINGLE_PAGES and
+ *		DMA_ATTR_NO_WARN are honoured; the memory is always contiguous on
+ *		the bus
  *
- * Context: As @gfp says; atomic callers never sleep.
+ * Context: As @gfp says; atomic callers never sleep. They get more than the page
+ * allocator's largest block only if the cache has it.
  * Return: Kernel address of cleared memory that lies below the device's
- * coherent mask, aligned to its size on the bus; NULL when there is none.
+ * coherent mask, aligned to its size on the bus, or with
+ * DMA_ATTR_NO_KERNEL_MAPPING its first page; NULL when there is none.
  */
 void *xen_coherent_alloc(struct device *dev, size_t size,
 			 dma_addr_t *dma_handle, gfp_t gfp,
 			 unsigned long attrs)
 {
-	struct page *page = alloc_reachable(dev, size, dma_handle, gfp, attrs);
+	struct xen_coherent_memory memory =
+		alloc_reachable(dev, size, dma_handle, gfp, attrs, false);
 
-	return page ? page_address(page) : NULL;
+	return attrs & DMA_ATTR_NO_KERNEL_MAPPING ? memory.page : memory.vaddr;
 }
 
 /**
  * xen_coherent_free() - free what xen_coherent_alloc() gave
  * @dev:	device that shared it
  * @size:	bytes, as allocated
- * @vaddr:	kernel address
+ * @vaddr:	what xen_coherent_alloc() returned
  * @dma_handle:	bus address
  * @attrs:	as allocated
  *
@@ -138,7 +999,7 @@ void *xen_coherent_alloc(struct device *dev, size_t size,
 void xen_coherent_free(struct device *dev, size_t size, void *vaddr,
 		       dma_addr_t dma_handle, unsigned long attrs)
 {
-	free_reachable(virt_to_page(vaddr), size);
+	free_reachable(dev, page_of(vaddr, dma_handle, attrs), size);
 }
 
 /**
@@ -149,7 +1010,9 @@ void xen_coherent_free(struct device *dev, size_t size, void *vaddr,
  * @dir:	direction; all are the same here
  * @gfp:	allocation flags
  *
- * Such pages may stay mapped for ever, so they must not hold bounce memory.
+ * Such pages may stay mapped for ever, so they must not hold bounce memory. They
+ * follow each other for the kernel; beyond the page allocator's largest block that
+ * needs CONFIG_CONTIG_ALLOC.
  *
  * Context: As @gfp says.
  * Return: First of the cleared pages, NULL when there are none.
@@ -158,7 +1021,7 @@ struct page *xen_coherent_alloc_pages(struct device *dev, size_t size,
 				      dma_addr_t *dma_handle,
 				      enum dma_data_direction dir, gfp_t gfp)
 {
-	return alloc_reachable(dev, size, dma_handle, gfp, 0);
+	return alloc_reachable(dev, size, dma_handle, gfp, 0, true).page;
 }
 
 /**
@@ -175,5 +1038,136 @@ void xen_coherent_free_pages(struct device *dev, size_t size,
 			     struct page *page, dma_addr_t dma_handle,
 			     enum dma_data_direction dir)
 {
-	free_reachable(page, size);
+	free_reachable(dev, page, size);
 }
+
+/**
+ * xen_coherent_mmap() - give coherent memory to user space
+ * @dev:	device that shares it
+ * @vma:	user mapping
+ * @vaddr:	what xen_coherent_alloc() returned
+ * @dma_handle:	bus address
+ * @size:	bytes, as allocated
+ * @attrs:	as allocated
+ *
+ * Context: Process.
+ * Return: 0, -ENXIO when @vma does not lie within the memory, or what the mapping
+ * of a page says.
+ */
+int xen_coherent_mmap(struct device *dev, struct vm_area_struct *vma,
+		      void *vaddr, dma_addr_t dma_handle, size_t size,
+		      unsigned long attrs)
+{
+	struct xen_coherent_region *region;
+	struct page *page;
+	int ret;
+
+	if (dma_mmap_from_dev_coherent(dev, vma, vaddr, size, &ret))
+		return ret;
+
+	page = page_of(vaddr, dma_handle, attrs);
+	region = page ? region_of(page) : NULL;
+	if (region && region->pages) {
+		vma->vm_page_prot = dma_pgprot(dev, vma->vm_page_prot, attrs);
+		return vm_map_pages(vma, region->pages, PFN_UP(size));
+	}
+
+	if (attrs & DMA_ATTR_NO_KERNEL_MAPPING)
+		vaddr = page_address(page);
+	return dma_common_mmap(dev, vma, vaddr, dma_handle, size, attrs);
+}
+
+/**
+ * xen_coherent_get_sgtable() - list the pages of coherent memory
+ * @dev:	device that shares it
+ * @sgt:	table to be set up
+ * @vaddr:	what xen_coherent_alloc() returned
+ * @dma_handle:	bus address
+ * @size:	bytes, as allocated
+ * @attrs:	as allocated
+ *
+ * Context: Process.
+ * Return: 0 or -ENOMEM.
+ */
+int xen_coherent_get_sgtable(struct device *dev, struct sg_table *sgt,
+			     void *vaddr, dma_addr_t dma_handle, size_t size,
+			     unsigned long attrs)
+{
+	struct page *page = page_of(vaddr, dma_handle, attrs);
+	struct xen_coherent_region *region = page ? region_of(page) : NULL;
+
+	if (region && region->pages)
+		return sg_alloc_table_from_pages(sgt, region->pages,
+						 PFN_UP(size), 0,
+						 PAGE_ALIGN(size), GFP_KERNEL);
+
+	if (attrs & DMA_ATTR_NO_KERNEL_MAPPING)
+		vaddr = page_address(page);
+	return dma_common_get_sgtable(dev, sgt, vaddr, dma_handle, size, attrs);
+}
+
+/**
+ * xen_coherent_usage() - what has become of exchanged memory
+ * @usage:	where it goes
+ *
+ * Context: Any.
+ */
+void xen_coherent_usage(struct xen_coherent_usage *usage)
+{
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&xen_cache_lock, flags);
+	usage->cached = (u64)xen_cache_pages << PAGE_SHIFT;
+	usage->used = (u64)xen_used_pages << PAGE_SHIFT;
+	usage->hits = xen_hits;
+	raw_spin_unlock_irqrestore(&xen_cache_lock, flags);
+
+	usage->made = atomic_long_read(&xen_made);
+	usage->returned = atomic_long_read(&xen_returned);
+	usage->kept = atomic_long_read(&xen_kept);
+	usage->failed = atomic_long_read(&xen_failed);
+}
+
+/**
+ * xen_coherent_show() - tell what has become of exchanged memory
+ * @s:	debugfs file
+ *
+ * Context: Process.
+ */
+void xen_coherent_show(struct seq_file *s)
+{
+	struct xen_coherent_usage usage;
+
+	xen_coherent_usage(&usage);
+	seq_printf(s, "cached %llu\nused %llu\n", usage.cached, usage.used);
+	seq_printf(s, "hits %lu\nmade %lu\nreturned %lu\nkept %lu\nfailed %lu\n",
+		   usage.hits, usage.made, usage.returned, usage.kept,
+		   usage.failed);
+}
+
+static int __init set_cache(char *arg)
+{
+	if (xen_pv_domain())
+		xen_dma_read_size("coherent_cache", arg, 0, ULONG_MAX - 1,
+				  &xen_coherent_cache);
+	return 0;
+}
+early_param("swiotlb_xen.coherent_cache", set_cache);
+
+#if IS_ENABLED(CONFIG_XEN_DMA_KUNIT_TEST)
+unsigned long xen_coherent_count(void)
+{
+	return count_pages();
+}
+
+unsigned long xen_coherent_shrink(unsigned long nr)
+{
+	return shrink_pages(nr);
+}
+
+void xen_coherent_flush_work(void)
+{
+	cancel_work_sync(&xen_trim_work);
+	xen_trim(&xen_trim_work);
+}
+#endif

@@ -3,16 +3,20 @@
  * The driver's figures in debugfs, under xen-dma/.
  *
  * "bounces" counts mappings by the reason they were bounced for, "aperture"
- * lists the chunks with their bus addresses and use.
+ * lists the chunks with their bus addresses and use, "coherent" tells what has
+ * become of exchanged memory. "fail_call" and "fail_extent" make exchanges fail.
  */
 #include <linux/debugfs.h>
+#include <linux/fault-inject.h>
 #include <linux/init.h>
 #include <linux/seq_file.h>
 
+#include <xen/swiotlb-xen.h>
 #include <xen/xen.h>
 
 #include "swiotlb-xen.h"
 #include "xen-aperture.h"
+#include "xen-coherent.h"
 
 static const char * const xen_bounce_names[XEN_BOUNCE_REASONS] = {
 	[XEN_BOUNCE_MASK]	= "mask",
@@ -43,6 +47,25 @@ static int aperture_show(struct seq_file *s, void *unused)
 }
 DEFINE_SHOW_ATTRIBUTE(aperture);
 
+static int coherent_show(struct seq_file *s, void *unused)
+{
+	xen_coherent_show(s);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(coherent);
+
+#ifdef CONFIG_XEN_DMA_FAIL_EXCHANGE
+static void __init create_faults(struct dentry *dir)
+{
+	fault_create_debugfs_attr("fail_call", dir, &xen_fail_call);
+	fault_create_debugfs_attr("fail_extent", dir, &xen_fail_extent);
+}
+#else
+static void __init create_faults(struct dentry *dir)
+{
+}
+#endif
+
 static int __init xen_dma_debugfs_init(void)
 {
 	struct dentry *dir;
@@ -53,6 +76,8 @@ static int __init xen_dma_debugfs_init(void)
 	dir = debugfs_create_dir("xen-dma", NULL);
 	debugfs_create_file("bounces", 0400, dir, NULL, &bounces_fops);
 	debugfs_create_file("aperture", 0400, dir, NULL, &aperture_fops);
+	debugfs_create_file("coherent", 0400, dir, NULL, &coherent_fops);
+	create_faults(dir);
 
 	return 0;
 }

@@ -15,6 +15,7 @@
 #include <asm/xen/swiotlb-xen.h>
 
 struct device;
+struct page;
 
 /* ARM: cache maintenance of memory that another domain owns. */
 void xen_dma_sync_for_cpu(struct device *dev, dma_addr_t handle,
@@ -26,7 +27,17 @@ void xen_dma_sync_for_device(struct device *dev, dma_addr_t handle,
 int xen_make_contiguous(phys_addr_t pstart, unsigned int order,
 			unsigned int address_bits, gfp_t gfp,
 			dma_addr_t *dma_handle);
+int xen_make_pages_contiguous(struct page **pages, unsigned int order,
+			      unsigned int address_bits, gfp_t gfp,
+			      dma_addr_t *dma_handle);
 int xen_give_back_contiguous(phys_addr_t pstart, unsigned int order, gfp_t gfp);
+int xen_give_back_pages(struct page **pages, unsigned int order, gfp_t gfp);
+
+#ifdef CONFIG_XEN_DMA_FAIL_EXCHANGE
+/* Faults of these hypercalls, and of single extents in an exchange. */
+extern struct fault_attr xen_fail_call;
+extern struct fault_attr xen_fail_extent;
+#endif
 
 bool xen_region_contiguous(phys_addr_t phys, size_t size);
 u64 xen_required_dma_mask(void);

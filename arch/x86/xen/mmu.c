@@ -3,21 +3,24 @@
  * Machine-contiguous memory for x86 PV domains, and the address helpers that
  * PV and PVH kernels share.
  *
- * The pages of a PV domain lie anywhere in the machine. A region that is
- * contiguous for Linux becomes contiguous for a device by XENMEM_exchange: the
- * hypervisor takes the pages behind the region and gives one extent for them.
- * It takes a page only when nothing refers to it any more, so the region leaves
- * the linear mapping first and comes back with its new frames.
+ * The pages of a PV domain lie anywhere in the machine. A region, be it
+ * contiguous for Linux or not, becomes contiguous for a device by
+ * XENMEM_exchange: the hypervisor takes the pages behind the region and gives one
+ * extent for them. It takes a page only when nothing refers to it any more, so
+ * the region leaves the linear mapping first and comes back with its new frames.
  *
  * Nothing here is shared between two callers: each owns the region that it
  * passes and has a frame list of its own, so there is no lock. Any step may
- * fail; the region then has the frames, PTEs and P2M entries it had before.
+ * fail; then each page has a frame all the same, PTE and P2M entry agree, and the
+ * caller gets the error. CONFIG_XEN_DMA_FAIL_EXCHANGE makes the steps fail.
  */
 #include <linux/dma-mapping.h>
+#include <linux/fault-inject.h>
 #include <linux/gfp.h>
 #include <linux/memblock.h>
 #include <linux/mm.h>
 #include <linux/pfn.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
 
 #include <asm/xen/hypercall.h>
@@ -89,14 +92,42 @@ EXPORT_SYMBOL_GPL(xen_unmap_domain_gfn_range);
 
 #ifdef CONFIG_XEN_PV
 
-/* PTEs written by one hypercall; bounds the stack and the time in Xen. */
-#define XEN_PTE_BATCH	32
+/*
+ * Pages whose PTEs are written by one hypercall, and that are given back by one;
+ * between two others may run. Their frames fit the stack.
+ */
+#define XEN_CHUNK_PAGES	32
 
-/* Frames listed on the stack: what small coherent allocations need. */
-#define XEN_STACK_FRAMES	8
+/* How often memory is offered to the hypervisor that takes none of it. */
+#define XEN_GIVE_BACK_TRIES	8
+
+/**
+ * struct xen_region - pages that become one piece of the machine
+ * @pages:	each of them, or NULL when they follow each other
+ * @pfn:	then the first one
+ * @nr:		how many
+ */
+struct xen_region {
+	struct page **pages;
+	unsigned long pfn;
+	unsigned long nr;
+};
+
+static unsigned long xen_region_pfn(const struct xen_region *region,
+				    unsigned long i)
+{
+	return region->pages ? page_to_pfn(region->pages[i]) : region->pfn + i;
+}
+
+/* Chunks of a region: XEN_CHUNK_PAGES each, the last one what is left. */
+#define for_each_xen_chunk(region, from, n)				\
+	for (from = 0;							\
+	     n = min_t(unsigned long, (region)->nr - from,		\
+		       XEN_CHUNK_PAGES), n;				\
+	     from += n)
 
 /*
- * The frames of one region while it changes hands. A list is as long as the
+ * The frames of a region while it changes hands. A list is as long as the
  * region, so a large one comes from vmalloc, and before there is a slab from
  * memblock.
  */
@@ -104,7 +135,7 @@ struct xen_frame_list {
 	xen_pfn_t *frame;
 	unsigned long nr;
 	bool early;
-	xen_pfn_t on_stack[XEN_STACK_FRAMES];
+	xen_pfn_t on_stack[XEN_CHUNK_PAGES];
 };
 
 static int __ref xen_frame_list_alloc(struct xen_frame_list *list,
@@ -115,7 +146,7 @@ static int __ref xen_frame_list_alloc(struct xen_frame_list *list,
 	list->nr = nr;
 	list->early = !slab_is_available();
 
-	if (nr <= XEN_STACK_FRAMES)
+	if (nr <= XEN_CHUNK_PAGES)
 		list->frame = list->on_stack;
 	else if (list->early)
 		list->frame = memblock_alloc(bytes, SMP_CACHE_BYTES);
@@ -137,108 +168,241 @@ static void __ref xen_frame_list_free(struct xen_frame_list *list)
 		kvfree(list->frame);
 }
 
-/*
- * Points @nr pages of the linear mapping from @vaddr on at frames: those of
- * @frame, or from @first on when @frame is NULL, or none when that is
- * INVALID_P2M_ENTRY too. Leaves the TLBs alone.
- */
-static int xen_write_linear_ptes(unsigned long vaddr, unsigned long nr,
-				 const xen_pfn_t *frame, unsigned long first)
+#ifdef CONFIG_XEN_DMA_FAIL_EXCHANGE
+struct fault_attr xen_fail_call = FAULT_ATTR_INITIALIZER;
+struct fault_attr xen_fail_extent = FAULT_ATTR_INITIALIZER;
+
+static bool xen_call_fails(void)
 {
-	struct mmu_update update[XEN_PTE_BATCH];
-	unsigned long done = 0;
+	return should_fail(&xen_fail_call, 1);
+}
 
-	while (done < nr) {
-		unsigned long addr = vaddr + (done << PAGE_SHIFT);
-		unsigned long left = PTRS_PER_PTE - pte_index(addr);
-		unsigned int level, i, n;
-		phys_addr_t slot;
+static bool xen_extent_fails(void)
+{
+	return should_fail(&xen_fail_extent, 1);
+}
+#else
+static bool xen_call_fails(void)
+{
+	return false;
+}
+
+static bool xen_extent_fails(void)
+{
+	return false;
+}
+#endif
+
+/*
+ * The P2M entry of a page of RAM, which is always a page of the P2M's own that can
+ * be written; set_phys_to_machine() is for others too, and several times dearer.
+ */
+static void xen_set_frame(unsigned long pfn, unsigned long mfn)
+{
+	if (likely(pfn < xen_p2m_size))
+		WRITE_ONCE(xen_p2m_addr[pfn], mfn);
+	else
+		set_phys_to_machine(pfn, mfn);
+}
+
+static void xen_resched(gfp_t gfp)
+{
+	if (gfpflags_allow_blocking(gfp))
+		cond_resched();
+}
+
+/* What page @i gets: a frame of a list, one of a run, or none at all. */
+static pte_t xen_frame_pte(const xen_pfn_t *frame, unsigned long first,
+			   unsigned long i)
+{
+	if (frame)
+		return mfn_pte(frame[i], PAGE_KERNEL);
+	if (first != INVALID_P2M_ENTRY)
+		return mfn_pte(first + i, PAGE_KERNEL);
+	return __pte_ma(0);
+}
+
+/*
+ * Points @nr pages of the linear mapping, from page @from of the region on, at
+ * frames: those of @frame, or from @first on when that is NULL, or none when
+ * @first is INVALID_P2M_ENTRY. Leaves the TLBs alone. With @must no fault is
+ * injected.
+ */
+static int xen_write_ptes(const struct xen_region *region, unsigned long from,
+			  unsigned long nr, const xen_pfn_t *frame,
+			  unsigned long first, bool must)
+{
+	struct mmu_update update[XEN_CHUNK_PAGES];
+	unsigned long i, next = 0;
+	phys_addr_t slot = 0;
+	unsigned int n = 0;
+	int rc;
+
+	for (i = 0; i < nr; i++) {
+		unsigned long pfn = xen_region_pfn(region, from + i);
+		unsigned long addr = (unsigned long)__va(PFN_PHYS(pfn));
+		pte_t val = xen_frame_pte(frame, first, i);
+		unsigned int level;
 		pte_t *pte;
-		int rc;
 
-		/* One batch stays within one page of PTEs. */
-		n = min3(nr - done, left, (unsigned long)XEN_PTE_BATCH);
-
-		pte = lookup_address(addr, &level);
-		if (WARN_ON_ONCE(!pte || level != PG_LEVEL_4K))
-			return -EFAULT;
-		slot = arbitrary_virt_to_machine(pte).maddr;
-
-		for (i = 0; i < n; i++) {
-			unsigned long mfn = frame ? frame[done + i] : first;
-			pte_t val = __pte_ma(0);
-
-			if (!frame && first != INVALID_P2M_ENTRY)
-				mfn += done + i;
-			if (mfn != INVALID_P2M_ENTRY)
-				val = mfn_pte(mfn, PAGE_KERNEL);
-
-			update[i].ptr = (slot + i * sizeof(*pte)) |
-					MMU_NORMAL_PT_UPDATE;
-			update[i].val = pte_val_ma(val);
+		/* By itself it is cheaper by its address. */
+		if (nr == 1) {
+			if (!must && xen_call_fails())
+				return -ENOMEM;
+			return HYPERVISOR_update_va_mapping(addr, val, 0);
 		}
 
+		/* Neighbours mostly share a page of PTEs. */
+		if (addr != next || !pte_index(addr)) {
+			pte = lookup_address(addr, &level);
+			if (WARN_ON_ONCE(!pte || level != PG_LEVEL_4K))
+				return -EFAULT;
+			slot = arbitrary_virt_to_machine(pte).maddr;
+		}
+		next = addr + PAGE_SIZE;
+
+		update[n].ptr = slot | MMU_NORMAL_PT_UPDATE;
+		update[n].val = pte_val_ma(val);
+		slot += sizeof(*pte);
+
+		if (++n < XEN_CHUNK_PAGES && i + 1 < nr)
+			continue;
+		if (!must && xen_call_fails())
+			return -ENOMEM;
 		rc = HYPERVISOR_mmu_update(update, n, NULL, DOMID_SELF);
 		if (rc)
 			return rc;
-		done += n;
+		n = 0;
 	}
 
 	return 0;
 }
 
-/* No CPU may use a frame of the region's past, once it has a new one. */
-static void xen_flush_region_tlb(unsigned long vaddr, unsigned long nr)
+/* Writes a region's last PTE; then no CPU uses a frame of its past. */
+static int xen_write_last_pte(const struct xen_region *region, pte_t pte,
+			      bool must)
 {
-	struct mmuext_op op = { .cmd = MMUEXT_TLB_FLUSH_ALL };
+	unsigned long pfn = xen_region_pfn(region, region->nr - 1);
+	unsigned long flush = region->nr == 1 ? UVMF_INVLPG : UVMF_TLB_FLUSH;
 
-	if (nr == 1) {
-		op.cmd = MMUEXT_INVLPG_ALL;
-		op.arg1.linear_addr = vaddr;
+	if (!must && xen_call_fails())
+		return -ENOMEM;
+	return HYPERVISOR_update_va_mapping((unsigned long)__va(PFN_PHYS(pfn)),
+					    pte, flush | UVMF_ALL);
+}
+
+static int xen_map_all(const struct xen_region *region, const xen_pfn_t *frame,
+		       unsigned long first, gfp_t gfp, bool must)
+{
+	struct xen_region most = *region;
+	unsigned long from, n;
+	int rc;
+
+	most.nr--;
+	for_each_xen_chunk(&most, from, n) {
+		rc = xen_write_ptes(&most, from, n, frame ? frame + from : NULL,
+				    first + from, must);
+		if (rc)
+			return rc;
+		xen_resched(gfp);
 	}
 
-	WARN_ON_ONCE(HYPERVISOR_mmuext_op(&op, 1, NULL, DOMID_SELF));
+	return xen_write_last_pte(region, xen_frame_pte(frame, first, most.nr),
+				  must);
 }
 
-/* Gives the region its frames (see xen_write_linear_ptes() for the two). */
-static void xen_remap_region(unsigned long pfn, unsigned long nr,
-			     const xen_pfn_t *frame, unsigned long first)
+/*
+ * For the hypervisor the pages behind an extent follow each other. Where they
+ * don't, the M2P has to be told.
+ */
+static int xen_write_m2p(const struct xen_region *region, unsigned long first,
+			 gfp_t gfp, bool must)
 {
-	unsigned long vaddr = (unsigned long)__va(PFN_PHYS(pfn));
-	unsigned long i;
-
-	for (i = 0; i < nr; i++)
-		set_phys_to_machine(pfn + i, frame ? frame[i] : first + i);
-
-	/* Xen refuses only frames that are not ours. */
-	WARN_ON_ONCE(xen_write_linear_ptes(vaddr, nr, frame, first));
-	xen_flush_region_tlb(vaddr, nr);
-}
-
-/* Takes the region out of the linear mapping and the P2M. */
-static int xen_zap_region(unsigned long pfn, unsigned long nr)
-{
-	unsigned long vaddr = (unsigned long)__va(PFN_PHYS(pfn));
+	struct mmu_update update[XEN_CHUNK_PAGES];
+	unsigned int n = 0;
 	unsigned long i;
 	int rc;
 
-	rc = xen_write_linear_ptes(vaddr, nr, NULL, INVALID_P2M_ENTRY);
-	if (rc)
-		return rc;
+	for (i = 0; i < region->nr; i++) {
+		update[n].ptr = PFN_PHYS((u64)first + i) | MMU_MACHPHYS_UPDATE;
+		update[n].val = xen_region_pfn(region, i);
+		if (++n < XEN_CHUNK_PAGES && i + 1 < region->nr)
+			continue;
+		if (!must && xen_call_fails())
+			return -ENOMEM;
+		rc = HYPERVISOR_mmu_update(update, n, NULL, DOMID_SELF);
+		if (rc)
+			return rc;
+		n = 0;
+		xen_resched(gfp);
+	}
 
-	for (i = 0; i < nr; i++)
-		set_phys_to_machine(pfn + i, INVALID_P2M_ENTRY);
+	return 0;
+}
+
+/*
+ * Gives a region its frames: those of @frame, or from @first on when that is
+ * NULL. Xen refuses only frames that are not ours, so what fails is done again.
+ */
+static void xen_map_region(const struct xen_region *region,
+			   const xen_pfn_t *frame, unsigned long first,
+			   gfp_t gfp)
+{
+	unsigned long i;
+
+	for (i = 0; i < region->nr; i++)
+		xen_set_frame(xen_region_pfn(region, i),
+			      frame ? frame[i] : first + i);
+
+	if (xen_map_all(region, frame, first, gfp, false))
+		WARN_ON_ONCE(xen_map_all(region, frame, first, gfp, true));
+}
+
+/*
+ * Takes a region out of the linear mapping and the P2M. When that fails, some of
+ * it may be gone; xen_map_region() brings it back.
+ */
+static int xen_zap_region(const struct xen_region *region, gfp_t gfp)
+{
+	unsigned long from, n, i;
+	int rc;
+
+	for_each_xen_chunk(region, from, n) {
+		rc = xen_write_ptes(region, from, n, NULL, INVALID_P2M_ENTRY,
+				    false);
+		if (rc)
+			return rc;
+		for (i = from; i < from + n; i++)
+			xen_set_frame(xen_region_pfn(region, i),
+				      INVALID_P2M_ENTRY);
+		xen_resched(gfp);
+	}
 
 	return 0;
 }
 
 /* The frames of a region that is mapped. */
-static void xen_read_frames(unsigned long pfn, struct xen_frame_list *list)
+static void xen_read_frames(const struct xen_region *region, xen_pfn_t *frame)
 {
 	unsigned long i;
 
-	for (i = 0; i < list->nr; i++)
-		list->frame[i] = pfn_to_mfn(pfn + i);
+	for (i = 0; i < region->nr; i++)
+		frame[i] = pfn_to_mfn(xen_region_pfn(region, i));
+}
+
+/* The hypervisor may give the frames to another domain as they are. */
+static void xen_clear_region(const struct xen_region *region, gfp_t gfp)
+{
+	unsigned long i;
+
+	if (!region->pages) {
+		memset(__va(PFN_PHYS(region->pfn)), 0, region->nr << PAGE_SHIFT);
+		return;
+	}
+	for (i = 0; i < region->nr; i++) {
+		clear_page(page_address(region->pages[i]));
+		xen_resched(gfp);
+	}
 }
 
 static struct xen_memory_reservation
@@ -257,19 +421,32 @@ xen_extents(xen_pfn_t *frame, unsigned long nr, unsigned int order,
 }
 
 /*
- * One side of every exchange here is a single extent, so Xen does all of it or
- * nothing.
+ * Exchanges extents. Xen does them one by one, each whole or not at all: of the
+ * kind of which there are fewer. *@done says how many of these it has done.
  */
 static int xen_exchange(struct xen_memory_reservation in,
-			struct xen_memory_reservation out)
+			struct xen_memory_reservation out, unsigned long *done)
 {
+	unsigned long nr = min(in.nr_extents, out.nr_extents), n = 0;
 	struct xen_memory_exchange exchange = { .in = in, .out = out };
+	unsigned long in_each = in.nr_extents / nr;
+	unsigned long out_each = out.nr_extents / nr;
 	int rc;
 
+	*done = 0;
+	if (xen_call_fails())
+		return -ENOMEM;
+	while (n < nr && !xen_extent_fails())
+		n++;
+	if (!n)
+		return -ENOMEM;
+
+	exchange.in.nr_extents = n * in_each;
+	exchange.out.nr_extents = n * out_each;
 	rc = HYPERVISOR_memory_op(XENMEM_exchange, &exchange);
-	if (exchange.nr_exchanged == in.nr_extents)
+	*done = exchange.nr_exchanged / in_each;
+	if (*done == nr)
 		return 0;
-	WARN_ON_ONCE(exchange.nr_exchanged);
 
 	return rc < 0 ? rc : -ENOMEM;
 }
@@ -337,16 +514,71 @@ bool xen_region_contiguous(phys_addr_t phys, size_t size)
 	return true;
 }
 
+/* Does each of a region's frames follow the one before? */
+static bool xen_pages_contiguous(const struct xen_region *region)
+{
+	unsigned long mfn = pfn_to_mfn(xen_region_pfn(region, 0));
+	unsigned long i;
+
+	if (!region->pages)
+		return xen_region_contiguous(PFN_PHYS(region->pfn),
+					     region->nr << PAGE_SHIFT);
+	for (i = 1; i < region->nr; i++)
+		if (pfn_to_mfn(xen_region_pfn(region, i)) != mfn + i)
+			return false;
+
+	return true;
+}
+
 /* Is the region already what an exchange would make of it? */
-static bool xen_region_suits(phys_addr_t pstart, unsigned int order,
+static bool xen_region_suits(const struct xen_region *region,
 			     unsigned int address_bits)
 {
-	phys_addr_t size = PAGE_SIZE << order;
-	phys_addr_t bus = PFN_PHYS(pfn_to_mfn(PFN_DOWN(pstart)));
+	phys_addr_t size = (phys_addr_t)region->nr << PAGE_SHIFT;
+	phys_addr_t bus = PFN_PHYS(pfn_to_mfn(xen_region_pfn(region, 0)));
 
 	return IS_ALIGNED(bus, size) &&
 	       fls64(bus + size - 1) <= address_bits &&
-	       xen_region_contiguous(pstart, size);
+	       xen_pages_contiguous(region);
+}
+
+static int xen_make_region(const struct xen_region *region, unsigned int order,
+			   unsigned int address_bits, gfp_t gfp,
+			   dma_addr_t *dma_handle)
+{
+	xen_pfn_t extent = xen_region_pfn(region, 0);
+	struct xen_frame_list old;
+	unsigned long done = 0;
+	int rc;
+
+	if (xen_region_suits(region, address_bits)) {
+		*dma_handle = PFN_PHYS(pfn_to_mfn(extent));
+		return 1;
+	}
+
+	rc = xen_frame_list_alloc(&old, region->nr, gfp);
+	if (rc)
+		return rc;
+
+	xen_clear_region(region, gfp);
+	xen_read_frames(region, old.frame);
+
+	rc = xen_zap_region(region, gfp);
+	if (!rc)
+		rc = xen_exchange(xen_extents(old.frame, old.nr, 0, 0),
+				  xen_extents(&extent, 1, order, address_bits),
+				  &done);
+	if (done) {
+		if (region->pages && xen_write_m2p(region, extent, gfp, false))
+			WARN_ON_ONCE(xen_write_m2p(region, extent, gfp, true));
+		xen_map_region(region, NULL, extent, gfp);
+		*dma_handle = PFN_PHYS(extent);
+	} else {
+		xen_map_region(region, old.frame, 0, gfp);
+	}
+
+	xen_frame_list_free(&old);
+	return rc;
 }
 
 /**
@@ -354,7 +586,8 @@ static bool xen_region_suits(phys_addr_t pstart, unsigned int order,
  * @pstart:		pseudo-physical start, page aligned
  * @order:		log2 of the region's pages
  * @address_bits:	width that a device can address
- * @gfp:		how the list of frames may be allocated
+ * @gfp:		how the list of frames may be allocated, and whether to
+ *			give way to others now and then
  * @dma_handle:		where the machine address of the first byte goes
  *
  * A region that suits stays as it is. Else all of it is exchanged, which costs
@@ -362,7 +595,8 @@ static bool xen_region_suits(phys_addr_t pstart, unsigned int order,
  * another domain as they are. The new content is the caller's to clear.
  *
  * The caller owns all pages, and the linear mapping is the only one they have.
- * (XENMEM_exchange: xen/interface/memory.h.)
+ * Interrupts are not masked. Every 32 pages others may run, but for the
+ * hypervisor one extent is one step. (XENMEM_exchange: xen/interface/memory.h.)
  *
  * Context: Any, interrupts on or off, when @gfp may not block.
  * Return: 0 when the region was exchanged, 1 when it suited as it was; then
@@ -376,79 +610,151 @@ int xen_make_contiguous(phys_addr_t pstart, unsigned int order,
 			unsigned int address_bits, gfp_t gfp,
 			dma_addr_t *dma_handle)
 {
-	unsigned long pfn = PFN_DOWN(pstart);
-	struct xen_frame_list old;
-	xen_pfn_t extent = pfn;
+	const struct xen_region region = {
+		.pfn = PFN_DOWN(pstart),
+		.nr = 1UL << order,
+	};
+
+	return xen_make_region(&region, order, address_bits, gfp, dma_handle);
+}
+
+/**
+ * xen_make_pages_contiguous() - make pages from anywhere contiguous
+ * @pages:		the pages, in the order that they are to have
+ * @order:		log2 of their number
+ * @address_bits:	width that a device can address
+ * @gfp:		as for xen_make_contiguous()
+ * @dma_handle:		where the machine address of the first byte goes
+ *
+ * Context: As xen_make_contiguous().
+ * Return: As xen_make_contiguous().
+ */
+int xen_make_pages_contiguous(struct page **pages, unsigned int order,
+			      unsigned int address_bits, gfp_t gfp,
+			      dma_addr_t *dma_handle)
+{
+	const struct xen_region region = {
+		.pages = pages,
+		.nr = 1UL << order,
+	};
+
+	return xen_make_region(&region, order, address_bits, gfp, dma_handle);
+}
+
+/* Did any page get a frame that needs a wider address? */
+static bool xen_frames_wider(const xen_pfn_t *new, const xen_pfn_t *old,
+			     unsigned long nr)
+{
+	while (nr--)
+		if (fls64(new[nr]) > fls64(old[nr]))
+			return true;
+
+	return false;
+}
+
+/*
+ * Exchanges pages for any others, as far as it goes: *@done says how many. Returns
+ * an error when it is not all of them, and 1 when what came out is no better.
+ */
+static int xen_give_back_some(const struct xen_region *region,
+			      unsigned long *done, gfp_t gfp)
+{
+	xen_pfn_t old[XEN_CHUNK_PAGES], new[XEN_CHUNK_PAGES];
+	unsigned long i;
 	int rc;
 
-	if (xen_region_suits(pstart, order, address_bits)) {
-		*dma_handle = PFN_PHYS(pfn_to_mfn(pfn));
-		return 1;
-	}
+	*done = 0;
+	xen_clear_region(region, gfp);
+	xen_read_frames(region, old);
+	for (i = 0; i < region->nr; i++)
+		new[i] = xen_region_pfn(region, i);
 
-	rc = xen_frame_list_alloc(&old, 1UL << order, gfp);
-	if (rc)
-		return rc;
-
-	memset(__va(pstart), 0, PAGE_SIZE << order);
-	xen_read_frames(pfn, &old);
-
-	rc = xen_zap_region(pfn, old.nr);
+	rc = xen_zap_region(region, gfp);
 	if (!rc)
-		rc = xen_exchange(xen_extents(old.frame, old.nr, 0, 0),
-				  xen_extents(&extent, 1, order, address_bits));
-	if (rc) {
-		xen_remap_region(pfn, old.nr, old.frame, 0);
-	} else {
-		xen_remap_region(pfn, old.nr, NULL, extent);
-		*dma_handle = PFN_PHYS(extent);
+		rc = xen_exchange(xen_extents(old, region->nr, 0, 0),
+				  xen_extents(new, region->nr, 0, 0), done);
+	for (i = *done; i < region->nr; i++)
+		new[i] = old[i];
+	xen_map_region(region, new, 0, gfp);
+
+	return rc ?: !xen_frames_wider(new, old, region->nr);
+}
+
+/* The part of a region from a page on, XEN_CHUNK_PAGES at most. */
+static struct xen_region xen_chunk(const struct xen_region *region,
+				   unsigned long from)
+{
+	return (struct xen_region) {
+		.pages = region->pages ? region->pages + from : NULL,
+		.pfn = region->pfn + from,
+		.nr = min_t(unsigned long, region->nr - from, XEN_CHUNK_PAGES),
+	};
+}
+
+static int xen_give_back_region(const struct xen_region *region, gfp_t gfp)
+{
+	unsigned int tries = XEN_GIVE_BACK_TRIES;
+	unsigned long from = 0, done;
+
+	while (from < region->nr) {
+		struct xen_region chunk = xen_chunk(region, from);
+		int rc = xen_give_back_some(&chunk, &done, gfp);
+
+		from += done;
+		if (rc > 0)
+			return 1;
+		tries = done ? XEN_GIVE_BACK_TRIES : tries - 1;
+		if (!tries)
+			return from ? 1 : rc;
+		xen_resched(gfp);
 	}
 
-	xen_frame_list_free(&old);
-	return rc;
+	return 0;
 }
 
 /**
  * xen_give_back_contiguous() - exchange a contiguous region for any pages
  * @pstart:	pseudo-physical start, page aligned
- * @order:	log2 of the region's pages, as it was made
- * @gfp:	how the list of frames may be allocated
+ * @order:	log2 of the region's pages
+ * @gfp:	whether to give way to others now and then
  *
- * Low, contiguous memory is scarce; this returns it to the hypervisor. All
- * content is cleared first.
+ * Low, contiguous memory is scarce; this returns it to the hypervisor, in steps
+ * of at most 32 pages. When none of the frames that come for a step needs a wider
+ * address, the hypervisor has no higher memory, and the rest is not exchanged.
+ * The content of what is exchanged, or was to be, is cleared.
  *
  * Context: Any, interrupts on or off, when @gfp may not block.
- * Return: 0; else the region is still contiguous and as usable as before:
- * -ENOMEM without memory for the list or in Xen, or what the hypercall says.
+ * Return: 0 when all of it was given back; 1 when a part was, and the pages are no
+ * longer contiguous; else what the hypercall says, and the region is as it was.
+ * The pages are usable in any case.
  */
 int xen_give_back_contiguous(phys_addr_t pstart, unsigned int order, gfp_t gfp)
 {
-	unsigned long pfn = PFN_DOWN(pstart);
-	struct xen_frame_list new;
-	xen_pfn_t extent = pfn_to_mfn(pfn);
-	unsigned long first = extent;
-	unsigned long i;
-	int rc;
+	const struct xen_region region = {
+		.pfn = PFN_DOWN(pstart),
+		.nr = 1UL << order,
+	};
 
-	rc = xen_frame_list_alloc(&new, 1UL << order, gfp);
-	if (rc)
-		return rc;
+	return xen_give_back_region(&region, gfp);
+}
 
-	memset(__va(pstart), 0, PAGE_SIZE << order);
-	for (i = 0; i < new.nr; i++)
-		new.frame[i] = pfn + i;
+/**
+ * xen_give_back_pages() - the same for pages from anywhere
+ * @pages:	the pages
+ * @order:	log2 of their number
+ * @gfp:	whether to give way to others now and then
+ *
+ * Context: As xen_give_back_contiguous().
+ * Return: As xen_give_back_contiguous().
+ */
+int xen_give_back_pages(struct page **pages, unsigned int order, gfp_t gfp)
+{
+	const struct xen_region region = {
+		.pages = pages,
+		.nr = 1UL << order,
+	};
 
-	rc = xen_zap_region(pfn, new.nr);
-	if (!rc)
-		rc = xen_exchange(xen_extents(&extent, 1, order, 0),
-				  xen_extents(new.frame, new.nr, 0, 0));
-	if (rc)
-		xen_remap_region(pfn, new.nr, NULL, first);
-	else
-		xen_remap_region(pfn, new.nr, new.frame, 0);
-
-	xen_frame_list_free(&new);
-	return rc;
+	return xen_give_back_region(&region, gfp);
 }
 
 /**
