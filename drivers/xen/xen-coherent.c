@@ -24,6 +24,7 @@
 #include <linux/dma-map-ops.h>
 #include <linux/dma-mapping.h>
 #include <linux/gfp.h>
+#include <linux/hashtable.h>
 #include <linux/init.h>
 #include <linux/jiffies.h>
 #include <linux/list.h>
@@ -68,13 +69,17 @@
 /* Bytes that are cleared between two chances for others to run. */
 #define XEN_CLEAR_STEP		SZ_8M
 
+/* Regions are found by their bus addresses; log2 of the table's lists. */
+#define XEN_REGION_HASH_BITS	12
+
 /**
  * struct xen_coherent_region - exchanged, contiguous memory
+ * @hash:	in the table of all
  * @bucket:	cached: in the list of its order and width
  * @age:	cached: in the list of all, the oldest first
  * @pages:	each page when there is more than one block of the page allocator's,
  *		else NULL
- * @page:	the first page, which points back here
+ * @page:	the first page
  * @vaddr:	where the kernel sees it, NULL for nowhere
  * @bus:	bus address of the first byte
  * @order:	log2 of its pages
@@ -83,6 +88,7 @@
  * @linear:	its pages follow each other for the kernel
  */
 struct xen_coherent_region {
+	struct hlist_node hash;
 	struct hlist_node bucket;
 	struct list_head age;
 	struct page **pages;
@@ -96,8 +102,15 @@ struct xen_coherent_region {
 };
 
 /*
+ * All regions, be they in use or cached. A page has no room to point to its region:
+ * drivers write to page->private of what they allocate here.
+ */
+static DEFINE_HASHTABLE(xen_regions, XEN_REGION_HASH_BITS);
+
+/*
  * The cache: a list for each order and width, which lists are not empty, all
- * regions by age. Nothing is done under the lock that takes long.
+ * regions by age. The lock is for the table too; nothing is done under it that
+ * takes long.
  */
 static DEFINE_RAW_SPINLOCK(xen_cache_lock);
 static struct hlist_head xen_cache[XEN_NR_ORDERS][XEN_ANY_WIDTH];
@@ -131,32 +144,33 @@ static unsigned long region_pages(const struct xen_coherent_region *region)
 	return 1UL << region->order;
 }
 
-/* The region that a page is the first of, NULL for a page by itself. */
-static struct xen_coherent_region *region_of(const struct page *page)
-{
-	return PageXenRemapped(page) ? (void *)page_private(page) : NULL;
-}
-
-/*
- * The first page of an allocation; NULL for what is no memory of ours. What is
- * mapped anew is found by its bus address, which is several times quicker than by
- * the kernel's.
- */
-static struct page *page_of(void *vaddr, dma_addr_t bus, unsigned long attrs)
+/* The region at a bus address, NULL for none. */
+static struct xen_coherent_region *find_region(dma_addr_t bus)
 {
 	struct xen_coherent_region *region;
-	unsigned long pfn;
 
+	lockdep_assert_held(&xen_cache_lock);
+
+	hash_for_each_possible(xen_regions, region, hash, PFN_DOWN(bus))
+		if (region->bus == bus)
+			return region;
+	return NULL;
+}
+
+/* The first page of linear memory, or of what @vaddr is a cookie for, else NULL. */
+static struct page *page_of(void *vaddr, unsigned long attrs)
+{
 	if (attrs & DMA_ATTR_NO_KERNEL_MAPPING)
 		return vaddr;
-	if (likely(!is_vmalloc_addr(vaddr)))
-		return virt_to_page(vaddr);
 
-	pfn = bfn_to_pfn(PFN_DOWN(bus));
-	if (!pfn_valid(pfn))
-		return NULL;
-	region = region_of(pfn_to_page(pfn));
-	return region && region->vaddr == vaddr ? region->page : NULL;
+	return likely(!is_vmalloc_addr(vaddr)) ? virt_to_page(vaddr) : NULL;
+}
+
+/* Is that the region, by its first page or else by where the kernel sees it? */
+static bool region_is(const struct xen_coherent_region *region,
+		      const struct page *page, const void *vaddr)
+{
+	return page ? region->page == page : region->vaddr == vaddr;
 }
 
 /* Pages that the cache may hold. */
@@ -233,24 +247,15 @@ cache_take_any(unsigned int order, unsigned int last_order, unsigned int highest
 	return region;
 }
 
-/* Keeps a region that is freed. False when it is kept already. */
-static bool cache_put(struct xen_coherent_region *region)
+/* Keeps a region that is freed. */
+static void cache_put(struct xen_coherent_region *region)
 {
-	bool excess, used;
-	unsigned long flags;
+	lockdep_assert_held(&xen_cache_lock);
 
-	raw_spin_lock_irqsave(&xen_cache_lock, flags);
-	used = hlist_unhashed(&region->bucket);
-	if (used) {
-		cache_add(region);
-		xen_used_pages -= region_pages(region);
-	}
-	excess = xen_cache_pages > cache_limit();
-	raw_spin_unlock_irqrestore(&xen_cache_lock, flags);
-
-	if (excess)
+	cache_add(region);
+	xen_used_pages -= region_pages(region);
+	if (xen_cache_pages > cache_limit())
 		queue_work(system_long_wq, &xen_trim_work);
-	return used;
 }
 
 /* Takes the oldest region out while there are more than @limit pages. */
@@ -270,12 +275,32 @@ static struct xen_coherent_region *cache_take_oldest(unsigned long limit)
 	return region;
 }
 
-static void count_used(long pages)
+/* A region that is in use comes into being, or goes. */
+static void region_add(struct xen_coherent_region *region)
 {
 	unsigned long flags;
 
 	raw_spin_lock_irqsave(&xen_cache_lock, flags);
-	xen_used_pages += pages;
+	hash_add(xen_regions, &region->hash, PFN_DOWN(region->bus));
+	xen_used_pages += region_pages(region);
+	raw_spin_unlock_irqrestore(&xen_cache_lock, flags);
+}
+
+static void count_unused(const struct xen_coherent_region *region)
+{
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&xen_cache_lock, flags);
+	xen_used_pages -= region_pages(region);
+	raw_spin_unlock_irqrestore(&xen_cache_lock, flags);
+}
+
+static void region_del(struct xen_coherent_region *region)
+{
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&xen_cache_lock, flags);
+	hash_del(&region->hash);
 	raw_spin_unlock_irqrestore(&xen_cache_lock, flags);
 }
 
@@ -327,10 +352,10 @@ static bool keeps_memory(void)
  */
 static void dissolve_region(struct xen_coherent_region *region)
 {
+	region_del(region);
 	if (region->vaddr && !region->linear)
 		vunmap(region->vaddr);
 	ClearPageXenRemapped(region->page);
-	set_page_private(region->page, 0);
 
 	if (region->exchanged && region->width <= XEN_LOW_WIDTH) {
 		if (keeps_memory()) {
@@ -384,21 +409,19 @@ static void xen_trim(struct work_struct *work)
 	trim_to(cache_limit());
 }
 
-/* Frees a region that is in use. */
-static bool free_region(struct xen_coherent_region *region)
+/* Frees a region that is in use; some could not be used again. */
+static void free_region(struct xen_coherent_region *region)
 {
-	unsigned long flags;
+	lockdep_assert_held(&xen_cache_lock);
 
-	if (!region->linear || !region->pages)
-		return cache_put(region);
+	if (likely(!region->linear || !region->pages)) {
+		cache_put(region);
+		return;
+	}
 
-	raw_spin_lock_irqsave(&xen_cache_lock, flags);
 	xen_used_pages -= region_pages(region);
 	list_add_tail(&region->age, &xen_doomed);
-	raw_spin_unlock_irqrestore(&xen_cache_lock, flags);
 	queue_work(system_long_wq, &xen_trim_work);
-
-	return true;
 }
 
 /* Shrinking under memory pressure. */
@@ -442,7 +465,7 @@ core_initcall(xen_coherent_init);
 /* Making regions. */
 
 /**
- * struct xen_coherent_request - what is wanted
+ * struct xen_coherent_request - what is wanted, and what there is
  * @dev:	device that shares the memory
  * @size:	bytes
  * @order:	log2 of the pages
@@ -450,6 +473,10 @@ core_initcall(xen_coherent_init);
  * @gfp:	allocation flags
  * @attrs:	of the allocation
  * @linear:	the pages have to follow each other for the kernel
+ * @page:	the first page of the memory, NULL for none
+ * @pages:	each page of it, NULL when they follow each other
+ * @vaddr:	where the kernel sees it, NULL for nowhere
+ * @bus:	its bus address
  * @error:	why it failed
  * @largest:	what the hypervisor has instead; bytes, 0 for unknown
  * @search:	look for @largest when the hypervisor has too little
@@ -462,6 +489,10 @@ struct xen_coherent_request {
 	gfp_t gfp;
 	unsigned long attrs;
 	bool linear;
+	struct page *page;
+	struct page **pages;
+	void *vaddr;
+	dma_addr_t bus;
 	int error;
 	size_t largest;
 	bool search;
@@ -493,30 +524,27 @@ static size_t largest_extent(struct page *page, struct page **pages,
 	return 0;
 }
 
-/*
- * Makes memory contiguous where it is not. Returns the region, or NULL with
- * @req->error 0 when the pages suit as they are; any other error has freed nothing.
- */
+/* Answers a request with a region. */
+static bool set_region(struct xen_coherent_request *req,
+		       const struct xen_coherent_region *region)
+{
+	req->page = region->page;
+	req->pages = region->linear ? NULL : region->pages;
+	req->vaddr = region->vaddr;
+	req->bus = region->bus;
+	return true;
+}
+
+/* Makes a region of contiguous memory; frames that were exchanged are noted. */
 static struct xen_coherent_region *
 make_region(struct xen_coherent_request *req, struct page *page,
-	    struct page **pages, dma_addr_t *bus)
+	    struct page **pages, dma_addr_t bus, bool exchanged)
 {
 	struct xen_coherent_region *region;
-	int rc;
-
-	rc = exchange(page, pages, req->order, req->width, req->gfp, bus);
-	if (rc == -ENOMEM && req->search)
-		req->largest = largest_extent(page, pages, req->order,
-					      req->width, req->gfp);
-	req->error = min(rc, 0);
-	if (rc < 0 || (rc && !pages))
-		return NULL;
 
 	region = kmem_cache_alloc(xen_region_slab, req->gfp & ~GFP_ZONEMASK &
 						   ~__GFP_ZERO);
 	if (!region) {
-		if (!rc)
-			give_back(page, pages, req->order, req->gfp);
 		req->error = -ENOBUFS;
 		return NULL;
 	}
@@ -524,19 +552,46 @@ make_region(struct xen_coherent_request *req, struct page *page,
 	INIT_HLIST_NODE(&region->bucket);
 	region->pages = pages;
 	region->page = page;
-	region->bus = *bus;
+	region->bus = bus;
 	region->order = req->order;
-	region->width = fls64(*bus + (PAGE_SIZE << req->order) - 1);
-	region->exchanged = !rc;
+	region->width = fls64(bus + (PAGE_SIZE << req->order) - 1);
+	region->exchanged = exchanged;
 	region->linear = req->linear || !pages;
 	region->vaddr = region->linear ? page_address(page) : NULL;
 	SetPageXenRemapped(page);
-	set_page_private(page, (unsigned long)region);
-
-	count_used(region_pages(region));
-	if (!rc)
+	region_add(region);
+	if (exchanged)
 		atomic_long_inc(&xen_made);
+
 	return region;
+}
+
+/*
+ * Makes memory contiguous, where it is not, and a region, where it has to be one:
+ * *@region is NULL for a block that suits as it is. Fails with @req->error.
+ */
+static bool make_contiguous(struct xen_coherent_request *req,
+			    struct page *page, struct page **pages,
+			    struct xen_coherent_region **region)
+{
+	int rc = exchange(page, pages, req->order, req->width, req->gfp,
+			  &req->bus);
+
+	*region = NULL;
+	if (rc == -ENOMEM && req->search)
+		req->largest = largest_extent(page, pages, req->order,
+					      req->width, req->gfp);
+	if (rc < 0) {
+		req->error = rc;
+		return false;
+	}
+	if (rc && !pages)
+		return true;
+
+	*region = make_region(req, page, pages, req->bus, !rc);
+	if (!*region && !rc)
+		give_back(page, pages, req->order, req->gfp);
+	return *region;
 }
 
 /* A page flag marks regions, and it is not for compound pages. */
@@ -549,22 +604,24 @@ static inline struct page *alloc_block(struct device *dev, gfp_t gfp,
 }
 
 /* One block of the page allocator's, be it a region afterwards or not. */
-static struct page *make_block(struct xen_coherent_request *req,
-			       dma_addr_t *bus)
+static bool make_block(struct xen_coherent_request *req)
 {
 	struct page *page = alloc_block(req->dev, req->gfp, req->order);
+	struct xen_coherent_region *region;
 
 	if (!page) {
 		req->error = -ENOBUFS;
-		return NULL;
+		return false;
+	}
+	if (!make_contiguous(req, page, NULL, &region)) {
+		__free_pages(page, req->order);
+		return false;
 	}
 
-	make_region(req, page, NULL, bus);
-	if (!req->error)
-		return page;
-
-	__free_pages(page, req->order);
-	return NULL;
+	req->page = page;
+	req->pages = NULL;
+	req->vaddr = page_address(page);
+	return true;
 }
 
 /* Fills @pages with pages from anywhere, in blocks as large as there are. */
@@ -644,62 +701,57 @@ static bool map_region(const struct xen_coherent_request *req,
 	return region->vaddr;
 }
 
-static struct page *make_large_sleeping(struct xen_coherent_request *req,
-					dma_addr_t *bus)
+static bool make_large_sleeping(struct xen_coherent_request *req)
 {
 	struct xen_coherent_region *region;
 	struct page **pages;
 
 	req->error = -ENOBUFS;
 	if (1UL << req->order > totalram_pages())
-		return NULL;
+		return false;
 	pages = alloc_page_array(req);
 	if (!pages)
-		return NULL;
+		return false;
 
-	region = make_region(req, pages[0], pages, bus);
-	if (!region) {
+	if (!make_contiguous(req, pages[0], pages, &region)) {
 		free_page_array(pages, 1UL << req->order);
-		return NULL;
+		return false;
 	}
 	if (!map_region(req, region)) {
 		req->error = -ENOBUFS;
-		count_used(-(long)region_pages(region));
+		count_unused(region);
 		dissolve_region(region);
-		return NULL;
+		return false;
 	}
 
-	return region->page;
+	return set_region(req, region);
 }
 
 /* More than one block of the page allocator's. */
-static struct page *make_large(struct xen_coherent_request *req,
-			       dma_addr_t *bus)
+static bool make_large(struct xen_coherent_request *req)
 {
 	bool reclaims = (req->gfp & GFP_KERNEL) == GFP_KERNEL;
 	unsigned int flags = 0;
-	struct page *page;
+	bool made;
 
 	if (!may_sleep(req)) {
 		req->error = -EWOULDBLOCK;
-		return NULL;
+		return false;
 	}
 
 	/* Page tables come as the scope says, not as the flags do. */
 	if (!reclaims)
 		flags = memalloc_noio_save();
-	page = make_large_sleeping(req, bus);
+	made = make_large_sleeping(req);
 	if (!reclaims)
 		memalloc_noio_restore(flags);
 
-	return page;
+	return made;
 }
 
-static struct page *make_memory(struct xen_coherent_request *req,
-				dma_addr_t *bus)
+static bool make_memory(struct xen_coherent_request *req)
 {
-	return req->order > MAX_PAGE_ORDER ? make_large(req, bus) :
-					     make_block(req, bus);
+	return req->order > MAX_PAGE_ORDER ? make_large(req) : make_block(req);
 }
 
 /* Allocations. */
@@ -752,20 +804,21 @@ static unsigned int lowest_width(unsigned int width)
 	return 1;
 }
 
-/* A region that is to be used: mapped if need be, else it stays in the cache. */
-static struct page *use_region(const struct xen_coherent_request *req,
-			       struct xen_coherent_region *region,
-			       dma_addr_t *bus)
+/* A cached region that is to be used: mapped if need be, else it stays there. */
+static bool use_region(struct xen_coherent_request *req,
+		       struct xen_coherent_region *region)
 {
-	if (!region)
-		return NULL;
-	if (!map_region(req, region)) {
-		cache_put(region);
-		return NULL;
-	}
+	unsigned long flags;
 
-	*bus = region->bus;
-	return region->page;
+	if (!region)
+		return false;
+	if (map_region(req, region))
+		return set_region(req, region);
+
+	raw_spin_lock_irqsave(&xen_cache_lock, flags);
+	cache_put(region);
+	raw_spin_unlock_irqrestore(&xen_cache_lock, flags);
+	return false;
 }
 
 /* The largest order of which the cache has what is wanted. */
@@ -774,59 +827,46 @@ static unsigned int last_order(bool linear)
 	return linear ? MAX_PAGE_ORDER : XEN_NR_ORDERS - 1;
 }
 
-/* Where the kernel sees memory, NULL for nowhere. */
-static void *address_of(struct page *page)
-{
-	struct xen_coherent_region *region = region_of(page);
-
-	return region ? region->vaddr : page_address(page);
-}
-
-static noinline void clear_large(struct page *page, void *vaddr, size_t size,
-				 gfp_t gfp)
+static noinline void clear_large(const struct xen_coherent_request *req,
+				 size_t size)
 {
 	size_t done, n;
 
 	for (done = 0; done < size; done += n) {
-		if (done && gfpflags_allow_blocking(gfp))
+		if (done && may_sleep(req))
 			cond_resched();
-		if (vaddr) {
+		if (req->vaddr) {
 			n = min_t(size_t, size - done, XEN_CLEAR_STEP);
-			memset(vaddr + done, 0, n);
+			memset(req->vaddr + done, 0, n);
 		} else {
 			n = PAGE_SIZE;
-			clear_page(page_address(region_of(page)->pages[done >>
-								PAGE_SHIFT]));
+			clear_page(page_address(req->pages[done >>
+							   PAGE_SHIFT]));
 		}
 	}
 }
 
-static inline void clear_memory(struct page *page, void *vaddr, size_t size,
-				gfp_t gfp)
+static inline void clear_memory(const struct xen_coherent_request *req)
 {
-	size = PAGE_ALIGN(size);
-	if (likely(vaddr && size <= XEN_CLEAR_STEP))
-		memset(vaddr, 0, size);
+	size_t size = PAGE_ALIGN(req->size);
+
+	if (likely(req->vaddr && size <= XEN_CLEAR_STEP))
+		memset(req->vaddr, 0, size);
 	else
-		clear_large(page, vaddr, size, gfp);
+		clear_large(req, size);
 }
 
 /* The hypervisor, and what else there is. */
-static struct page *find_memory(struct xen_coherent_request *req,
-				dma_addr_t *bus)
+static bool find_memory(struct xen_coherent_request *req)
 {
-	struct page *page = make_memory(req, bus);
+	if (make_memory(req) ||
+	    use_region(req, cache_take_any(req->order, last_order(req->linear),
+					   req->width)))
+		return true;
 
-	if (!page)
-		page = use_region(req,
-				  cache_take_any(req->order,
-						 last_order(req->linear),
-						 req->width), bus);
 	/* What is kept in other sizes may be what somebody lacks. */
-	if (!page && may_sleep(req) && req->error != -EPERM && trim_to(0))
-		page = make_memory(req, bus);
-
-	return page;
+	return may_sleep(req) && req->error != -EPERM && trim_to(0) &&
+	       make_memory(req);
 }
 
 /* May the failure be told? */
@@ -840,124 +880,137 @@ static bool is_reported(const struct xen_coherent_request *req)
 }
 
 /* There is nothing to be had at once, or @region, which the kernel does not see. */
-static noinline struct page *alloc_slow(struct xen_coherent_request *req,
-					struct xen_coherent_region *region,
-					u64 mask, dma_addr_t *bus)
+static noinline bool alloc_slow(struct xen_coherent_request *req,
+				struct xen_coherent_region *region, u64 mask)
 {
-	struct page *page = use_region(req, region, bus);
-
-	if (page || !req->width)
-		return page;
+	if (use_region(req, region))
+		return true;
+	if (!req->width)
+		return false;
 
 	req->error = -E2BIG;
-	if (req->order < XEN_NR_ORDERS)
-		page = find_memory(req, bus);
-	if (page)
-		return page;
+	if (req->order < XEN_NR_ORDERS && find_memory(req))
+		return true;
 
 	atomic_long_inc(&xen_failed);
 	if (!is_reported(req))
-		return NULL;
+		return false;
 
-	if (req->error == -ENOMEM) {
-		req->search = true;
-		page = make_memory(req, bus);
-		if (page)
-			return page;
-	}
+	req->search = true;
+	if (req->error == -ENOMEM && make_memory(req))
+		return true;
 	report_failure(req, mask);
-	return NULL;
+	return false;
 }
 
 /* Any page will do for a device that reaches far enough. */
-static inline struct page *alloc_plain(struct device *dev, unsigned int width,
-				       gfp_t gfp, dma_addr_t *bus)
+static inline bool alloc_plain(struct xen_coherent_request *req)
 {
-	struct page *page = alloc_block(dev, gfp, 0);
+	struct page *page = alloc_block(req->dev, req->gfp, 0);
 
 	if (unlikely(!page))
-		return NULL;
+		return false;
 
-	*bus = PFN_PHYS((dma_addr_t)pfn_to_bfn(page_to_pfn(page)));
-	if (likely(fls64(*bus + PAGE_SIZE - 1) <= width))
-		return page;
+	req->bus = PFN_PHYS((dma_addr_t)pfn_to_bfn(page_to_pfn(page)));
+	if (unlikely(fls64(req->bus + PAGE_SIZE - 1) > req->width)) {
+		__free_page(page);
+		return false;
+	}
 
-	__free_page(page);
-	return NULL;
+	req->page = page;
+	req->vaddr = page_address(page);
+	return true;
 }
 
-/**
- * struct xen_coherent_memory - what is allocated
- * @page:	the first page, NULL for nothing
- * @vaddr:	where the kernel sees it, NULL for nowhere
- */
-struct xen_coherent_memory {
-	struct page *page;
-	void *vaddr;
-};
-
-/* Allocates cleared pages that @dev reaches. */
-static __always_inline struct xen_coherent_memory
-alloc_reachable(struct device *dev, size_t size, dma_addr_t *dma_handle,
-		gfp_t gfp, unsigned long attrs, bool linear)
+/* Allocates cleared pages that the device reaches: @req->page or, mapped, vaddr. */
+static __always_inline bool alloc_reachable(struct xen_coherent_request *req)
 {
+	struct device *dev = req->dev;
 	u64 mask = min_not_zero(dev->coherent_dma_mask, dev->bus_dma_limit);
 	struct xen_coherent_region *region = NULL;
-	struct xen_coherent_memory memory = {};
-	unsigned int order = get_order(size);
-	unsigned int width = mask_width(mask);
 
-	if (!order && width > XEN_LOW_WIDTH) {
-		memory.page = alloc_plain(dev, width, gfp, dma_handle);
-		if (likely(memory.page)) {
-			memory.vaddr = page_address(memory.page);
-			memset(memory.vaddr, 0, PAGE_SIZE);
-			return memory;
-		}
+	req->order = get_order(req->size);
+	req->width = mask_width(mask);
+
+	if (!req->order && req->width > XEN_LOW_WIDTH && alloc_plain(req)) {
+		clear_memory(req);
+		return true;
 	}
 
-	if (likely(order <= last_order(linear) && width))
-		region = cache_take(order, lowest_width(width), width);
+	if (likely(req->order <= last_order(req->linear) && req->width))
+		region = cache_take(req->order, lowest_width(req->width),
+				    req->width);
 	if (likely(region && (region->vaddr ||
-			      attrs & DMA_ATTR_NO_KERNEL_MAPPING))) {
-		*dma_handle = region->bus;
-		memory.page = region->page;
-		memory.vaddr = region->vaddr;
-	} else {
-		struct xen_coherent_request req = {
-			.dev = dev,
-			.size = size,
-			.order = order,
-			.width = width,
-			.gfp = gfp,
-			.attrs = attrs,
-			.linear = linear,
-		};
+			      req->attrs & DMA_ATTR_NO_KERNEL_MAPPING)))
+		set_region(req, region);
+	else if (!alloc_slow(req, region, mask))
+		return false;
 
-		memory.page = alloc_slow(&req, region, mask, dma_handle);
-		if (!memory.page)
-			return memory;
-		memory.vaddr = address_of(memory.page);
-	}
-
-	clear_memory(memory.page, memory.vaddr, size, gfp);
-	return memory;
+	clear_memory(req);
+	return true;
 }
 
-static void free_reachable(struct device *dev, struct page *page, size_t size)
+/*
+ * The driver names a region by a bus address that it does not have: looks for it by
+ * the rest. Under the lock.
+ */
+static noinline struct xen_coherent_region *
+search_region(struct device *dev, const struct page *page, const void *vaddr,
+	      dma_addr_t bus)
 {
 	struct xen_coherent_region *region;
+	unsigned int i;
 
-	if (WARN_ON_ONCE(!page))
-		return;
+	hash_for_each(xen_regions, i, region, hash)
+		if (region_is(region, page, vaddr))
+			break;
+	dev_err_ratelimited(dev,
+			    "xen_swiotlb: driver frees coherent memory at %pad, where it has none\n",
+			    &bus);
+	return region;
+}
 
-	region = region_of(page);
-	if (!region)
+static void free_reachable(struct device *dev, size_t size, struct page *page,
+			   void *vaddr, dma_addr_t bus)
+{
+	struct xen_coherent_region *region;
+	unsigned long flags;
+	bool is_free;
+
+	if (page && !PageXenRemapped(page)) {
 		__free_pages(page, get_order(size));
-	else if (!free_region(region))
+		return;
+	}
+
+	raw_spin_lock_irqsave(&xen_cache_lock, flags);
+	region = find_region(bus);
+	if (unlikely(!region || !region_is(region, page, vaddr)))
+		region = search_region(dev, page, vaddr, bus);
+	is_free = region && !hlist_unhashed(&region->bucket);
+	if (likely(region && !is_free))
+		free_region(region);
+	raw_spin_unlock_irqrestore(&xen_cache_lock, flags);
+
+	if (unlikely(is_free))
 		dev_err_ratelimited(dev,
-				    "xen_swiotlb: driver frees %pad, which is free already\n",
-				    &region->bus);
+				    "xen_swiotlb: driver frees coherent memory at %pad twice\n",
+				    &bus);
+}
+
+/* The pages of memory that is not linear, NULL for what is. */
+static struct page **pages_of(void *vaddr, dma_addr_t bus, unsigned long attrs)
+{
+	struct page **pages = NULL;
+	struct xen_coherent_region *region;
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&xen_cache_lock, flags);
+	region = find_region(bus);
+	if (region && region_is(region, page_of(vaddr, attrs), vaddr))
+		pages = region->pages;
+	raw_spin_unlock_irqrestore(&xen_cache_lock, flags);
+
+	return pages;
 }
 
 /**
@@ -980,10 +1033,18 @@ void *xen_coherent_alloc(struct device *dev, size_t size,
 			 dma_addr_t *dma_handle, gfp_t gfp,
 			 unsigned long attrs)
 {
-	struct xen_coherent_memory memory =
-		alloc_reachable(dev, size, dma_handle, gfp, attrs, false);
+	struct xen_coherent_request req = {
+		.dev = dev,
+		.size = size,
+		.gfp = gfp,
+		.attrs = attrs,
+	};
 
-	return attrs & DMA_ATTR_NO_KERNEL_MAPPING ? memory.page : memory.vaddr;
+	if (!alloc_reachable(&req))
+		return NULL;
+
+	*dma_handle = req.bus;
+	return attrs & DMA_ATTR_NO_KERNEL_MAPPING ? req.page : req.vaddr;
 }
 
 /**
@@ -999,7 +1060,7 @@ void *xen_coherent_alloc(struct device *dev, size_t size,
 void xen_coherent_free(struct device *dev, size_t size, void *vaddr,
 		       dma_addr_t dma_handle, unsigned long attrs)
 {
-	free_reachable(dev, page_of(vaddr, dma_handle, attrs), size);
+	free_reachable(dev, size, page_of(vaddr, attrs), vaddr, dma_handle);
 }
 
 /**
@@ -1021,7 +1082,18 @@ struct page *xen_coherent_alloc_pages(struct device *dev, size_t size,
 				      dma_addr_t *dma_handle,
 				      enum dma_data_direction dir, gfp_t gfp)
 {
-	return alloc_reachable(dev, size, dma_handle, gfp, 0, true).page;
+	struct xen_coherent_request req = {
+		.dev = dev,
+		.size = size,
+		.gfp = gfp,
+		.linear = true,
+	};
+
+	if (!alloc_reachable(&req))
+		return NULL;
+
+	*dma_handle = req.bus;
+	return req.page;
 }
 
 /**
@@ -1038,7 +1110,7 @@ void xen_coherent_free_pages(struct device *dev, size_t size,
 			     struct page *page, dma_addr_t dma_handle,
 			     enum dma_data_direction dir)
 {
-	free_reachable(dev, page, size);
+	free_reachable(dev, size, page, NULL, dma_handle);
 }
 
 /**
@@ -1058,22 +1130,15 @@ int xen_coherent_mmap(struct device *dev, struct vm_area_struct *vma,
 		      void *vaddr, dma_addr_t dma_handle, size_t size,
 		      unsigned long attrs)
 {
-	struct xen_coherent_region *region;
-	struct page *page;
-	int ret;
+	struct page **pages = pages_of(vaddr, dma_handle, attrs);
 
-	if (dma_mmap_from_dev_coherent(dev, vma, vaddr, size, &ret))
-		return ret;
-
-	page = page_of(vaddr, dma_handle, attrs);
-	region = page ? region_of(page) : NULL;
-	if (region && region->pages) {
+	if (pages) {
 		vma->vm_page_prot = dma_pgprot(dev, vma->vm_page_prot, attrs);
-		return vm_map_pages(vma, region->pages, PFN_UP(size));
+		return vm_map_pages(vma, pages, PFN_UP(size));
 	}
 
 	if (attrs & DMA_ATTR_NO_KERNEL_MAPPING)
-		vaddr = page_address(page);
+		vaddr = page_address(vaddr);
 	return dma_common_mmap(dev, vma, vaddr, dma_handle, size, attrs);
 }
 
@@ -1093,16 +1158,14 @@ int xen_coherent_get_sgtable(struct device *dev, struct sg_table *sgt,
 			     void *vaddr, dma_addr_t dma_handle, size_t size,
 			     unsigned long attrs)
 {
-	struct page *page = page_of(vaddr, dma_handle, attrs);
-	struct xen_coherent_region *region = page ? region_of(page) : NULL;
+	struct page **pages = pages_of(vaddr, dma_handle, attrs);
 
-	if (region && region->pages)
-		return sg_alloc_table_from_pages(sgt, region->pages,
-						 PFN_UP(size), 0,
+	if (pages)
+		return sg_alloc_table_from_pages(sgt, pages, PFN_UP(size), 0,
 						 PAGE_ALIGN(size), GFP_KERNEL);
 
 	if (attrs & DMA_ATTR_NO_KERNEL_MAPPING)
-		vaddr = page_address(page);
+		vaddr = page_address(vaddr);
 	return dma_common_get_sgtable(dev, sgt, vaddr, dma_handle, size, attrs);
 }
 

@@ -119,12 +119,16 @@ static unsigned long xen_region_pfn(const struct xen_region *region,
 	return region->pages ? page_to_pfn(region->pages[i]) : region->pfn + i;
 }
 
-/* Chunks of a region: XEN_CHUNK_PAGES each, the last one what is left. */
-#define for_each_xen_chunk(region, from, n)				\
-	for (from = 0;							\
-	     n = min_t(unsigned long, (region)->nr - from,		\
-		       XEN_CHUNK_PAGES), n;				\
-	     from += n)
+/* The part of a region from a page on, XEN_CHUNK_PAGES at most. */
+static struct xen_region xen_chunk(const struct xen_region *region,
+				   unsigned long from)
+{
+	return (struct xen_region) {
+		.pages = region->pages ? region->pages + from : NULL,
+		.pfn = region->pfn + from,
+		.nr = min_t(unsigned long, region->nr - from, XEN_CHUNK_PAGES),
+	};
+}
 
 /*
  * The frames of a region while it changes hands. A list is as long as the
@@ -223,14 +227,13 @@ static pte_t xen_frame_pte(const xen_pfn_t *frame, unsigned long first,
 }
 
 /*
- * Points @nr pages of the linear mapping, from page @from of the region on, at
- * frames: those of @frame, or from @first on when that is NULL, or none when
- * @first is INVALID_P2M_ENTRY. Leaves the TLBs alone. With @must no fault is
- * injected.
+ * Points the linear mapping of a region at frames: those of @frame, or from @first
+ * on when that is NULL, or none when @first is INVALID_P2M_ENTRY. Leaves the TLBs
+ * alone. With @must no fault is injected.
  */
-static int xen_write_ptes(const struct xen_region *region, unsigned long from,
-			  unsigned long nr, const xen_pfn_t *frame,
-			  unsigned long first, bool must)
+static int xen_write_ptes(const struct xen_region *region,
+			  const xen_pfn_t *frame, unsigned long first,
+			  bool must)
 {
 	struct mmu_update update[XEN_CHUNK_PAGES];
 	unsigned long i, next = 0;
@@ -238,15 +241,15 @@ static int xen_write_ptes(const struct xen_region *region, unsigned long from,
 	unsigned int n = 0;
 	int rc;
 
-	for (i = 0; i < nr; i++) {
-		unsigned long pfn = xen_region_pfn(region, from + i);
+	for (i = 0; i < region->nr; i++) {
+		unsigned long pfn = xen_region_pfn(region, i);
 		unsigned long addr = (unsigned long)__va(PFN_PHYS(pfn));
 		pte_t val = xen_frame_pte(frame, first, i);
 		unsigned int level;
 		pte_t *pte;
 
 		/* By itself it is cheaper by its address. */
-		if (nr == 1) {
+		if (region->nr == 1) {
 			if (!must && xen_call_fails())
 				return -ENOMEM;
 			return HYPERVISOR_update_va_mapping(addr, val, 0);
@@ -265,7 +268,7 @@ static int xen_write_ptes(const struct xen_region *region, unsigned long from,
 		update[n].val = pte_val_ma(val);
 		slot += sizeof(*pte);
 
-		if (++n < XEN_CHUNK_PAGES && i + 1 < nr)
+		if (++n < XEN_CHUNK_PAGES && i + 1 < region->nr)
 			continue;
 		if (!must && xen_call_fails())
 			return -ENOMEM;
@@ -295,12 +298,14 @@ static int xen_map_all(const struct xen_region *region, const xen_pfn_t *frame,
 		       unsigned long first, gfp_t gfp, bool must)
 {
 	struct xen_region most = *region;
-	unsigned long from, n;
+	unsigned long from;
 	int rc;
 
 	most.nr--;
-	for_each_xen_chunk(&most, from, n) {
-		rc = xen_write_ptes(&most, from, n, frame ? frame + from : NULL,
+	for (from = 0; from < most.nr; from += XEN_CHUNK_PAGES) {
+		struct xen_region chunk = xen_chunk(&most, from);
+
+		rc = xen_write_ptes(&chunk, frame ? frame + from : NULL,
 				    first + from, must);
 		if (rc)
 			return rc;
@@ -364,16 +369,17 @@ static void xen_map_region(const struct xen_region *region,
  */
 static int xen_zap_region(const struct xen_region *region, gfp_t gfp)
 {
-	unsigned long from, n, i;
+	unsigned long from, i;
 	int rc;
 
-	for_each_xen_chunk(region, from, n) {
-		rc = xen_write_ptes(region, from, n, NULL, INVALID_P2M_ENTRY,
-				    false);
+	for (from = 0; from < region->nr; from += XEN_CHUNK_PAGES) {
+		struct xen_region chunk = xen_chunk(region, from);
+
+		rc = xen_write_ptes(&chunk, NULL, INVALID_P2M_ENTRY, false);
 		if (rc)
 			return rc;
-		for (i = from; i < from + n; i++)
-			xen_set_frame(xen_region_pfn(region, i),
+		for (i = 0; i < chunk.nr; i++)
+			xen_set_frame(xen_region_pfn(&chunk, i),
 				      INVALID_P2M_ENTRY);
 		xen_resched(gfp);
 	}
@@ -678,17 +684,6 @@ static int xen_give_back_some(const struct xen_region *region,
 	xen_map_region(region, new, 0, gfp);
 
 	return rc ?: !xen_frames_wider(new, old, region->nr);
-}
-
-/* The part of a region from a page on, XEN_CHUNK_PAGES at most. */
-static struct xen_region xen_chunk(const struct xen_region *region,
-				   unsigned long from)
-{
-	return (struct xen_region) {
-		.pages = region->pages ? region->pages + from : NULL,
-		.pfn = region->pfn + from,
-		.nr = min_t(unsigned long, region->nr - from, XEN_CHUNK_PAGES),
-	};
 }
 
 static int xen_give_back_region(const struct xen_region *region, gfp_t gfp)
