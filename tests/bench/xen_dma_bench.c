@@ -16,6 +16,7 @@
 
 #include <linux/dma-mapping.h>
 #include <linux/gfp.h>
+#include <linux/hrtimer.h>
 #include <linux/ktime.h>
 #include <linux/math64.h>
 #include <linux/mm.h>
@@ -50,6 +51,12 @@
 #define CONTIGUOUS	SZ_512K
 
 #define NOT_SAID	(-1)
+
+/* Allocations that each need an exchange. */
+#define FIRSTS		3
+
+/* Nanoseconds, which are instructions, from one wanted interrupt to the next. */
+#define HELD_PERIOD	(20 * NSEC_PER_USEC)
 
 /* A batch of mappings that exist at the same time. */
 #define BATCH		64
@@ -114,6 +121,10 @@ struct filled {
 
 static struct device *dev;
 static unsigned int wrong;
+
+/* Measure coherent memory alone. */
+static bool only_coherent;
+module_param(only_coherent, bool, 0);
 
 /* Pages that are neighbours for the CPU; where each is in the machine. */
 static u8 *run;
@@ -693,29 +704,161 @@ static void fills(void)
 	measure_state("empty-again", "empty-again-batch");
 }
 
-static void coherents(void)
+static u64 round_clear(struct work *w)
 {
-	static const struct {
-		const char *name;
-		unsigned int order;
-		unsigned int nr;
-	} sizes[] = {
-		{ "coherent-0", 0, 20 }, { "coherent-3", 3, 10 },
-		{ "coherent-5", 5, 3 }, { "coherent-9", 9, 2 },
+	size_t size = PAGE_SIZE << w->order;
+	unsigned int nr = w->nr, i;
+	u64 start;
+
+	OPTIMIZER_HIDE_VAR(size);
+	start = ktime_get_ns();
+	for (i = 0; i < nr; i++) {
+		memset(copy_dst, 0, size);
+		/* Each one counts, so none may be dropped. */
+		barrier();
+	}
+	return ktime_get_ns() - start;
+}
+
+/* A pair in the steady state; its clearing is told apart. */
+static void measure_coherent(const char *name, unsigned int order,
+			     unsigned int nr)
+{
+	struct work w = { .order = order, .nr = nr };
+	struct row row = {
+		.name = name,
+		.copies = 1,
+		.segments = NOT_SAID,
+	};
+
+	row.memcpy = measure(round_clear, &w);
+	row.figure = measure(round_coherent, &w);
+	row.remark = w.failed ? "refused" : uneven(&w);
+	put_row(&row);
+}
+
+/*
+ * The longest time that no interrupt came, while a timer asks for one all the
+ * time: masked by the kernel, or the hypervisor did not come back.
+ */
+static ktime_t held_last;
+static u64 held_longest;
+
+static enum hrtimer_restart held_tick(struct hrtimer *timer)
+{
+	ktime_t now = ktime_get();
+
+	held_longest = max_t(u64, held_longest, ktime_sub(now, held_last));
+	held_last = now;
+	hrtimer_forward_now(timer, HELD_PERIOD);
+	return HRTIMER_RESTART;
+}
+
+static void held_begin(struct hrtimer *timer)
+{
+#ifdef HAVE_HRTIMER_SETUP
+	hrtimer_setup(timer, held_tick, CLOCK_MONOTONIC,
+		      HRTIMER_MODE_REL_HARD);
+#else
+	hrtimer_init(timer, CLOCK_MONOTONIC, HRTIMER_MODE_REL_HARD);
+	timer->function = held_tick;
+#endif
+	held_longest = 0;
+	held_last = ktime_get();
+	hrtimer_start(timer, HELD_PERIOD, HRTIMER_MODE_REL_HARD);
+}
+
+static u64 held_end(struct hrtimer *timer)
+{
+	hrtimer_cancel(timer);
+	/* What is still pending comes before this, if anything is. */
+	return max_t(u64, held_longest, ktime_sub(ktime_get(), held_last));
+}
+
+/**
+ * struct first - an allocation that needs an exchange, for nothing is at hand
+ * @addr: the memory
+ * @bus: its address
+ */
+struct first {
+	void *addr;
+	dma_addr_t bus;
+};
+
+/* One of them: what it takes, or how long it holds interrupts off. */
+static s64 measure_one_first(struct first *first, size_t size, bool held)
+{
+	struct hrtimer timer;
+	u64 start, time;
+
+	if (held)
+		held_begin(&timer);
+	start = ktime_get_ns();
+	first->addr = dma_alloc_coherent(dev, size, &first->bus,
+					 GFP_KERNEL | __GFP_NOWARN);
+	time = ktime_get_ns() - start;
+	if (held)
+		time = held_end(&timer);
+	return first->addr ? time : NOT_SAID;
+}
+
+/*
+ * First allocations of an order, none freed before the last: the cheapest, or the
+ * one that held interrupts off for the shortest time. Two clearings are told
+ * apart: of what goes to the hypervisor and of what comes from it.
+ */
+static void measure_first(const char *name, unsigned int order, bool held)
+{
+	struct work w = { .order = order, .nr = 2 };
+	struct first first[FIRSTS] = { };
+	size_t size = PAGE_SIZE << order;
+	struct row row = {
+		.name = name,
+		.figure = S64_MAX,
+		.memcpy = NOT_SAID,
+		.copies = 2,
+		.segments = NOT_SAID,
 	};
 	unsigned int i;
 
+	for (i = 0; i < FIRSTS; i++) {
+		s64 time = measure_one_first(&first[i], size, held);
+
+		row.figure = min(row.figure, time);
+	}
+	for (i = 0; i < FIRSTS; i++)
+		if (first[i].addr)
+			dma_free_coherent(dev, size, first[i].addr,
+					  first[i].bus);
+	if (row.figure == NOT_SAID)
+		row.remark = "refused";
+	else if (!held)
+		row.memcpy = measure(round_clear, &w);
+	put_row(&row);
+}
+
+static void coherents(void)
+{
 	if (dma_set_coherent_mask(dev, DMA_BIT_MASK(32))) {
 		put_wrong("coherent-0", "mask refused");
 		return;
 	}
-	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
-		struct work w = { .order = sizes[i].order, .nr = sizes[i].nr };
-		s64 figure = measure(round_coherent, &w);
+	measure_first("first-0", 0, false);
+	measure_first("first-3", 3, false);
+	measure_first("held-6", 6, true);
+	measure_first("held-8", 8, true);
+	measure_first("first-9", 9, false);
+	measure_first("held-10", 10, true);
 
-		put_figure(sizes[i].name, figure,
-			   w.failed ? "refused" : uneven(&w));
-	}
+	measure_coherent("coherent-0", 0, 20);
+	measure_coherent("coherent-3", 3, 10);
+	measure_coherent("coherent-5", 5, 3);
+	measure_coherent("coherent-9", 9, 2);
+	measure_coherent("coherent-11", 11, 1);
+
+	/* Where any page will do. */
+	if (!dma_set_coherent_mask(dev, DMA_BIT_MASK(64)))
+		measure_coherent("coherent-0-64", 0, 20);
 }
 
 static int by_address(const void *a, const void *b)
@@ -838,7 +981,7 @@ static int bench_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	dma_set_max_seg_size(dev, UINT_MAX);
 
 	ret = get_memory();
-	if (!ret) {
+	if (!ret && !only_coherent) {
 		/* What needs a fresh boot comes first. */
 		limits();
 		use_mask(32);
@@ -846,8 +989,9 @@ static int bench_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 		lists();
 		directs();
 		fills();
-		coherents();
 	}
+	if (!ret)
+		coherents();
 	put_memory();
 	if (ret)
 		return ret;
