@@ -821,6 +821,10 @@ static void measure_first(const char *name, unsigned int order, bool held)
 	};
 	unsigned int i;
 
+	if (held && hrtimer_resolution > HELD_PERIOD) {
+		put_wrong(name, "no timer of that resolution");
+		return;
+	}
 	for (i = 0; i < FIRSTS; i++) {
 		s64 time = measure_one_first(&first[i], size, held);
 
