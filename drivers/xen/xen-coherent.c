@@ -189,9 +189,10 @@ static void cache_add(struct xen_coherent_region *region)
 
 	hlist_add_head(&region->bucket,
 		       &xen_cache[region->order][region->width - 1]);
-	xen_cache_widths[region->order] |= BIT_ULL(region->width - 1);
+	WRITE_ONCE(xen_cache_widths[region->order],
+		   xen_cache_widths[region->order] | BIT_ULL(region->width - 1));
 	list_add_tail(&region->age, &xen_cache_age);
-	xen_cache_pages += region_pages(region);
+	WRITE_ONCE(xen_cache_pages, xen_cache_pages + region_pages(region));
 }
 
 static void cache_del(struct xen_coherent_region *region)
@@ -200,9 +201,11 @@ static void cache_del(struct xen_coherent_region *region)
 
 	hlist_del_init(&region->bucket);
 	if (hlist_empty(&xen_cache[region->order][region->width - 1]))
-		xen_cache_widths[region->order] &= ~BIT_ULL(region->width - 1);
+		WRITE_ONCE(xen_cache_widths[region->order],
+			   xen_cache_widths[region->order] &
+			   ~BIT_ULL(region->width - 1));
 	list_del(&region->age);
-	xen_cache_pages -= region_pages(region);
+	WRITE_ONCE(xen_cache_pages, xen_cache_pages - region_pages(region));
 }
 
 /*

@@ -850,7 +850,7 @@ static void coherents(void)
 	measure_first("first-0", 0, false);
 	measure_first("first-3", 3, false);
 	measure_first("held-6", 6, true);
-	measure_first("held-8", 8, true);
+	measure_first("held-7", 7, true);
 	measure_first("first-9", 9, false);
 	measure_first("held-10", 10, true);
 
