@@ -129,8 +129,9 @@ static atomic_long_t xen_returned;
 static atomic_long_t xen_kept;
 static atomic_long_t xen_failed;
 
-/* When it is worth trying again to give memory back; INITIAL_JIFFIES: now. */
+/* Until when it is not worth giving back memory of this width and above. */
 static unsigned long xen_keep_until = INITIAL_JIFFIES;
+static unsigned int xen_keep_width;
 
 unsigned long xen_coherent_cache = ULONG_MAX;	/* see cache_limit() */
 
@@ -208,6 +209,14 @@ static void cache_del(struct xen_coherent_region *region)
 	WRITE_ONCE(xen_cache_pages, xen_cache_pages - region_pages(region));
 }
 
+/* Takes a region out, to be used. */
+static void cache_use(struct xen_coherent_region *region)
+{
+	cache_del(region);
+	xen_used_pages += region_pages(region);
+	xen_hits++;
+}
+
 /*
  * Takes a region whose width is from @lowest to @highest: the widest, and of these
  * the one that was freed last.
@@ -227,26 +236,44 @@ cache_take(unsigned int order, unsigned int lowest, unsigned int highest)
 	if (fit) {
 		region = hlist_entry(xen_cache[order][fls64(fit) - 1].first,
 				     struct xen_coherent_region, bucket);
-		cache_del(region);
-		xen_used_pages += region_pages(region);
-		xen_hits++;
+		cache_use(region);
 	}
 	raw_spin_unlock_irqrestore(&xen_cache_lock, flags);
 
 	return region;
 }
 
+static struct xen_coherent_region *
+first_within(const struct hlist_head *bucket, u64 limit)
+{
+	struct xen_coherent_region *region;
+
+	hlist_for_each_entry(region, bucket, bucket)
+		if (region->bus + (PAGE_SIZE << region->order) - 1 <= limit)
+			return region;
+	return NULL;
+}
+
 /*
- * The same with better or more memory than needed, up to @last_order, for want of
- * any other.
+ * Takes any region whose last bus address is at most @limit: better or more memory
+ * than needed, up to @last_order, for want of any other.
  */
 static struct xen_coherent_region *
-cache_take_any(unsigned int order, unsigned int last_order, unsigned int highest)
+cache_take_any(unsigned int order, unsigned int last_order, u64 limit)
 {
 	struct xen_coherent_region *region = NULL;
+	unsigned int width;
+	unsigned long flags;
 
+	raw_spin_lock_irqsave(&xen_cache_lock, flags);
 	for (; order <= last_order && !region; order++)
-		region = cache_take(order, 1, highest);
+		for (width = fls64(limit); width && !region; width--)
+			region = first_within(&xen_cache[order][width - 1],
+					      limit);
+	if (region)
+		cache_use(region);
+	raw_spin_unlock_irqrestore(&xen_cache_lock, flags);
+
 	return region;
 }
 
@@ -344,9 +371,10 @@ static void free_memory(struct page *page, struct page **pages,
 }
 
 /* What the hypervisor would not give better memory for is kept for a while. */
-static bool keeps_memory(void)
+static bool keeps_memory(unsigned int width)
 {
-	return time_before(jiffies, READ_ONCE(xen_keep_until));
+	return width >= READ_ONCE(xen_keep_width) &&
+	       time_before(jiffies, READ_ONCE(xen_keep_until));
 }
 
 /*
@@ -361,10 +389,11 @@ static void dissolve_region(struct xen_coherent_region *region)
 	ClearPageXenRemapped(region->page);
 
 	if (region->exchanged && region->width <= XEN_LOW_WIDTH) {
-		if (keeps_memory()) {
+		if (keeps_memory(region->width)) {
 			atomic_long_inc(&xen_kept);
 		} else if (give_back(region->page, region->pages,
 				     region->order, GFP_KERNEL)) {
+			WRITE_ONCE(xen_keep_width, region->width);
 			WRITE_ONCE(xen_keep_until,
 				   jiffies + XEN_KEEP_SECONDS * HZ);
 			atomic_long_inc(&xen_kept);
@@ -472,7 +501,8 @@ core_initcall(xen_coherent_init);
  * @dev:	device that shares the memory
  * @size:	bytes
  * @order:	log2 of the pages
- * @width:	of addresses that the device reaches, in bits
+ * @limit:	highest bus address that the device reaches
+ * @width:	of addresses that are all below @limit, in bits
  * @gfp:	allocation flags
  * @attrs:	of the allocation
  * @linear:	the pages have to follow each other for the kernel
@@ -488,6 +518,7 @@ struct xen_coherent_request {
 	struct device *dev;
 	size_t size;
 	unsigned int order;
+	u64 limit;
 	unsigned int width;
 	gfp_t gfp;
 	unsigned long attrs;
@@ -759,7 +790,7 @@ static bool make_memory(struct xen_coherent_request *req)
 
 /* Allocations. */
 
-static void report_failure(const struct xen_coherent_request *req, u64 mask)
+static void report_failure(const struct xen_coherent_request *req)
 {
 	const char *why;
 
@@ -767,7 +798,7 @@ static void report_failure(const struct xen_coherent_request *req, u64 mask)
 	case -ENOMEM:
 		dev_err(req->dev,
 			"xen_swiotlb: no %zu bytes of coherent memory below mask %#llx: the largest piece that Xen has there is %zu bytes; leave it more with dom0_mem= or dma_bits=\n",
-			req->size, mask, req->largest);
+			req->size, req->limit, req->largest);
 		return;
 	case -EPERM:
 		why = "larger than Xen allows, see its option memop-max-order=";
@@ -788,7 +819,7 @@ static void report_failure(const struct xen_coherent_request *req, u64 mask)
 
 	dev_err(req->dev,
 		"xen_swiotlb: no %zu bytes of coherent memory below mask %#llx: %s (%d)\n",
-		req->size, mask, why, req->error);
+		req->size, req->limit, why, req->error);
 }
 
 /* The width of addresses that are all within a mask, whatever its shape. */
@@ -820,6 +851,7 @@ static bool use_region(struct xen_coherent_request *req,
 
 	raw_spin_lock_irqsave(&xen_cache_lock, flags);
 	cache_put(region);
+	xen_hits--;
 	raw_spin_unlock_irqrestore(&xen_cache_lock, flags);
 	return false;
 }
@@ -864,7 +896,7 @@ static bool find_memory(struct xen_coherent_request *req)
 {
 	if (make_memory(req) ||
 	    use_region(req, cache_take_any(req->order, last_order(req->linear),
-					   req->width)))
+					   req->limit)))
 		return true;
 
 	/* What is kept in other sizes may be what somebody lacks. */
@@ -884,7 +916,7 @@ static bool is_reported(const struct xen_coherent_request *req)
 
 /* There is nothing to be had at once, or @region, which the kernel does not see. */
 static noinline bool alloc_slow(struct xen_coherent_request *req,
-				struct xen_coherent_region *region, u64 mask)
+				struct xen_coherent_region *region)
 {
 	if (use_region(req, region))
 		return true;
@@ -902,7 +934,7 @@ static noinline bool alloc_slow(struct xen_coherent_request *req,
 	req->search = true;
 	if (req->error == -ENOMEM && make_memory(req))
 		return true;
-	report_failure(req, mask);
+	report_failure(req);
 	return false;
 }
 
@@ -929,11 +961,11 @@ static inline bool alloc_plain(struct xen_coherent_request *req)
 static __always_inline bool alloc_reachable(struct xen_coherent_request *req)
 {
 	struct device *dev = req->dev;
-	u64 mask = min_not_zero(dev->coherent_dma_mask, dev->bus_dma_limit);
 	struct xen_coherent_region *region = NULL;
 
 	req->order = get_order(req->size);
-	req->width = mask_width(mask);
+	req->limit = min_not_zero(dev->coherent_dma_mask, dev->bus_dma_limit);
+	req->width = mask_width(req->limit);
 
 	if (!req->order && req->width > XEN_LOW_WIDTH && alloc_plain(req)) {
 		clear_memory(req);
@@ -946,7 +978,7 @@ static __always_inline bool alloc_reachable(struct xen_coherent_request *req)
 	if (likely(region && (region->vaddr ||
 			      req->attrs & DMA_ATTR_NO_KERNEL_MAPPING)))
 		set_region(req, region);
-	else if (!alloc_slow(req, region, mask))
+	else if (!alloc_slow(req, region))
 		return false;
 
 	clear_memory(req);

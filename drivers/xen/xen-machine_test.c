@@ -10,6 +10,9 @@
  * Frames have no content of their own. What a device finds at a bus address is
  * the page that the M2P names, so with a wrong address it gets the wrong bytes,
  * or none. One lock covers all changes; look-ups take none, as on a machine.
+ *
+ * The hypervisor can be told to refuse: all exchanges, those from a certain one
+ * on, that one only, or a part of each. All of it is counted.
  */
 #define pr_fmt(fmt) "xen_machine: " fmt
 
@@ -21,6 +24,7 @@
 #include <linux/dma-mapping.h>
 #include <linux/gfp.h>
 #include <linux/init.h>
+#include <linux/irqflags.h>
 #include <linux/kernel.h>
 #include <linux/kthread.h>
 #include <linux/memblock.h>
@@ -35,7 +39,6 @@
 
 #include <xen/swiotlb-xen.h>
 
-#include "xen-coherent.h"
 #include "xen-machine_test.h"
 
 /* What is in a page behind which the frame has changed. */
@@ -57,6 +60,9 @@
 #define LOW_WIDE_START		SZ_64M
 #define LOW_WIDE_END		(SZ_1G + (u64)SZ_2G)
 
+/* Pages that one call gives back, as in arch/x86/xen/mmu.c. */
+#define CHUNK_PAGES	64
+
 #define NO_PFN		U32_MAX
 
 unsigned long *xen_p2m_addr;
@@ -65,9 +71,21 @@ unsigned long xen_p2m_size;
 static u32 *machine_m2p;
 static unsigned long *machine_free;
 static unsigned long machine_nr_free;
-static int machine_error;
-static unsigned long machine_nr_exchanges;
+static struct xen_machine_counts machine_count;
 static DEFINE_SPINLOCK(machine_lock);
+
+/*
+ * How exchanges fail: with machine_error all of them, from machine_countdown
+ * calls on the one call, or all that follow too. A step of giving back does no
+ * more than machine_step pages. With machine_only_low nothing comes from above
+ * 4 GiB.
+ */
+static int machine_error;
+static unsigned long machine_countdown;
+static int machine_countdown_error;
+static bool machine_countdown_stays;
+static unsigned int machine_step;
+static bool machine_only_low;
 
 static void *machine_buffer;
 static size_t machine_buffer_size;
@@ -100,6 +118,12 @@ static unsigned long frames_below(unsigned int address_bits)
 		return XEN_MACHINE_END_MFN;
 
 	return BIT(address_bits - PAGE_SHIFT);
+}
+
+/* Where what the hypervisor gives ends. */
+static unsigned long frames_to_give(void)
+{
+	return machine_only_low ? LOW_FRAMES : XEN_MACHINE_END_MFN;
 }
 
 /*
@@ -157,8 +181,8 @@ static bool allocate_tables(void)
  * xen_machine_reset() - bring the machine to its default state
  *
  * Each page has a frame from 4 GiB up to 8 GiB, neighbours never contiguous ones.
- * The hypervisor has 1 MiB to 16 MiB and 64 MiB to 3 GiB to give. Exchanges
- * work, and none is counted. The pages' content stays.
+ * The hypervisor has 1 MiB to 16 MiB and 64 MiB to 3 GiB to give, and what pages
+ * give it. Exchanges work, and none is counted. The pages' content stays.
  *
  * Context: Process, and nobody does DMA.
  */
@@ -181,8 +205,11 @@ void xen_machine_reset(void)
 	give_frames(PFN_UP(LOW_WIDE_START),
 		    PFN_DOWN(LOW_WIDE_END - LOW_WIDE_START));
 
+	memset(&machine_count, 0, sizeof(machine_count));
 	machine_error = 0;
-	machine_nr_exchanges = 0;
+	machine_countdown = 0;
+	machine_step = CHUNK_PAGES;
+	machine_only_low = false;
 	spin_unlock_irqrestore(&machine_lock, flags);
 }
 
@@ -328,6 +355,25 @@ int xen_machine_poke(dma_addr_t bus, const void *buf, size_t len)
 	return 0;
 }
 
+/* Of the frames from @from up to @to, lets the hypervisor have @start to @end. */
+static void set_free(unsigned long from, unsigned long to, unsigned long start,
+		     unsigned long end)
+{
+	unsigned long flags, mfn;
+
+	if (WARN_ON_ONCE(start < from || start > end || end > to))
+		return;
+
+	spin_lock_irqsave(&machine_lock, flags);
+	for (mfn = from; mfn < to; mfn++) {
+		if (test_bit(mfn, machine_free))
+			take_frames(mfn, 1);
+		if (mfn >= start && mfn < end && machine_m2p[mfn] == NO_PFN)
+			give_frames(mfn, 1);
+	}
+	spin_unlock_irqrestore(&machine_lock, flags);
+}
+
 /**
  * xen_machine_set_low() - choose the hypervisor's free memory below 4 GiB
  * @start:	first byte, page aligned
@@ -340,19 +386,33 @@ int xen_machine_poke(dma_addr_t bus, const void *buf, size_t len)
  */
 void xen_machine_set_low(u64 start, u64 end)
 {
-	unsigned long flags, mfn;
+	WARN_ON_ONCE(!IS_ALIGNED(start | end, PAGE_SIZE));
+	set_free(0, LOW_FRAMES, PHYS_PFN(start), PHYS_PFN(end));
+}
 
-	if (WARN_ON_ONCE(!IS_ALIGNED(start | end, PAGE_SIZE) ||
-			 start > end || end > SZ_4G))
-		return;
+/**
+ * xen_machine_set_high() - choose the hypervisor's free memory above all pages
+ * @start:	first byte, page aligned, at least 8 GiB
+ * @end:	behind the last one, page aligned, at most 16 GiB
+ *
+ * Context: As xen_machine_set_low().
+ */
+void xen_machine_set_high(u64 start, u64 end)
+{
+	WARN_ON_ONCE(!IS_ALIGNED(start | end, PAGE_SIZE));
+	set_free(XEN_MACHINE_FREE_MFN, XEN_MACHINE_END_MFN, PHYS_PFN(start),
+		 PHYS_PFN(end));
+}
 
-	spin_lock_irqsave(&machine_lock, flags);
-	machine_nr_free -= bitmap_weight(machine_free, LOW_FRAMES);
-	bitmap_clear(machine_free, 0, LOW_FRAMES);
-	for (mfn = PHYS_PFN(start); mfn < PHYS_PFN(end); mfn++)
-		if (machine_m2p[mfn] == NO_PFN)
-			give_frames(mfn, 1);
-	spin_unlock_irqrestore(&machine_lock, flags);
+/**
+ * xen_machine_only_low() - let others have the memory above 4 GiB
+ * @only:	whether the hypervisor gives nothing from there from now on
+ *
+ * Context: Any.
+ */
+void xen_machine_only_low(bool only)
+{
+	WRITE_ONCE(machine_only_low, only);
 }
 
 /**
@@ -375,6 +435,22 @@ unsigned long xen_machine_low_free(unsigned int bits)
 }
 
 /**
+ * xen_machine_low_used() - pages below 4 GiB
+ *
+ * Context: Any.
+ * Return: Pages of RAM that have a frame below 4 GiB.
+ */
+unsigned long xen_machine_low_used(void)
+{
+	unsigned long nr = 0, mfn;
+
+	for (mfn = 0; mfn < LOW_FRAMES; mfn++)
+		nr += xen_machine_pfn(mfn) != ULONG_MAX;
+
+	return nr;
+}
+
+/**
  * xen_machine_fail_exchanges() - let the hypervisor refuse
  * @err:	what exchanges return from now on; 0: they work
  *
@@ -382,18 +458,109 @@ unsigned long xen_machine_low_free(unsigned int bits)
  */
 void xen_machine_fail_exchanges(int err)
 {
-	WRITE_ONCE(machine_error, err);
+	unsigned long flags;
+
+	spin_lock_irqsave(&machine_lock, flags);
+	machine_error = err;
+	machine_countdown = 0;
+	spin_unlock_irqrestore(&machine_lock, flags);
+}
+
+/**
+ * xen_machine_fail_after() - let the hypervisor refuse later
+ * @nr:		calls that are not affected; giving back takes one for 64 pages
+ * @err:	what the next one returns
+ * @stays:	whether the others behind it do too
+ *
+ * Context: Any.
+ */
+void xen_machine_fail_after(unsigned long nr, int err, bool stays)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&machine_lock, flags);
+	machine_error = 0;
+	machine_countdown = nr + 1;
+	machine_countdown_error = err;
+	machine_countdown_stays = stays;
+	spin_unlock_irqrestore(&machine_lock, flags);
+}
+
+/**
+ * xen_machine_fails_later() - is the call of xen_machine_fail_after() to come?
+ *
+ * Context: Any.
+ * Return: False once it has failed.
+ */
+bool xen_machine_fails_later(void)
+{
+	return READ_ONCE(machine_countdown);
+}
+
+/**
+ * xen_machine_give_part() - let each step of giving back end early
+ * @nr:		pages that it takes, 1 to 64; with 64 it is whole
+ *
+ * Context: Any.
+ */
+void xen_machine_give_part(unsigned int nr)
+{
+	WARN_ON_ONCE(!nr || nr > CHUNK_PAGES);
+	WRITE_ONCE(machine_step, nr);
 }
 
 /**
  * xen_machine_exchanges() - count exchanges, of both directions
  *
  * Context: Any.
- * Return: Those that succeeded since xen_machine_reset().
+ * Return: Those that succeeded in full since xen_machine_reset().
  */
 unsigned long xen_machine_exchanges(void)
 {
-	return READ_ONCE(machine_nr_exchanges);
+	return READ_ONCE(machine_count.made) + READ_ONCE(machine_count.given);
+}
+
+/**
+ * xen_machine_counts() - count exchanges by direction and outcome
+ * @counts:	where the figures go; since xen_machine_reset()
+ *
+ * Context: Any.
+ */
+void xen_machine_counts(struct xen_machine_counts *counts)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&machine_lock, flags);
+	*counts = machine_count;
+	spin_unlock_irqrestore(&machine_lock, flags);
+}
+
+/**
+ * xen_machine_faults() - is the machine what it must be?
+ *
+ * Looks at everything, which takes some milliseconds.
+ *
+ * Context: Any, and nothing is exchanged meanwhile.
+ * Return: Pages that are out of step with the M2P, and frames with the bitmap.
+ */
+unsigned long xen_machine_faults(void)
+{
+	unsigned long faults = 0, used = 0, pfn, mfn;
+
+	for (pfn = 0; pfn < xen_p2m_size; pfn++)
+		faults += xen_machine_pfn(xen_machine_mfn(pfn)) != pfn;
+
+	for (mfn = 0; mfn < XEN_MACHINE_END_MFN; mfn++) {
+		bool is_used = xen_machine_pfn(mfn) != ULONG_MAX;
+
+		used += is_used;
+		faults += is_used && test_bit(mfn, machine_free);
+	}
+	faults += used != xen_p2m_size;
+	faults += bitmap_weight(machine_free, XEN_MACHINE_END_MFN) !=
+		  machine_nr_free;
+
+	return faults;
 }
 
 /* Before the page allocator takes over; it has no block this large. */
@@ -453,103 +620,248 @@ u64 xen_required_dma_mask(void)
 	return DMA_BIT_MASK(fls64(PFN_PHYS((u64)XEN_MACHINE_END_MFN) - 1));
 }
 
-static bool region_is_ram(phys_addr_t pstart, unsigned int order)
+/* Pages that follow each other from @pfn on, or those of a list. */
+struct machine_region {
+	struct page **pages;
+	unsigned long pfn;
+	unsigned long nr;
+};
+
+static unsigned long region_pfn(const struct machine_region *region,
+				unsigned long i)
 {
-	return IS_ALIGNED(pstart, PAGE_SIZE) &&
-	       PHYS_PFN(pstart) + BIT(order) <= xen_p2m_size;
+	return region->pages ? page_to_pfn(region->pages[i]) : region->pfn + i;
 }
 
-static bool region_suits(phys_addr_t pstart, unsigned int order,
+/* Who may not sleep must not ask for what may. */
+static bool region_is_ram(const struct machine_region *region, gfp_t gfp)
+{
+	unsigned long i;
+
+	might_alloc(gfp);
+	if (WARN_ON_ONCE(irqs_disabled() && gfpflags_allow_blocking(gfp)))
+		return false;
+
+	for (i = 0; i < region->nr; i++)
+		if (WARN_ON_ONCE(region_pfn(region, i) >= xen_p2m_size))
+			return false;
+
+	return true;
+}
+
+static bool region_contiguous(const struct machine_region *region)
+{
+	unsigned long mfn = pfn_to_mfn(region_pfn(region, 0));
+	unsigned long i;
+
+	for (i = 1; i < region->nr; i++)
+		if (pfn_to_mfn(region_pfn(region, i)) != mfn + i)
+			return false;
+
+	return true;
+}
+
+static bool region_suits(const struct machine_region *region,
 			 unsigned int address_bits)
 {
-	unsigned long mfn = pfn_to_mfn(PHYS_PFN(pstart));
+	unsigned long mfn = pfn_to_mfn(region_pfn(region, 0));
 
-	return IS_ALIGNED(mfn, BIT(order)) &&
-	       mfn + BIT(order) <= frames_below(address_bits) &&
-	       xen_region_contiguous(pstart, PAGE_SIZE << order);
+	return IS_ALIGNED(mfn, region->nr) &&
+	       mfn + region->nr <= frames_below(address_bits) &&
+	       region_contiguous(region);
+}
+
+static void region_fill(const struct machine_region *region, unsigned long from,
+			unsigned long nr, int byte)
+{
+	unsigned long i;
+
+	for (i = from; i < from + nr; i++)
+		memset(__va(PFN_PHYS(region_pfn(region, i))), byte, PAGE_SIZE);
+}
+
+/* What a call of the hypervisor comes to. */
+static int call_error(void)
+{
+	if (!machine_countdown || --machine_countdown)
+		return machine_error;
+
+	if (machine_countdown_stays)
+		machine_error = machine_countdown_error;
+	return machine_countdown_error;
+}
+
+static int make_region(const struct machine_region *region,
+		       unsigned int address_bits, gfp_t gfp,
+		       dma_addr_t *dma_handle)
+{
+	unsigned int order = ilog2(region->nr);
+	unsigned long flags, mfn, i;
+	int rc;
+
+	if (!region_is_ram(region, gfp))
+		return -EINVAL;
+
+	if (region_suits(region, address_bits)) {
+		*dma_handle = PFN_PHYS(pfn_to_mfn(region_pfn(region, 0)));
+		return 1;
+	}
+
+	region_fill(region, 0, region->nr, 0);
+
+	spin_lock_irqsave(&machine_lock, flags);
+	machine_count.make_calls++;
+	rc = call_error();
+	if (rc)
+		goto out;
+
+	mfn = take_extent(order, min(frames_below(address_bits),
+				     frames_to_give()));
+	if (mfn == INVALID_P2M_ENTRY) {
+		rc = -ENOMEM;
+		goto out;
+	}
+
+	for (i = 0; i < region->nr; i++) {
+		unsigned long pfn = region_pfn(region, i);
+		unsigned long old = xen_p2m_addr[pfn];
+
+		WRITE_ONCE(machine_m2p[old], NO_PFN);
+		give_frames(old, 1);
+		set_frame(pfn, mfn + i);
+	}
+	machine_count.made++;
+	*dma_handle = PFN_PHYS(mfn);
+out:
+	spin_unlock_irqrestore(&machine_lock, flags);
+
+	/* A frame brings along whatever somebody has left in it. */
+	if (!rc)
+		region_fill(region, 0, region->nr, MACHINE_GARBAGE);
+	return rc;
 }
 
 int xen_make_contiguous(phys_addr_t pstart, unsigned int order,
 			unsigned int address_bits, gfp_t gfp,
 			dma_addr_t *dma_handle)
 {
-	unsigned long pfn = PHYS_PFN(pstart);
-	unsigned long flags, mfn, old, i;
+	const struct machine_region region = {
+		.pfn = PHYS_PFN(pstart),
+		.nr = BIT(order),
+	};
+
+	WARN_ON_ONCE(!IS_ALIGNED(pstart, PAGE_SIZE));
+	return make_region(&region, address_bits, gfp, dma_handle);
+}
+
+int xen_make_pages_contiguous(struct page **pages, unsigned int order,
+			      unsigned int address_bits, gfp_t gfp,
+			      dma_addr_t *dma_handle)
+{
+	const struct machine_region region = {
+		.pages = pages,
+		.nr = BIT(order),
+	};
+
+	return make_region(&region, address_bits, gfp, dma_handle);
+}
+
+/*
+ * One step of giving back, at most CHUNK_PAGES. The frames come from the highest
+ * down, so neighbours are not contiguous. *@wider says whether any page's
+ * address got longer. Returns 0 or an error, and in *@done how many pages have
+ * changed; these lead in any case.
+ */
+static int give_back_chunk(const struct machine_region *chunk,
+			   unsigned long *done, bool *wider)
+{
+	unsigned long old[CHUNK_PAGES];
+	unsigned long flags, end, i;
 	int rc;
 
-	might_alloc(gfp);
-	if (WARN_ON_ONCE(!region_is_ram(pstart, order)))
-		return -EINVAL;
-
-	if (region_suits(pstart, order, address_bits)) {
-		*dma_handle = PFN_PHYS(pfn_to_mfn(pfn));
-		return 1;
-	}
-
-	memset(__va(pstart), 0, PAGE_SIZE << order);
+	*wider = false;
 
 	spin_lock_irqsave(&machine_lock, flags);
-	rc = machine_error;
-	if (rc)
-		goto out;
+	end = frames_to_give();
+	machine_count.give_calls++;
+	rc = call_error();
+	for (i = 0; i < chunk->nr && !rc; i++) {
+		unsigned long pfn = region_pfn(chunk, i);
 
-	mfn = take_extent(order, frames_below(address_bits));
-	if (mfn == INVALID_P2M_ENTRY) {
-		rc = -ENOMEM;
-		goto out;
+		end = i < machine_step ? take_extent(0, end) :
+					 INVALID_P2M_ENTRY;
+		if (end == INVALID_P2M_ENTRY) {
+			rc = -ENOMEM;
+			break;
+		}
+		old[i] = xen_p2m_addr[pfn];
+		WRITE_ONCE(machine_m2p[old[i]], NO_PFN);
+		set_frame(pfn, end);
+		*wider |= fls64(end) > fls64(old[i]);
 	}
-
-	for (i = 0; i < BIT(order); i++) {
-		old = xen_p2m_addr[pfn + i];
-		WRITE_ONCE(machine_m2p[old], NO_PFN);
-		give_frames(old, 1);
-		set_frame(pfn + i, mfn + i);
-	}
-	machine_nr_exchanges++;
-	*dma_handle = PFN_PHYS(mfn);
-	/* A frame brings along whatever somebody has left in it. */
-	memset(__va(pstart), MACHINE_GARBAGE, PAGE_SIZE << order);
-out:
+	/* The hypervisor has these last: they don't come back at once. */
+	*done = i;
+	while (i--)
+		give_frames(old[i], 1);
+	machine_count.given_pages += *done;
 	spin_unlock_irqrestore(&machine_lock, flags);
+
+	region_fill(chunk, 0, *done, MACHINE_GARBAGE);
 	return rc;
 }
 
-/* The frames come from the highest down, so neighbours are not contiguous. */
-int xen_give_back_contiguous(phys_addr_t pstart, unsigned int order, gfp_t gfp)
+static int give_back_region(const struct machine_region *region, gfp_t gfp)
 {
-	unsigned long pfn = PHYS_PFN(pstart);
-	unsigned long extent = pfn_to_mfn(pfn);
-	unsigned long end = XEN_MACHINE_END_MFN;
-	unsigned long nr = BIT(order);
-	unsigned long flags, i;
+	unsigned long from, flags;
 	int rc;
 
-	might_alloc(gfp);
-	if (WARN_ON_ONCE(!region_is_ram(pstart, order) ||
-			 !IS_ALIGNED(extent, nr) ||
-			 !xen_region_contiguous(pstart, PAGE_SIZE << order)))
+	if (!region_is_ram(region, gfp) ||
+	    WARN_ON_ONCE(!region_contiguous(region)))
 		return -EINVAL;
 
-	memset(__va(pstart), 0, PAGE_SIZE << order);
+	for (from = 0; from < region->nr; from += CHUNK_PAGES) {
+		const struct machine_region chunk = {
+			.pages = region->pages ? region->pages + from : NULL,
+			.pfn = region->pfn + from,
+			.nr = min_t(unsigned long, region->nr - from,
+				    CHUNK_PAGES),
+		};
+		unsigned long done;
+		bool wider;
+
+		region_fill(&chunk, 0, chunk.nr, 0);
+		rc = give_back_chunk(&chunk, &done, &wider);
+		if (!from && !done)
+			return rc;
+		if (rc || !wider)
+			return 1;
+	}
 
 	spin_lock_irqsave(&machine_lock, flags);
-	rc = machine_error;
-	if (!rc && machine_nr_free < nr)
-		rc = -ENOMEM;
-	if (rc)
-		goto out;
-
-	/* The hypervisor has the extent last: it doesn't come back at once. */
-	for (i = 0; i < nr; i++) {
-		WRITE_ONCE(machine_m2p[extent + i], NO_PFN);
-		end = take_extent(0, end);
-		set_frame(pfn + i, end);
-	}
-	give_frames(extent, nr);
-	machine_nr_exchanges++;
-out:
+	machine_count.given++;
 	spin_unlock_irqrestore(&machine_lock, flags);
-	return rc;
+	return 0;
+}
+
+int xen_give_back_contiguous(phys_addr_t pstart, unsigned int order, gfp_t gfp)
+{
+	const struct machine_region region = {
+		.pfn = PHYS_PFN(pstart),
+		.nr = BIT(order),
+	};
+
+	WARN_ON_ONCE(!IS_ALIGNED(pstart, PAGE_SIZE));
+	return give_back_region(&region, gfp);
+}
+
+int xen_give_back_pages(struct page **pages, unsigned int order, gfp_t gfp)
+{
+	const struct machine_region region = {
+		.pages = pages,
+		.nr = BIT(order),
+	};
+
+	return give_back_region(&region, gfp);
 }
 
 /* ARM's, which a coherent device never calls. */
@@ -563,54 +875,7 @@ void xen_dma_sync_for_device(struct device *dev, dma_addr_t handle,
 {
 }
 
-/* Coherent memory has its tests in a domain; here there is none of it. */
-void *xen_coherent_alloc(struct device *dev, size_t size,
-			 dma_addr_t *dma_handle, gfp_t gfp,
-			 unsigned long attrs)
-{
-	return NULL;
-}
-
-void xen_coherent_free(struct device *dev, size_t size, void *vaddr,
-		       dma_addr_t dma_handle, unsigned long attrs)
-{
-}
-
-struct page *xen_coherent_alloc_pages(struct device *dev, size_t size,
-				      dma_addr_t *dma_handle,
-				      enum dma_data_direction dir, gfp_t gfp)
-{
-	return NULL;
-}
-
-void xen_coherent_free_pages(struct device *dev, size_t size,
-			     struct page *page, dma_addr_t dma_handle,
-			     enum dma_data_direction dir)
-{
-}
-
 /* Cases that show the model to be what it says. */
-
-/* Pages that are out of step with the M2P, and frames with the bitmap. */
-static unsigned long count_faults(void)
-{
-	unsigned long faults = 0, used = 0, pfn, mfn;
-
-	for (pfn = 0; pfn < xen_p2m_size; pfn++)
-		faults += xen_machine_pfn(xen_machine_mfn(pfn)) != pfn;
-
-	for (mfn = 0; mfn < XEN_MACHINE_END_MFN; mfn++) {
-		bool is_used = xen_machine_pfn(mfn) != ULONG_MAX;
-
-		used += is_used;
-		faults += is_used && test_bit(mfn, machine_free);
-	}
-	faults += used != xen_p2m_size;
-	faults += bitmap_weight(machine_free, XEN_MACHINE_END_MFN) !=
-		  machine_nr_free;
-
-	return faults;
-}
 
 /* Memory of a case's own. */
 #define CASE_ORDER	8
@@ -654,7 +919,7 @@ static void machine_default(struct kunit *test)
 
 	KUNIT_EXPECT_EQ(test, outside, 0);
 	KUNIT_EXPECT_EQ(test, contiguous, 0);
-	KUNIT_EXPECT_EQ(test, count_faults(), 0);
+	KUNIT_EXPECT_EQ(test, xen_machine_faults(), 0);
 	KUNIT_EXPECT_EQ(test, xen_machine_mfn(xen_p2m_size), ULONG_MAX);
 	KUNIT_EXPECT_EQ(test, xen_machine_pfn(0), ULONG_MAX);
 	KUNIT_EXPECT_EQ(test, xen_machine_pfn(XEN_MACHINE_END_MFN), ULONG_MAX);
@@ -674,25 +939,25 @@ static void machine_place(struct kunit *test)
 	xen_machine_place(buf, CASE_PAGES, first);
 	KUNIT_EXPECT_EQ(test, mfn_of(buf), first);
 	KUNIT_EXPECT_TRUE(test, xen_region_contiguous(__pa(buf), CASE_SIZE));
-	KUNIT_EXPECT_EQ(test, count_faults(), 0);
+	KUNIT_EXPECT_EQ(test, xen_machine_faults(), 0);
 
 	/* One page on: each page takes the frame of the one before it. */
 	xen_machine_place(buf, CASE_PAGES, first - 1);
 	KUNIT_EXPECT_EQ(test, mfn_of(buf), first - 1);
 	KUNIT_EXPECT_TRUE(test, xen_region_contiguous(__pa(buf), CASE_SIZE));
-	KUNIT_EXPECT_EQ(test, count_faults(), 0);
+	KUNIT_EXPECT_EQ(test, xen_machine_faults(), 0);
 
 	/* The second half gets the frames of the first, which gets others. */
 	xen_machine_place(half, CASE_PAGES / 2, first - 1);
 	KUNIT_EXPECT_EQ(test, mfn_of(half), first - 1);
 	KUNIT_EXPECT_EQ(test, mfn_of(buf), first - 1 + CASE_PAGES / 2);
 	KUNIT_EXPECT_FALSE(test, xen_region_contiguous(__pa(buf), CASE_SIZE));
-	KUNIT_EXPECT_EQ(test, count_faults(), 0);
+	KUNIT_EXPECT_EQ(test, xen_machine_faults(), 0);
 
 	/* The end of the range is in it. */
 	xen_machine_place(buf, CASE_PAGES, XEN_MACHINE_END_MFN - CASE_PAGES);
 	KUNIT_EXPECT_TRUE(test, xen_region_contiguous(__pa(buf), CASE_SIZE));
-	KUNIT_EXPECT_EQ(test, count_faults(), 0);
+	KUNIT_EXPECT_EQ(test, xen_machine_faults(), 0);
 }
 
 static void machine_exchange(struct kunit *test)
@@ -748,7 +1013,7 @@ static void machine_exchange(struct kunit *test)
 								 size));
 			KUNIT_EXPECT_EQ(test, xen_machine_exchanges(), nr);
 		}
-		KUNIT_EXPECT_EQ(test, count_faults(), 0);
+		KUNIT_EXPECT_EQ(test, xen_machine_faults(), 0);
 	}
 
 	/* The highest that fits, and below that when it is taken. */
@@ -800,13 +1065,129 @@ static void machine_refusal(struct kunit *test)
 					    &bus));
 	KUNIT_EXPECT_EQ(test, xen_machine_exchanges(), 1);
 	KUNIT_EXPECT_EQ(test, xen_machine_low_free(32), low - 8);
-	KUNIT_EXPECT_EQ(test, count_faults(), 0);
+	KUNIT_EXPECT_EQ(test, xen_machine_faults(), 0);
 
 	xen_machine_fail_exchanges(0);
 	KUNIT_EXPECT_EQ(test, 0,
 			xen_give_back_contiguous(__pa(buf), 3, GFP_KERNEL));
 	KUNIT_EXPECT_EQ(test, xen_machine_low_free(32), low);
 	KUNIT_EXPECT_EQ(test, xen_machine_exchanges(), 2);
+}
+
+/* What is given back goes in steps, and each may end early, or do no good. */
+static void machine_giving(struct kunit *test)
+{
+	struct xen_machine_counts c;
+	void *buf = test->priv;
+	unsigned long low;
+	dma_addr_t bus;
+
+	KUNIT_ASSERT_EQ(test, 0,
+			xen_make_contiguous(__pa(buf), CASE_ORDER, 32,
+					    GFP_KERNEL, &bus));
+	low = xen_machine_low_free(32);
+
+	/* The first step fails, and the region stays. */
+	xen_machine_fail_after(0, -EBUSY, false);
+	KUNIT_EXPECT_EQ(test, -EBUSY,
+			xen_give_back_contiguous(__pa(buf), CASE_ORDER,
+						 GFP_KERNEL));
+	KUNIT_EXPECT_FALSE(test, xen_machine_fails_later());
+	KUNIT_EXPECT_TRUE(test, xen_region_contiguous(__pa(buf), CASE_SIZE));
+	KUNIT_EXPECT_EQ(test, mfn_of(buf), PHYS_PFN(bus));
+
+	/* The third fails, and two are done; then each does three pages. */
+	xen_machine_fail_after(2, -EBUSY, false);
+	KUNIT_EXPECT_EQ(test, 1,
+			xen_give_back_contiguous(__pa(buf), CASE_ORDER,
+						 GFP_KERNEL));
+	KUNIT_EXPECT_EQ(test, xen_machine_low_free(32), low + 128);
+	KUNIT_EXPECT_GE(test, mfn_of(buf + 127 * PAGE_SIZE), HOME_MFN);
+	KUNIT_EXPECT_EQ(test, mfn_of(buf + 128 * PAGE_SIZE),
+			PHYS_PFN(bus) + 128);
+	KUNIT_EXPECT_EQ(test, xen_machine_low_used(), 128);
+	xen_machine_give_part(3);
+	KUNIT_EXPECT_EQ(test, 1,
+			xen_give_back_contiguous(__pa(buf + 128 * PAGE_SIZE),
+						 7, GFP_KERNEL));
+	KUNIT_EXPECT_EQ(test, xen_machine_low_free(32), low + 131);
+	xen_machine_give_part(64);
+
+	/* There is nothing higher: one step, and what came is no better. */
+	xen_machine_counts(&c);
+	KUNIT_EXPECT_EQ(test, c.given, 0);
+	KUNIT_EXPECT_EQ(test, c.give_calls, 5);
+	KUNIT_EXPECT_EQ(test, c.given_pages, 131);
+	xen_machine_only_low(true);
+	KUNIT_EXPECT_EQ(test, 1,
+			xen_give_back_contiguous(__pa(buf + 192 * PAGE_SIZE),
+						 6, GFP_KERNEL));
+	xen_machine_counts(&c);
+	KUNIT_EXPECT_EQ(test, c.give_calls, 6);
+	KUNIT_EXPECT_EQ(test, c.given_pages, 195);
+	KUNIT_EXPECT_EQ(test, xen_machine_low_free(32), low + 131);
+
+	/* For a narrow region that is an improvement. */
+	KUNIT_ASSERT_EQ(test, 0, xen_make_contiguous(__pa(buf), 7, 28,
+						     GFP_KERNEL, &bus));
+	KUNIT_EXPECT_EQ(test, 0, xen_give_back_contiguous(__pa(buf), 7,
+							  GFP_KERNEL));
+	KUNIT_EXPECT_LT(test, mfn_of(buf), HOME_MFN);
+	KUNIT_EXPECT_EQ(test, xen_machine_faults(), 0);
+}
+
+static void machine_pages(struct kunit *test)
+{
+	struct page *pages[CASE_PAGES / 2];
+	struct xen_machine_counts c;
+	void *buf = test->priv;
+	dma_addr_t bus, again;
+	int i, wrong = 0;
+
+	/* Every other page, the last first. */
+	for (i = 0; i < ARRAY_SIZE(pages); i++)
+		pages[i] = virt_to_page(buf + CASE_SIZE -
+					(2 * i + 1) * PAGE_SIZE);
+
+	xen_machine_set_high(SZ_8G, SZ_8G + SZ_4M);
+	KUNIT_ASSERT_EQ(test, 0,
+			xen_make_pages_contiguous(pages, CASE_ORDER - 1, 34,
+						  GFP_KERNEL, &bus));
+	KUNIT_EXPECT_EQ(test, bus, SZ_8G + SZ_4M - CASE_SIZE / 2);
+	for (i = 0; i < ARRAY_SIZE(pages); i++) {
+		wrong += xen_machine_mfn(page_to_pfn(pages[i])) !=
+			 PHYS_PFN(bus) + i;
+		wrong += xen_machine_pfn(PHYS_PFN(bus) + i) !=
+			 page_to_pfn(pages[i]);
+	}
+	KUNIT_EXPECT_EQ(test, wrong, 0);
+	KUNIT_EXPECT_EQ(test, 1,
+			xen_make_pages_contiguous(pages, CASE_ORDER - 1, 34,
+						  GFP_KERNEL, &again));
+	KUNIT_EXPECT_EQ(test, again, bus);
+	KUNIT_EXPECT_EQ(test, xen_machine_faults(), 0);
+
+	/* From the second call on nothing works. */
+	xen_machine_fail_after(1, -EPERM, true);
+	KUNIT_EXPECT_EQ(test, 0,
+			xen_make_pages_contiguous(pages, CASE_ORDER - 1, 24,
+						  GFP_KERNEL, &bus));
+	KUNIT_EXPECT_TRUE(test, xen_machine_fails_later());
+	for (i = 0; i < 2; i++) {
+		KUNIT_EXPECT_EQ(test, -EPERM,
+				xen_give_back_pages(pages, CASE_ORDER - 1,
+						    GFP_KERNEL));
+	}
+	xen_machine_fail_exchanges(0);
+	KUNIT_EXPECT_EQ(test, 0, xen_give_back_pages(pages, CASE_ORDER - 1,
+						     GFP_KERNEL));
+	xen_machine_counts(&c);
+	KUNIT_EXPECT_EQ(test, c.make_calls, 2);
+	KUNIT_EXPECT_EQ(test, c.made, 2);
+	KUNIT_EXPECT_EQ(test, c.give_calls, 4);
+	KUNIT_EXPECT_EQ(test, c.given, 1);
+	KUNIT_EXPECT_EQ(test, xen_machine_low_used(), 0);
+	KUNIT_EXPECT_EQ(test, xen_machine_faults(), 0);
 }
 
 static void machine_device(struct kunit *test)
@@ -925,7 +1306,7 @@ static void machine_race(struct kunit *test)
 
 	KUNIT_EXPECT_EQ(test, xen_machine_exchanges(),
 			2UL * RACE_ROUNDS * ARRAY_SIZE(racers));
-	KUNIT_EXPECT_EQ(test, count_faults(), 0);
+	KUNIT_EXPECT_EQ(test, xen_machine_faults(), 0);
 }
 
 static struct kunit_case machine_cases[] = {
@@ -933,6 +1314,8 @@ static struct kunit_case machine_cases[] = {
 	KUNIT_CASE(machine_place),
 	KUNIT_CASE(machine_exchange),
 	KUNIT_CASE(machine_refusal),
+	KUNIT_CASE(machine_giving),
+	KUNIT_CASE(machine_pages),
 	KUNIT_CASE(machine_device),
 	KUNIT_CASE(machine_large_buffer),
 	KUNIT_CASE(machine_race),
