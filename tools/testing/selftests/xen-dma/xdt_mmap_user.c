@@ -1,44 +1,111 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Coherent memory as user space sees it through mmap(), beside what the device
- * sees of it through read() and write() on the device of xdt_mmap.ko.
+ * Memory that user space shares with a device: mapped with mmap() from the device
+ * of xdt_mmap.ko, in every form in which a driver can give it, small and large.
+ * What is written through the mapping, the edu devices must find; what they
+ * write must be in the mapping, with no call between that could copy it there.
  *
- * Usage: xdt_mmap_user DEVICE. Prints TAP, and exits as a kselftest does.
+ * Small memory is looked at whole; large memory at its ends, around boundaries
+ * of pages and of larger blocks, and at random places.
+ *
+ * Usage: xdt_mmap_user DEVICE [SEED]. Prints TAP, and exits as a kselftest does.
  */
+#include <errno.h>
 #include <fcntl.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "../kselftest.h"
+#include "test_modules/xdt_mmap.h"
 
-#define MEMORY_SIZE	(64 * 1024)
-#define PAGE		4096
+#define PAGE		4096UL
+#define SMALL		(64UL << 10)
+#define LARGE		(256UL << 20)
 
-static unsigned char byte(unsigned int seed, size_t i)
+/* The longest transfer of an edu device. */
+#define TRANSFER	4095UL
+
+/* Of large memory: a multiple of the number of devices that work at a time. */
+#define NR_PLACES	80
+#define PLACE		64UL
+
+#define COUNTERS	"/sys/kernel/debug/xen-dma/coherent"
+
+struct form {
+	const char *prefix;
+	enum xdt_mmap_form id;
+	size_t size;
+	/* It is the driver, not the test module, that refuses what is too much. */
+	int refuses;
+};
+
+static const struct form forms[] = {
+	{ "", XDT_MMAP_COHERENT, SMALL, 1 },
+	{ "unmapped_", XDT_MMAP_UNMAPPED, SMALL, 1 },
+	{ "sgtable_", XDT_MMAP_SGTABLE, SMALL, 0 },
+	{ "noncontiguous_", XDT_MMAP_NONCONTIGUOUS, SMALL, 1 },
+	{ "pages_", XDT_MMAP_PAGES, SMALL, 1 },
+	{ "large_coherent_", XDT_MMAP_COHERENT, LARGE, 1 },
+	{ "large_unmapped_", XDT_MMAP_UNMAPPED, LARGE, 1 },
+	{ "large_sgtable_", XDT_MMAP_SGTABLE, LARGE, 0 },
+	{ "large_noncontiguous_", XDT_MMAP_NONCONTIGUOUS, LARGE, 1 },
+	{ "large_pages_", XDT_MMAP_PAGES, LARGE, 1 },
+};
+
+/* Of each form, see check_form(). */
+#define NR_RESULTS	6
+
+/* What is kept for the next who wants as much. */
+static const struct {
+	const char *name;
+	size_t size;
+} kept[] = {
+	{ "64k", 64UL << 10 },
+	{ "8m", 8UL << 20 },
+};
+
+static struct xdt_mmap_op ops[NR_PLACES];
+static unsigned char data[NR_PLACES][TRANSFER];
+static unsigned int nr_ops;
+
+/* Another one each time: what memory held before must not pass for it. */
+static unsigned int pattern;
+
+static void result(int ok, const struct form *form, const char *name)
 {
-	return i * 7 + (i >> 8) * 13 + seed;
+	ksft_test_result(ok, "xdt_mmap.%s%s\n", form->prefix, name);
 }
 
-static void fill(unsigned char *p, size_t len, unsigned int seed)
+/* A byte that depends on all of its position. */
+static unsigned char byte(unsigned int seed, uint64_t at)
+{
+	return (at + ((uint64_t)seed << 32)) * 0x9e3779b97f4a7c15ULL >> 56;
+}
+
+static void fill(unsigned char *p, size_t len, unsigned int seed, uint64_t at)
 {
 	size_t i;
 
 	for (i = 0; i < len; i++)
-		p[i] = byte(seed, i);
+		p[i] = byte(seed, at + i);
 }
 
-static int match(const unsigned char *p, size_t len,
-		 unsigned int seed, size_t first)
+static int match(const unsigned char *p, size_t len, unsigned int seed,
+		 uint64_t at)
 {
 	size_t i;
 
 	for (i = 0; i < len; i++) {
-		if (p[i] != byte(seed, first + i)) {
-			ksft_print_msg("byte %zu is %#x, not %#x\n", i, p[i],
-				       byte(seed, first + i));
+		if (p[i] != byte(seed, at + i)) {
+			ksft_print_msg("byte %#llx is %#x, not %#x\n",
+				       (unsigned long long)(at + i), p[i],
+				       byte(seed, at + i));
 			return 0;
 		}
 	}
@@ -53,43 +120,233 @@ static unsigned char *map(int fd, size_t len, off_t offset)
 	return p == MAP_FAILED ? NULL : p;
 }
 
+/* Adds a place that is to be looked at, unless it lies over one that is there. */
+static void add_place(size_t at, size_t len)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr_ops; i++)
+		if (at < ops[i].at + ops[i].len && ops[i].at < at + len)
+			return;
+	ops[nr_ops].at = at;
+	ops[nr_ops].len = len;
+	ops[nr_ops].data = (uintptr_t)data[nr_ops];
+	nr_ops++;
+}
+
+static void choose_places(size_t size)
+{
+	size_t at;
+
+	nr_ops = 0;
+	if (size <= SMALL) {
+		for (at = 0; at < size; at += TRANSFER)
+			add_place(at, size - at < TRANSFER ? size - at :
+							     TRANSFER);
+		return;
+	}
+	add_place(0, PLACE);
+	add_place(size - PLACE, PLACE);
+	add_place(size - PAGE - PLACE / 2, PLACE);
+	for (at = PAGE; at < size; at *= 2)
+		add_place(at - PLACE / 2, PLACE);
+	while (nr_ops < NR_PLACES)
+		add_place((size_t)rand() % (size - PLACE), PLACE);
+}
+
+static int run(int fd, int poke)
+{
+	struct xdt_mmap_run request = { .ops = (uintptr_t)ops, .nr = nr_ops };
+	unsigned int i;
+
+	for (i = 0; i < nr_ops; i++)
+		ops[i].poke = poke;
+	if (!ioctl(fd, XDT_MMAP_RUN, &request))
+		return 1;
+	ksft_print_msg("the transfers fail: %s\n", strerror(errno));
+	return 0;
+}
+
+static int user_to_device(int fd, unsigned char *memory)
+{
+	unsigned int i;
+
+	pattern++;
+	for (i = 0; i < nr_ops; i++)
+		fill(memory + ops[i].at, ops[i].len, pattern, ops[i].at);
+	if (!run(fd, 0))
+		return 0;
+	for (i = 0; i < nr_ops; i++)
+		if (!match(data[i], ops[i].len, pattern, ops[i].at))
+			return 0;
+	return 1;
+}
+
+static int device_to_user(int fd, const unsigned char *memory)
+{
+	unsigned int i;
+
+	pattern++;
+	for (i = 0; i < nr_ops; i++)
+		fill(data[i], ops[i].len, pattern, ops[i].at);
+	if (!run(fd, 1))
+		return 0;
+	for (i = 0; i < nr_ops; i++)
+		if (!match(memory + ops[i].at, ops[i].len, pattern, ops[i].at))
+			return 0;
+	return 1;
+}
+
+static int is_zero(const unsigned char *memory, size_t size)
+{
+	const uint64_t *p = (const uint64_t *)memory;
+	size_t i;
+
+	for (i = 0; i < size / sizeof(*p); i++) {
+		if (p[i]) {
+			ksft_print_msg("byte %#zx is not zeroed\n",
+				       i * sizeof(*p));
+			return 0;
+		}
+	}
+	return 1;
+}
+
+/* Another mapping, from some page on: each of its pages is the right one. */
+static int from_the_middle(int fd, unsigned char *memory, size_t size)
+{
+	size_t from = size / 2 - 3 * PAGE, len = size / 2 - 2 * PAGE, at;
+	unsigned char *part = map(fd, len, from);
+	uint64_t page;
+	int ok = 1;
+
+	if (!part)
+		return 0;
+	for (at = 0; at < size; at += PAGE) {
+		page = at / PAGE + 1;
+		memcpy(memory + at + 8, &page, sizeof(page));
+	}
+	for (at = 0; at < len && ok; at += PAGE) {
+		memcpy(&page, part + at + 8, sizeof(page));
+		ok = page == (from + at) / PAGE + 1;
+		if (!ok)
+			ksft_print_msg("page %zu is page %llu\n",
+				       (from + at) / PAGE,
+				       (unsigned long long)page - 1);
+	}
+	munmap(part, len);
+	return ok;
+}
+
+static int too_much(int fd, size_t size)
+{
+	return !map(fd, 2 * size, 0) && !map(fd, 2 * PAGE, size - PAGE) &&
+	       !map(fd, PAGE, size);
+}
+
+static int allocate(int fd, enum xdt_mmap_form form, size_t size)
+{
+	struct xdt_mmap_alloc alloc = { .size = size, .form = form };
+
+	if (!ioctl(fd, XDT_MMAP_ALLOC, &alloc))
+		return 1;
+	ksft_print_msg("no %zu bytes: %s\n", size, strerror(errno));
+	return 0;
+}
+
+static int open_device(const char *device)
+{
+	int fd = open(device, O_RDWR);
+
+	if (fd < 0)
+		ksft_exit_fail_msg("%s can't be opened: %s\n", device,
+				   strerror(errno));
+	return fd;
+}
+
+static void check_form(const char *device, const struct form *form)
+{
+	unsigned char *memory = NULL;
+	int fd = open_device(device);
+
+	choose_places(form->size);
+	if (allocate(fd, form->id, form->size))
+		memory = map(fd, form->size, 0);
+	result(!!memory, form, "whole");
+	result(memory && is_zero(memory, form->size), form, "zeroed");
+	result(memory && user_to_device(fd, memory), form, "user_to_device");
+	result(memory && device_to_user(fd, memory), form, "device_to_user");
+	result(memory && from_the_middle(fd, memory, form->size), form,
+	       "from_the_middle");
+	if (form->refuses)
+		result(memory && too_much(fd, form->size), form, "too_much");
+	else
+		result(memory && !ioctl(fd, XDT_MMAP_TABLE), form,
+		       "same_memory");
+	if (memory)
+		munmap(memory, form->size);
+	close(fd);
+}
+
+/* A counter of the driver, or -1. */
+static long counter(const char *name)
+{
+	FILE *file = fopen(COUNTERS, "r");
+	long value, found = -1;
+	char word[32];
+
+	if (!file) {
+		ksft_print_msg("there is no %s\n", COUNTERS);
+		return -1;
+	}
+	while (fscanf(file, "%31s %ld", word, &value) == 2)
+		if (!strcmp(word, name))
+			found = value;
+	fclose(file);
+	return found;
+}
+
+/* What was given back is given again, without another exchange. */
+static int is_kept(const char *device, size_t size)
+{
+	long made = -1, hits = -1;
+	unsigned int round;
+	int fd, ok;
+
+	for (round = 0; round < 3; round++) {
+		fd = open_device(device);
+		ok = allocate(fd, XDT_MMAP_COHERENT, size);
+		close(fd);
+		if (!ok)
+			return 0;
+		if (!round) {
+			made = counter("made");
+			hits = counter("hits");
+		}
+	}
+	return made >= 0 && hits >= 0 && counter("made") == made &&
+	       counter("hits") == hits + 2;
+}
+
 int main(int argc, char **argv)
 {
-	static unsigned char buf[MEMORY_SIZE];
-	unsigned char *whole, *part;
-	int fd;
+	unsigned int i, seed = time(NULL);
 
 	ksft_print_header();
-	if (argc != 2)
-		ksft_exit_fail_msg("usage: xdt_mmap_user DEVICE\n");
-	fd = open(argv[1], O_RDWR);
-	if (fd < 0)
-		ksft_exit_fail_msg("%s can't be opened\n", argv[1]);
-	ksft_set_plan(5);
+	if (argc != 2 && argc != 3)
+		ksft_exit_fail_msg("usage: xdt_mmap_user DEVICE [SEED]\n");
+	if (argc == 3)
+		seed = strtoul(argv[2], NULL, 0);
+	ksft_set_plan(ARRAY_SIZE(forms) * NR_RESULTS + ARRAY_SIZE(kept));
+	ksft_print_msg("seed %u\n", seed);
+	srand(seed);
+	pattern = seed;
 
-	whole = map(fd, MEMORY_SIZE, 0);
-	ksft_test_result(!!whole, "xdt_mmap.whole\n");
-	if (!whole)
-		ksft_exit_fail_msg("nothing is mapped\n");
-
-	fill(whole, MEMORY_SIZE, 1);
-	ksft_test_result(pread(fd, buf, MEMORY_SIZE, 0) == MEMORY_SIZE &&
-			 match(buf, MEMORY_SIZE, 1, 0),
-			 "xdt_mmap.user_to_device\n");
-
-	fill(buf, MEMORY_SIZE, 2);
-	ksft_test_result(pwrite(fd, buf, MEMORY_SIZE, 0) == MEMORY_SIZE &&
-			 match(whole, MEMORY_SIZE, 2, 0),
-			 "xdt_mmap.device_to_user\n");
-
-	part = map(fd, 3 * PAGE, 5 * PAGE);
-	ksft_test_result(part && match(part, 3 * PAGE, 2, 5 * PAGE),
-			 "xdt_mmap.from_the_middle\n");
-
-	ksft_test_result(!map(fd, 2 * MEMORY_SIZE, 0) &&
-			 !map(fd, 2 * PAGE, MEMORY_SIZE - PAGE) &&
-			 !map(fd, PAGE, MEMORY_SIZE),
-			 "xdt_mmap.too_much\n");
+	for (i = 0; i < ARRAY_SIZE(forms); i++)
+		check_form(argv[1], &forms[i]);
+	for (i = 0; i < ARRAY_SIZE(kept); i++)
+		ksft_test_result(is_kept(argv[1], kept[i].size),
+				 "xdt_mmap.kept_%s\n", kept[i].name);
 
 	ksft_finished();
 }

@@ -9,14 +9,19 @@
  */
 #include <linux/dmapool.h>
 #include <linux/highmem.h>
+#include <linux/kmsg_dump.h>
 #include <linux/module.h>
 #include <linux/spinlock.h>
+#include <linux/string.h>
 
 #include "xdt.h"
 
 /* The page allocator's largest order where pages are 4 KiB. */
 #define LARGEST_ORDER	10
 #define NR_ORDERS	(LARGEST_ORDER + 1)
+
+/* More than that order. */
+#define LARGE		SZ_8M
 
 /* How many page boundaries of an allocation the device crosses. */
 #define CROSSINGS	5
@@ -33,36 +38,55 @@ struct area {
 	dma_addr_t bus;
 };
 
-static void take(struct kunit *test, struct area *area, size_t size, gfp_t gfp)
+static void take_attrs(struct kunit *test, struct area *area, size_t size,
+		       gfp_t gfp, unsigned long attrs)
 {
 	area->size = size;
-	area->addr = dma_alloc_coherent(xdt_dev(test), size, &area->bus,
-					gfp | __GFP_NOWARN);
+	area->addr = dma_alloc_attrs(xdt_dev(test), size, &area->bus,
+				     gfp | __GFP_NOWARN, attrs);
+}
+
+static void take(struct kunit *test, struct area *area, size_t size, gfp_t gfp)
+{
+	take_attrs(test, area, size, gfp, 0);
+}
+
+static void give_attrs(struct kunit *test, struct area *area,
+		       unsigned long attrs)
+{
+	if (area->addr)
+		dma_free_attrs(xdt_dev(test), area->size, area->addr, area->bus,
+			       attrs);
+	area->addr = NULL;
 }
 
 static void give(struct kunit *test, struct area *area)
 {
-	if (area->addr)
-		dma_free_coherent(xdt_dev(test), area->size, area->addr,
-				  area->bus);
-	area->addr = NULL;
+	give_attrs(test, area, 0);
 }
 
-static bool check_area(struct kunit *test, const struct area *area)
+/* Where it is on the bus; also of memory that the CPU does not see. */
+static bool check_bus(struct kunit *test, const struct area *area)
 {
 	size_t whole = PAGE_SIZE << get_order(area->size);
 
 	KUNIT_EXPECT_NOT_NULL_MSG(test, area->addr, "no %zu bytes", area->size);
 	if (!area->addr)
 		return false;
-	KUNIT_EXPECT_EQ_MSG(test, area->size,
-			    xdt_count(area->addr, area->size, 0),
-			    "%zu bytes are not zeroed", area->size);
 	KUNIT_EXPECT_EQ_MSG(test, 0, area->bus & (whole - 1),
 			    "%zu bytes are not aligned", area->size);
 	KUNIT_EXPECT_LE_MSG(test, area->bus + area->size - 1,
 			    xdt_dev(test)->coherent_dma_mask,
 			    "%zu bytes are above the mask", area->size);
+	return true;
+}
+
+static bool check_area(struct kunit *test, const struct area *area)
+{
+	if (!check_bus(test, area))
+		return false;
+	KUNIT_EXPECT_NULL_MSG(test, memchr_inv(area->addr, 0, area->size),
+			      "%zu bytes are not zeroed", area->size);
 	return true;
 }
 
@@ -162,23 +186,68 @@ static void orders_64(struct kunit *test)
 	check_orders(test, 64);
 }
 
+/* Several sizes at a time. */
+static void check_sizes(struct kunit *test, unsigned int bits,
+			const size_t *sizes, unsigned int nr)
+{
+	struct area *areas;
+	unsigned int i;
+
+	areas = kunit_kcalloc(test, nr, sizeof(*areas), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, areas);
+	KUNIT_ASSERT_EQ(test, 0, dma_set_coherent_mask(xdt_dev(test),
+						       DMA_BIT_MASK(bits)));
+	for (i = 0; i < nr; i++) {
+		take(test, &areas[i], sizes[i], GFP_KERNEL);
+		check_area(test, &areas[i]);
+	}
+	check_seen(test, areas, nr);
+	for (i = 0; i < nr; i++)
+		give(test, &areas[i]);
+}
+
 static void odd_sizes(struct kunit *test)
 {
 	static const size_t sizes[] = {
 		8, 100, 4097, 12288, 20480, 65537, 300000, 1200000,
 	};
-	struct area areas[ARRAY_SIZE(sizes)] = { };
-	unsigned int i;
 
-	KUNIT_ASSERT_EQ(test, 0, dma_set_coherent_mask(xdt_dev(test),
-						       DMA_BIT_MASK(32)));
-	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
-		take(test, &areas[i], sizes[i], GFP_KERNEL);
-		check_area(test, &areas[i]);
-	}
-	check_seen(test, areas, ARRAY_SIZE(sizes));
-	for (i = 0; i < ARRAY_SIZE(sizes); i++)
-		give(test, &areas[i]);
+	check_sizes(test, 32, sizes, ARRAY_SIZE(sizes));
+}
+
+/* Above what the page allocator has in one block. */
+
+static const size_t large_sizes[] = { SZ_8M, SZ_32M };
+
+static void large_32(struct kunit *test)
+{
+	check_sizes(test, 32, large_sizes, ARRAY_SIZE(large_sizes));
+}
+
+static void large_64(struct kunit *test)
+{
+	check_sizes(test, 64, large_sizes, ARRAY_SIZE(large_sizes));
+}
+
+static void large_odd_sizes(struct kunit *test)
+{
+	static const size_t sizes[] = {
+		5 * SZ_1M + PAGE_SIZE, 48 * SZ_1M, 9 * SZ_1M - 5,
+	};
+
+	check_sizes(test, 32, sizes, ARRAY_SIZE(sizes));
+}
+
+static const size_t huge_size = SZ_256M;
+
+static void huge_32(struct kunit *test)
+{
+	check_sizes(test, 32, &huge_size, 1);
+}
+
+static void huge_64(struct kunit *test)
+{
+	check_sizes(test, 64, &huge_size, 1);
 }
 
 /* Under a spinlock with interrupts off nothing may sleep, and it works. */
@@ -285,6 +354,151 @@ static void no_leak(struct kunit *test)
 	KUNIT_EXPECT_GT(test, after.freeram + taken / 2, before.freeram);
 }
 
+/* Attributes that ask for more, or for less, than there is without them. */
+
+static void check_attrs(struct kunit *test, size_t size, unsigned long attrs)
+{
+	struct area area;
+
+	KUNIT_ASSERT_EQ(test, 0, dma_set_coherent_mask(xdt_dev(test),
+						       DMA_BIT_MASK(32)));
+	take_attrs(test, &area, size, GFP_KERNEL, attrs);
+	if (check_area(test, &area))
+		check_seen(test, &area, 1);
+	give_attrs(test, &area, attrs);
+}
+
+static void force_contiguous(struct kunit *test)
+{
+	check_attrs(test, SZ_64K, DMA_ATTR_FORCE_CONTIGUOUS);
+}
+
+static void force_contiguous_large(struct kunit *test)
+{
+	check_attrs(test, LARGE, DMA_ATTR_FORCE_CONTIGUOUS);
+}
+
+static void single_pages(struct kunit *test)
+{
+	check_attrs(test, SZ_64K, DMA_ATTR_ALLOC_SINGLE_PAGES);
+}
+
+static void single_pages_large(struct kunit *test)
+{
+	check_attrs(test, LARGE, DMA_ATTR_ALLOC_SINGLE_PAGES);
+}
+
+/*
+ * What comes back is no address, only good for the other calls with the same
+ * attribute: the pages of the table are the memory, in the order of the bus.
+ */
+static void check_unmapped(struct kunit *test, size_t size)
+{
+	unsigned long attrs = DMA_ATTR_NO_KERNEL_MAPPING;
+	struct device *dev = xdt_dev(test);
+	struct sg_page_iter iter;
+	struct sg_table table;
+	struct area area;
+	size_t done = 0;
+	u64 seen[2] = { };
+	int ret;
+
+	KUNIT_ASSERT_EQ(test, 0, dma_set_coherent_mask(dev, DMA_BIT_MASK(32)));
+	take_attrs(test, &area, size, GFP_KERNEL, attrs);
+	if (!check_bus(test, &area))
+		return;
+	ret = dma_get_sgtable_attrs(dev, &table, area.addr, area.bus, size,
+				    attrs);
+	KUNIT_EXPECT_EQ(test, 0, ret);
+	if (!ret) {
+		for_each_sgtable_page(&table, &iter, 0) {
+			u64 *word = kmap_local_page(sg_page_iter_page(&iter));
+
+			if (memchr_inv(word, 0, PAGE_SIZE))
+				KUNIT_FAIL(test, "page %zu is not zeroed",
+					   done / PAGE_SIZE);
+			*word = done + 1;
+			kunmap_local(word);
+			done += PAGE_SIZE;
+		}
+		KUNIT_EXPECT_EQ(test, size, done);
+		KUNIT_EXPECT_EQ(test, 0, xdt_peek(area.bus, &seen[0],
+						  sizeof(seen[0])));
+		KUNIT_EXPECT_EQ(test, 0, xdt_peek(area.bus + size - PAGE_SIZE,
+						  &seen[1], sizeof(seen[1])));
+		KUNIT_EXPECT_EQ(test, 1, seen[0]);
+		KUNIT_EXPECT_EQ(test, size - PAGE_SIZE + 1, seen[1]);
+		sg_free_table(&table);
+	}
+	give_attrs(test, &area, attrs);
+}
+
+static void no_kernel_mapping(struct kunit *test)
+{
+	check_unmapped(test, SZ_64K);
+}
+
+static void no_kernel_mapping_large(struct kunit *test)
+{
+	check_unmapped(test, LARGE);
+}
+
+/* New lines of the kernel log that hold both words. */
+static unsigned int log_lines(struct kmsg_dump_iter iter, const char *word,
+			      const char *other)
+{
+	unsigned int n = 0;
+	char line[512];
+	size_t len;
+
+	while (kmsg_dump_get_line(&iter, false, line, sizeof(line) - 1, &len)) {
+		line[len] = 0;
+		n += strstr(line, word) && strstr(line, other);
+	}
+	return n;
+}
+
+/* What can't be had below 4 GiB. The log is read from where it is now. */
+static void fail(struct kunit *test, struct kmsg_dump_iter *iter, gfp_t gfp,
+		 unsigned long attrs)
+{
+	struct device *dev = xdt_dev(test);
+	size_t size = 5UL << 30;
+	dma_addr_t bus;
+	void *addr;
+
+	KUNIT_ASSERT_EQ(test, 0, dma_set_coherent_mask(dev, DMA_BIT_MASK(32)));
+	kmsg_dump_rewind(iter);
+	iter->cur_seq = iter->next_seq;
+	addr = dma_alloc_attrs(dev, size, &bus, gfp, attrs);
+	KUNIT_EXPECT_NULL(test, addr);
+	if (addr)
+		dma_free_attrs(dev, size, addr, bus, attrs);
+}
+
+static void no_warn(struct kunit *test)
+{
+	const char *name = dev_name(xdt_dev(test));
+	struct kmsg_dump_iter iter;
+
+	fail(test, &iter, GFP_KERNEL, DMA_ATTR_NO_WARN);
+	KUNIT_EXPECT_EQ(test, 0, log_lines(iter, name, ""));
+	KUNIT_EXPECT_EQ(test, 0, log_lines(iter, "WARNING", ""));
+	fail(test, &iter, GFP_KERNEL | __GFP_NOWARN, 0);
+	KUNIT_EXPECT_EQ(test, 0, log_lines(iter, name, ""));
+	KUNIT_EXPECT_EQ(test, 0, log_lines(iter, "WARNING", ""));
+}
+
+static void warn(struct kunit *test)
+{
+	const char *name = dev_name(xdt_dev(test));
+	struct kmsg_dump_iter iter;
+
+	fail(test, &iter, GFP_KERNEL, 0);
+	KUNIT_EXPECT_EQ(test, 1, log_lines(iter, name, ""));
+	KUNIT_EXPECT_EQ(test, 1, log_lines(iter, name, "5368709120"));
+}
+
 /* Of dma_alloc_pages(): as a driver uses it, and what the hardware sees. */
 static void check_pages(struct kunit *test, bool sync)
 {
@@ -332,6 +546,50 @@ static void pages_synced(struct kunit *test)
 static void pages_direct(struct kunit *test)
 {
 	check_pages(test, false);
+}
+
+/*
+ * More than the page allocator has in one block: in one piece for the CPU too, as
+ * the first page stands for all of them.
+ */
+static void pages_large(struct kunit *test)
+{
+	struct device *dev = xdt_dev(test);
+	struct area area = { .size = LARGE };
+	struct page *page;
+
+	KUNIT_ASSERT_EQ(test, 0, dma_set_mask_and_coherent(dev,
+							   DMA_BIT_MASK(32)));
+	page = dma_alloc_pages(dev, area.size, &area.bus, DMA_BIDIRECTIONAL,
+			       GFP_KERNEL | __GFP_NOWARN);
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	area.addr = page_address(page);
+	if (check_area(test, &area))
+		check_seen(test, &area, 1);
+	dma_free_pages(dev, area.size, page, area.bus, DMA_BIDIRECTIONAL);
+}
+
+static void noncontiguous_large(struct kunit *test)
+{
+	struct device *dev = xdt_dev(test);
+	struct area area = { .size = LARGE };
+	struct sg_table *table;
+
+	KUNIT_ASSERT_EQ(test, 0, dma_set_mask_and_coherent(dev,
+							   DMA_BIT_MASK(32)));
+	table = dma_alloc_noncontiguous(dev, area.size, DMA_BIDIRECTIONAL,
+					GFP_KERNEL | __GFP_NOWARN, 0);
+	KUNIT_ASSERT_NOT_NULL(test, table);
+	/* Without an IOMMU it is in one piece after all. */
+	KUNIT_EXPECT_EQ(test, 1, table->nents);
+	KUNIT_EXPECT_EQ(test, area.size, sg_dma_len(table->sgl));
+	area.bus = sg_dma_address(table->sgl);
+	area.addr = dma_vmap_noncontiguous(dev, area.size, table);
+	if (check_area(test, &area))
+		check_seen(test, &area, 1);
+	if (area.addr)
+		dma_vunmap_noncontiguous(dev, area.addr);
+	dma_free_noncontiguous(dev, area.size, table, DMA_BIDIRECTIONAL);
 }
 
 /* What the device sees of @table, which is mapped at @addr, once that is filled. */
@@ -441,6 +699,71 @@ static void pools(struct kunit *test)
 	dma_pool_destroy(pool);
 }
 
+/* Blocks each of which is an allocation of its own. */
+static void check_pool(struct kunit *test, size_t size)
+{
+	struct device *dev = xdt_dev(test);
+	struct area areas[3] = { };
+	struct dma_pool *pool;
+	unsigned int i;
+
+	KUNIT_ASSERT_EQ(test, 0, dma_set_coherent_mask(dev, DMA_BIT_MASK(32)));
+	pool = dma_pool_create("xdt", dev, size, size, 0);
+	KUNIT_ASSERT_NOT_NULL(test, pool);
+	for (i = 0; i < ARRAY_SIZE(areas); i++) {
+		areas[i].size = size;
+		areas[i].addr = dma_pool_zalloc(pool, GFP_KERNEL | __GFP_NOWARN,
+						&areas[i].bus);
+		check_area(test, &areas[i]);
+	}
+	check_seen(test, areas, ARRAY_SIZE(areas));
+	for (i = 0; i < ARRAY_SIZE(areas); i++)
+		if (areas[i].addr)
+			dma_pool_free(pool, areas[i].addr, areas[i].bus);
+	dma_pool_destroy(pool);
+}
+
+static void pool_64k(struct kunit *test)
+{
+	check_pool(test, SZ_64K);
+}
+
+static void pool_large(struct kunit *test)
+{
+	check_pool(test, LARGE);
+}
+
+static void managed_pool(struct kunit *test)
+{
+	struct device *dev = xdt_dev(test);
+	struct area area = { .size = SZ_64K };
+	struct dma_pool *pool;
+
+	KUNIT_ASSERT_EQ(test, 0, dma_set_coherent_mask(dev, DMA_BIT_MASK(32)));
+	pool = dmam_pool_create("xdt", dev, area.size, area.size, 0);
+	KUNIT_ASSERT_NOT_NULL(test, pool);
+	area.addr = dma_pool_zalloc(pool, GFP_KERNEL, &area.bus);
+	if (check_area(test, &area)) {
+		check_seen(test, &area, 1);
+		dma_pool_free(pool, area.addr, area.bus);
+	}
+	dmam_pool_destroy(pool);
+}
+
+static void managed_large(struct kunit *test)
+{
+	struct device *dev = xdt_dev(test);
+	struct area area = { .size = LARGE };
+
+	KUNIT_ASSERT_EQ(test, 0, dma_set_coherent_mask(dev, DMA_BIT_MASK(32)));
+	area.addr = dmam_alloc_attrs(dev, area.size, &area.bus,
+				     GFP_KERNEL | __GFP_NOWARN, 0);
+	if (check_area(test, &area)) {
+		check_seen(test, &area, 1);
+		dmam_free_coherent(dev, area.size, area.addr, area.bus);
+	}
+}
+
 static void managed(struct kunit *test)
 {
 	struct device *dev = xdt_dev(test);
@@ -454,8 +777,11 @@ static void managed(struct kunit *test)
 	}
 }
 
-/* A list of the pages shows the same memory. */
-static void sgtable(struct kunit *test)
+/*
+ * A list of the pages shows the same memory, and mapping it for the device finds
+ * that it is where it was.
+ */
+static void check_sgtable(struct kunit *test, size_t size)
 {
 	struct device *dev = xdt_dev(test);
 	struct sg_page_iter iter;
@@ -464,25 +790,46 @@ static void sgtable(struct kunit *test)
 	size_t done = 0;
 	int ret;
 
-	KUNIT_ASSERT_EQ(test, 0, dma_set_coherent_mask(dev, DMA_BIT_MASK(32)));
-	take(test, &area, SZ_32K, GFP_KERNEL);
+	KUNIT_ASSERT_EQ(test, 0, dma_set_mask_and_coherent(dev,
+							   DMA_BIT_MASK(32)));
+	dma_set_max_seg_size(dev, UINT_MAX);
+	take(test, &area, size, GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, area.addr);
 	xdt_fill(area.addr, area.size, 1);
 	ret = dma_get_sgtable(dev, &table, area.addr, area.bus, area.size);
 	KUNIT_EXPECT_EQ(test, 0, ret);
-	if (!ret) {
-		for_each_sgtable_page(&table, &iter, 0) {
-			void *addr = kmap_local_page(sg_page_iter_page(&iter));
+	if (ret)
+		goto out;
+	for_each_sgtable_page(&table, &iter, 0) {
+		void *addr = kmap_local_page(sg_page_iter_page(&iter));
 
-			KUNIT_EXPECT_EQ(test, PAGE_SIZE,
-					xdt_match(addr, PAGE_SIZE, 1, done));
-			kunmap_local(addr);
-			done += PAGE_SIZE;
-		}
-		KUNIT_EXPECT_EQ(test, area.size, done);
-		sg_free_table(&table);
+		KUNIT_EXPECT_EQ(test, PAGE_SIZE,
+				xdt_match(addr, PAGE_SIZE, 1, done));
+		kunmap_local(addr);
+		done += PAGE_SIZE;
 	}
+	KUNIT_EXPECT_EQ(test, area.size, done);
+	ret = dma_map_sgtable(dev, &table, DMA_BIDIRECTIONAL, 0);
+	KUNIT_EXPECT_EQ(test, 0, ret);
+	if (!ret) {
+		KUNIT_EXPECT_EQ(test, 1, table.nents);
+		KUNIT_EXPECT_EQ(test, area.bus, sg_dma_address(table.sgl));
+		KUNIT_EXPECT_EQ(test, area.size, sg_dma_len(table.sgl));
+		dma_unmap_sgtable(dev, &table, DMA_BIDIRECTIONAL, 0);
+	}
+	sg_free_table(&table);
+out:
 	give(test, &area);
+}
+
+static void sgtable(struct kunit *test)
+{
+	check_sgtable(test, SZ_32K);
+}
+
+static void sgtable_large(struct kunit *test)
+{
+	check_sgtable(test, LARGE);
 }
 
 /* An odd multiple of what there is: an error, and nothing is taken. */
@@ -502,17 +849,37 @@ static struct kunit_case coherent_cases[] = {
 	KUNIT_CASE(orders_32),
 	KUNIT_CASE(orders_30),
 	KUNIT_CASE(odd_sizes),
+	KUNIT_CASE(large_64),
+	KUNIT_CASE(large_32),
+	KUNIT_CASE(large_odd_sizes),
+	KUNIT_CASE(huge_64),
+	KUNIT_CASE(huge_32),
 	KUNIT_CASE(atomic),
 	KUNIT_CASE(distinct),
 	KUNIT_CASE(freed_memory_works),
 	KUNIT_CASE(no_leak),
+	KUNIT_CASE(force_contiguous),
+	KUNIT_CASE(force_contiguous_large),
+	KUNIT_CASE(single_pages),
+	KUNIT_CASE(single_pages_large),
+	KUNIT_CASE(no_kernel_mapping),
+	KUNIT_CASE(no_kernel_mapping_large),
+	KUNIT_CASE(no_warn),
+	KUNIT_CASE(warn),
 	KUNIT_CASE(pages_synced),
 	KUNIT_CASE(pages_direct),
+	KUNIT_CASE(pages_large),
 	KUNIT_CASE(noncontiguous_synced),
 	KUNIT_CASE(noncontiguous_direct),
+	KUNIT_CASE(noncontiguous_large),
 	KUNIT_CASE(pools),
+	KUNIT_CASE(pool_64k),
+	KUNIT_CASE(pool_large),
 	KUNIT_CASE(managed),
+	KUNIT_CASE(managed_large),
+	KUNIT_CASE(managed_pool),
 	KUNIT_CASE(sgtable),
+	KUNIT_CASE(sgtable_large),
 	KUNIT_CASE(too_large),
 	{ }
 };

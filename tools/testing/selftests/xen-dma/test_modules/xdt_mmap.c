@@ -1,80 +1,324 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A character device whose memory is coherent memory below 4 GiB: mmap() gives
- * it to user space, read() shows what the device sees there and write() has
- * the device write there.
+ * A character device each open file of which can have memory that is shared with
+ * a device of 32 address bits, in any form that can be given to user space.
+ * mmap() shows it there, and the edu devices read and write it on demand.
  *
- * The user program beside it compares the two views. File positions are bytes
- * of the memory.
+ * Nothing is ever synchronised here: what the user program beside it and the
+ * device see of each other, they see because it is the same memory.
  */
 #include <linux/fs.h>
+#include <linux/highmem.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
+#include <linux/mutex.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
 #include "xdt.h"
+#include "xdt_mmap.h"
 
-#define MEMORY_SIZE	SZ_64K
+#define MAX_OPS		1024
+
+/**
+ * struct memory - the memory of an open file
+ * @lock: held while it is allocated
+ * @form: how it was allocated
+ * @size: bytes, 0 while there is none
+ * @addr: where it is for the CPU, or a cookie; not of all forms
+ * @bus: where it is for the device
+ * @page: the first page, of XDT_MMAP_PAGES
+ * @table: its pages, of XDT_MMAP_SGTABLE
+ * @pieces: its pages, of XDT_MMAP_NONCONTIGUOUS
+ */
+struct memory {
+	/* Protects the rest while it is allocated. */
+	struct mutex lock;
+	enum xdt_mmap_form form;
+	size_t size;
+	void *addr;
+	dma_addr_t bus;
+	struct page *page;
+	struct sg_table table;
+	struct sg_table *pieces;
+};
 
 static struct device *dma_dev;
-static void *memory;
-static dma_addr_t memory_bus;
 
-static ssize_t xdt_mmap_read(struct file *file, char __user *to, size_t len,
-			     loff_t *pos)
+static unsigned long memory_attrs(const struct memory *m)
 {
-	ssize_t ret;
-	void *buf;
-
-	if (*pos < 0 || *pos >= MEMORY_SIZE)
-		return 0;
-	len = min_t(size_t, len, MEMORY_SIZE - *pos);
-	buf = kmalloc(len, GFP_KERNEL);
-	if (!buf)
-		return -ENOMEM;
-	ret = xdt_peek(memory_bus + *pos, buf, len);
-	if (!ret && copy_to_user(to, buf, len))
-		ret = -EFAULT;
-	kfree(buf);
-	if (ret)
-		return ret;
-	*pos += len;
-	return len;
+	return m->form == XDT_MMAP_UNMAPPED ? DMA_ATTR_NO_KERNEL_MAPPING : 0;
 }
 
-static ssize_t xdt_mmap_write(struct file *file, const char __user *from,
-			      size_t len, loff_t *pos)
+static int memory_alloc(struct memory *m, enum xdt_mmap_form form, size_t size)
 {
-	ssize_t ret;
-	void *buf;
+	gfp_t gfp = GFP_KERNEL | __GFP_NOWARN;
+	int ret;
 
-	if (*pos < 0 || *pos >= MEMORY_SIZE)
-		return -ENOSPC;
-	len = min_t(size_t, len, MEMORY_SIZE - *pos);
-	buf = memdup_user(from, len);
-	if (IS_ERR(buf))
-		return PTR_ERR(buf);
-	ret = xdt_poke(memory_bus + *pos, buf, len);
-	kfree(buf);
-	if (ret)
+	m->form = form;
+	switch (form) {
+	case XDT_MMAP_COHERENT:
+	case XDT_MMAP_UNMAPPED:
+	case XDT_MMAP_SGTABLE:
+		m->addr = dma_alloc_attrs(dma_dev, size, &m->bus, gfp,
+					  memory_attrs(m));
+		if (!m->addr)
+			return -ENOMEM;
+		if (form != XDT_MMAP_SGTABLE)
+			break;
+		ret = dma_get_sgtable(dma_dev, &m->table, m->addr, m->bus,
+				      size);
+		if (ret) {
+			dma_free_coherent(dma_dev, size, m->addr, m->bus);
+			return ret;
+		}
+		break;
+	case XDT_MMAP_NONCONTIGUOUS:
+		m->pieces = dma_alloc_noncontiguous(dma_dev, size,
+						    DMA_BIDIRECTIONAL, gfp, 0);
+		if (!m->pieces)
+			return -ENOMEM;
+		break;
+	case XDT_MMAP_PAGES:
+		m->page = dma_alloc_pages(dma_dev, size, &m->bus,
+					  DMA_BIDIRECTIONAL, gfp);
+		if (!m->page)
+			return -ENOMEM;
+		break;
+	default:
+		return -EINVAL;
+	}
+	m->size = size;
+	return 0;
+}
+
+static void memory_free(struct memory *m)
+{
+	if (!m->size)
+		return;
+	switch (m->form) {
+	case XDT_MMAP_SGTABLE:
+		sg_free_table(&m->table);
+		fallthrough;
+	case XDT_MMAP_COHERENT:
+	case XDT_MMAP_UNMAPPED:
+		dma_free_attrs(dma_dev, m->size, m->addr, m->bus,
+			       memory_attrs(m));
+		break;
+	case XDT_MMAP_NONCONTIGUOUS:
+		dma_free_noncontiguous(dma_dev, m->size, m->pieces,
+				       DMA_BIDIRECTIONAL);
+		break;
+	case XDT_MMAP_PAGES:
+		dma_free_pages(dma_dev, m->size, m->page, m->bus,
+			       DMA_BIDIRECTIONAL);
+		break;
+	}
+}
+
+/* Where the device finds a place, which may not cross the end of a segment. */
+static int memory_bus(const struct memory *m, u64 at, size_t len,
+		      dma_addr_t *bus)
+{
+	struct scatterlist *sg;
+	unsigned int i;
+
+	if (!len || len > XDT_XFER_MAX || at > m->size || len > m->size - at)
+		return -EINVAL;
+	if (m->form != XDT_MMAP_NONCONTIGUOUS) {
+		*bus = m->bus + at;
+		return 0;
+	}
+	for_each_sgtable_dma_sg(m->pieces, sg, i) {
+		if (at < sg_dma_len(sg)) {
+			*bus = sg_dma_address(sg) + at;
+			return len > sg_dma_len(sg) - at ? -EINVAL : 0;
+		}
+		at -= sg_dma_len(sg);
+	}
+	return -EINVAL;
+}
+
+/* Maps the pages of a table one entry after another, as an exporter would. */
+static int map_table(struct vm_area_struct *vma, struct sg_table *table)
+{
+	unsigned long addr = vma->vm_start, skip = vma->vm_pgoff;
+	struct scatterlist *sg;
+	unsigned int i;
+	int ret;
+
+	for_each_sgtable_sg(table, sg, i) {
+		unsigned long nr = sg->length >> PAGE_SHIFT;
+		unsigned long left = (vma->vm_end - addr) >> PAGE_SHIFT;
+
+		if (skip >= nr) {
+			skip -= nr;
+			continue;
+		}
+		nr = min(nr - skip, left);
+		ret = remap_pfn_range(vma, addr, page_to_pfn(sg_page(sg)) + skip,
+				      nr << PAGE_SHIFT, vma->vm_page_prot);
+		if (ret)
+			return ret;
+		skip = 0;
+		addr += nr << PAGE_SHIFT;
+		if (addr == vma->vm_end)
+			return 0;
+	}
+	return -ENXIO;
+}
+
+/* Whether what is written into each page of the table is in the memory. */
+static int check_table(struct memory *m)
+{
+	struct sg_page_iter iter;
+	size_t at = 0;
+	u64 *word;
+
+	for_each_sgtable_page(&m->table, &iter, 0) {
+		if (at >= m->size)
+			return -EIO;
+		word = kmap_local_page(sg_page_iter_page(&iter));
+		word[0] = at + 1;
+		word[PAGE_SIZE / sizeof(*word) - 1] = at + 2;
+		kunmap_local(word);
+		at += PAGE_SIZE;
+	}
+	if (at != m->size)
+		return -EIO;
+	for (at = 0; at < m->size; at += PAGE_SIZE) {
+		word = m->addr + at;
+		if (word[0] != at + 1 ||
+		    word[PAGE_SIZE / sizeof(*word) - 1] != at + 2)
+			return -EIO;
+		cond_resched();
+	}
+	return 0;
+}
+
+/* All transfers of a request, side by side as far as there are devices. */
+static int run(const struct memory *m, const struct xdt_mmap_run *request)
+{
+	struct xdt_mmap_op *asked;
+	struct xdt_op *ops = NULL;
+	unsigned int i, nr = request->nr;
+	u8 *data = NULL;
+	int ret = -ENOMEM;
+
+	if (!nr || nr > MAX_OPS)
+		return -EINVAL;
+	asked = memdup_user(u64_to_user_ptr(request->ops), nr * sizeof(*asked));
+	if (IS_ERR(asked))
+		return PTR_ERR(asked);
+	ops = kcalloc(nr, sizeof(*ops), GFP_KERNEL);
+	data = kvmalloc_array(nr, XDT_XFER_MAX, GFP_KERNEL);
+	if (!ops || !data)
+		goto out;
+	for (i = 0; i < nr; i++) {
+		ret = memory_bus(m, asked[i].at, asked[i].len, &ops[i].bus);
+		if (ret)
+			goto out;
+		ops[i].buf = data + i * XDT_XFER_MAX;
+		ops[i].len = asked[i].len;
+		ops[i].poke = asked[i].poke;
+		ret = -EFAULT;
+		if (asked[i].poke &&
+		    copy_from_user(ops[i].buf, u64_to_user_ptr(asked[i].data),
+				   asked[i].len))
+			goto out;
+	}
+	ret = xdt_run(ops, nr);
+	for (i = 0; i < nr && !ret; i++)
+		if (!asked[i].poke &&
+		    copy_to_user(u64_to_user_ptr(asked[i].data), ops[i].buf,
+				 asked[i].len))
+			ret = -EFAULT;
+out:
+	kvfree(data);
+	kfree(ops);
+	kfree(asked);
+	return ret;
+}
+
+static int xdt_mmap_open(struct inode *inode, struct file *file)
+{
+	struct memory *m = kzalloc(sizeof(*m), GFP_KERNEL);
+
+	if (!m)
+		return -ENOMEM;
+	mutex_init(&m->lock);
+	file->private_data = m;
+	return 0;
+}
+
+static int xdt_mmap_release(struct inode *inode, struct file *file)
+{
+	struct memory *m = file->private_data;
+
+	memory_free(m);
+	kfree(m);
+	return 0;
+}
+
+static long xdt_mmap_ioctl(struct file *file, unsigned int cmd,
+			   unsigned long arg)
+{
+	struct memory *m = file->private_data;
+	void __user *from = (void __user *)arg;
+	struct xdt_mmap_alloc alloc;
+	struct xdt_mmap_run request;
+	int ret;
+
+	switch (cmd) {
+	case XDT_MMAP_ALLOC:
+		if (copy_from_user(&alloc, from, sizeof(alloc)))
+			return -EFAULT;
+		if (!alloc.size || !PAGE_ALIGNED(alloc.size))
+			return -EINVAL;
+		mutex_lock(&m->lock);
+		ret = m->size ? -EBUSY :
+				memory_alloc(m, alloc.form, alloc.size);
+		mutex_unlock(&m->lock);
 		return ret;
-	*pos += len;
-	return len;
+	case XDT_MMAP_RUN:
+		if (copy_from_user(&request, from, sizeof(request)))
+			return -EFAULT;
+		return run(m, &request);
+	case XDT_MMAP_TABLE:
+		if (!m->size || m->form != XDT_MMAP_SGTABLE)
+			return -EINVAL;
+		return check_table(m);
+	}
+	return -ENOTTY;
 }
 
 static int xdt_mmap_mmap(struct file *file, struct vm_area_struct *vma)
 {
-	return dma_mmap_coherent(dma_dev, vma, memory, memory_bus,
-				 MEMORY_SIZE);
+	struct memory *m = file->private_data;
+
+	if (!m->size)
+		return -ENXIO;
+	switch (m->form) {
+	case XDT_MMAP_COHERENT:
+	case XDT_MMAP_UNMAPPED:
+		return dma_mmap_attrs(dma_dev, vma, m->addr, m->bus, m->size,
+				      memory_attrs(m));
+	case XDT_MMAP_SGTABLE:
+		return map_table(vma, &m->table);
+	case XDT_MMAP_NONCONTIGUOUS:
+		return dma_mmap_noncontiguous(dma_dev, vma, m->size, m->pieces);
+	case XDT_MMAP_PAGES:
+		return dma_mmap_pages(dma_dev, vma, m->size, m->page);
+	}
+	return -EINVAL;
 }
 
 static const struct file_operations xdt_mmap_fops = {
 	.owner = THIS_MODULE,
-	.read = xdt_mmap_read,
-	.write = xdt_mmap_write,
+	.open = xdt_mmap_open,
+	.release = xdt_mmap_release,
+	.unlocked_ioctl = xdt_mmap_ioctl,
 	.mmap = xdt_mmap_mmap,
-	.llseek = default_llseek,
 };
 
 static struct miscdevice xdt_mmap_misc = {
@@ -91,27 +335,19 @@ static int __init xdt_mmap_init(void)
 	if (!xdt_engines())
 		return -ENODEV;
 	dma_dev = &xdt_engine(0)->dev;
-	ret = dma_set_coherent_mask(dma_dev, DMA_BIT_MASK(32));
+	ret = dma_set_mask_and_coherent(dma_dev, DMA_BIT_MASK(32));
 	if (ret)
 		return ret;
-	memory = dma_alloc_coherent(dma_dev, MEMORY_SIZE, &memory_bus,
-				    GFP_KERNEL);
-	if (!memory)
-		return -ENOMEM;
-	ret = misc_register(&xdt_mmap_misc);
-	if (ret)
-		dma_free_coherent(dma_dev, MEMORY_SIZE, memory, memory_bus);
-	return ret;
+	return misc_register(&xdt_mmap_misc);
 }
 module_init(xdt_mmap_init);
 
 static void __exit xdt_mmap_exit(void)
 {
 	misc_deregister(&xdt_mmap_misc);
-	dma_free_coherent(dma_dev, MEMORY_SIZE, memory, memory_bus);
-	dma_set_coherent_mask(dma_dev, DMA_BIT_MASK(64));
+	dma_set_mask_and_coherent(dma_dev, DMA_BIT_MASK(64));
 }
 module_exit(xdt_mmap_exit);
 
-MODULE_DESCRIPTION("DMA tests: coherent memory for user space");
+MODULE_DESCRIPTION("DMA tests: memory shared with user space");
 MODULE_LICENSE("GPL");

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=sh
+#
+# What the tests of exchanged memory share: the faults that the driver can be
+# given, its counters, and how much memory everybody has.
+. ./lib.sh
+
+debugfs=/sys/kernel/debug
+driver=$debugfs/xen-dma
+
+# prepare: the modules that all of these tests need
+prepare()
+{
+	need_edu
+	[ "$(id -u)" -eq 0 ] || skip_all "only root can load modules"
+	# The kernel tells of each drop of its caches unless it is told not to.
+	echo 4 >/proc/sys/vm/drop_caches
+	for module in xdt_edu xdt_memory; do
+		load "$module" || skip_all "$module.ko can't be loaded"
+	done
+}
+
+# check NAME COMMAND...: a result by the command's exit status
+check()
+{
+	name=$1
+	shift
+	if "$@"; then
+		result pass "$name"
+	else
+		result fail "$name"
+	fi
+}
+
+# set_fault HOOK FILE VALUE...: the framework's files of a hook, if there is one
+set_fault()
+{
+	hook=$driver/$1
+	shift
+	while [ $# -gt 0 ]; do
+		[ -w "$hook/$1" ] || return 1
+		echo "$2" >"$hook/$1"
+		shift 2
+	done
+}
+
+# no_faults: of any kind
+no_faults()
+{
+	set_fault fail_call times 0
+	set_fault fail_extent times 0
+}
+
+# counter NAME: one of the driver's; 0 when it has none
+counter()
+{
+	n=$(sed -n "s/^$1 //p" "$driver/coherent" 2>/dev/null)
+	echo "${n:-0}"
+}
+
+# empty_cache: have the shrinkers give back what they can
+empty_cache()
+{
+	echo 2 >/proc/sys/vm/drop_caches
+}
+
+# eventually COMMAND...: within some time, for what a worker does
+eventually()
+{
+	left=50
+	while ! "$@" && [ "$left" -gt 0 ]; do
+		left=$((left - 1))
+		usleep 100000 2>/dev/null || sleep 0.1
+	done
+	[ "$left" -gt 0 ]
+}
+
+# aperture_pages: what the driver bounces through
+#
+# It grows and shrinks on its own, so it counts with what Xen and Linux have left.
+aperture_pages()
+{
+	pages=$(awk '/^0x/ { n += $3 } END { print int(n / 2) }' \
+		"$driver/aperture" 2>/dev/null)
+	echo "${pages:-0}"
+}
+
+# xen_low: pages below 4 GiB that Xen could give
+xen_low()
+{
+	echo $(($(./xdt_xen free 32) + $(aperture_pages)))
+}
+
+# linux_free: pages that the kernel could give, those that CPUs keep at hand too
+linux_free()
+{
+	free=$(awk '/^ +count:/ || $1 == "nr_free_pages" { n += $2 }
+		END { print n }' /proc/zoneinfo)
+	echo $((free + $(aperture_pages)))
+}
+
+# remember: how much memory everybody has
+remember()
+{
+	empty_cache
+	had_pages=$(./xdt_xen pages)
+	had_low=$(xen_low)
+	had_free=$(linux_free)
+}
+
+# have_pages, have_low, have_free: whether they have as much again
+have_pages()
+{
+	have=$(./xdt_xen pages)
+	[ "$have" -eq "$had_pages" ]
+}
+
+have_low()
+{
+	empty_cache
+	have=$(xen_low)
+	[ "$have" -eq "$had_low" ]
+}
+
+# But for what the kernel itself may have needed meanwhile.
+have_free()
+{
+	empty_cache
+	have=$(linux_free)
+	[ $((have + slack)) -ge "$had_free" ]
+}
+
+# quiet: the kernel log, since a suite was started, tells no trouble
+quiet()
+{
+	case $log in
+	*BUG:*|*WARNING:*|*"Call Trace"*|*"allocation failure"*)
+		return 1
+		;;
+	esac
+}
+
+# check_memory SUITE [SLACK]: four results; SLACK pages of the kernel are none
+check_memory()
+{
+	slack=${2:-128}
+	check "$1.quiet" quiet
+	check "$1.domain_pages" eventually have_pages
+	say "the domain has $have pages, had $had_pages"
+	check "$1.xen_low_memory" eventually have_low
+	say "Xen has $have free pages below 4 GiB, had $had_low"
+	check "$1.linux_memory" eventually have_free
+	say "Linux has $have free pages, had $had_free"
+}

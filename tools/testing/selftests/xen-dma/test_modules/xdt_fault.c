@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Hands for coherent_fault.sh: it arms a fault, has something allocated or freed,
+ * and asks whether all of the domain's memory is sound.
+ *
+ * A line is written to the file xdt_fault in debugfs, and the answer read back:
+ *
+ *   take ORDER	allocate and fill; "memory", "nothing", or "wrong: WHY"
+ *   give	check and free what was taken last; "given", or "wrong: WHY"
+ *   look	at all pages; "sound" as long as the domain has as much memory as at
+ *		the first look, or "wrong: WHY"
+ *
+ * What has been taken lies below 4 GiB. Unloading frees it.
+ */
+#include <linux/debugfs.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "xdt.h"
+#include "xdt_memory.h"
+
+/* How many areas may be taken at a time. */
+#define MANY_AREAS	256
+
+static struct xdt_area areas[MANY_AREAS];
+static unsigned int nr_areas;
+static struct xdt_domain first;
+static char answer[160] = "nothing yet\n";
+static struct dentry *file;
+
+static struct device *dma_dev(void)
+{
+	return &xdt_engine(0)->dev;
+}
+
+#define say(...)	snprintf(answer, sizeof(answer), __VA_ARGS__)
+
+static void take(unsigned int order)
+{
+	struct xdt_area *area = &areas[nr_areas];
+	const char *flaw;
+
+	if (nr_areas == MANY_AREAS) {
+		say("wrong: too much is taken already\n");
+		return;
+	}
+	if (!xdt_take(dma_dev(), area, PAGE_SIZE << order, GFP_KERNEL)) {
+		say("nothing\n");
+		return;
+	}
+	nr_areas++;
+	flaw = xdt_area_flaw(dma_dev(), area);
+	xdt_stamp(area->addr, area->size, nr_areas);
+	if (flaw)
+		say("wrong: memory of order %u is %s\n", order, flaw);
+	else
+		say("memory\n");
+}
+
+static void give(void)
+{
+	struct xdt_area *area;
+	size_t same;
+
+	if (!nr_areas) {
+		say("wrong: nothing is taken\n");
+		return;
+	}
+	area = &areas[nr_areas - 1];
+	same = xdt_stamped(area->addr, area->size, nr_areas);
+	if (same != area->size)
+		say("wrong: byte %zu of %zu has changed\n", same, area->size);
+	else
+		say("given\n");
+	xdt_give(dma_dev(), area);
+	nr_areas--;
+}
+
+/* Each page that the hypervisor says is the domain's is where it was. */
+static void look(void)
+{
+	struct xdt_domain now;
+
+	if (xdt_is_sound(&now, first.mapped ? &first : NULL))
+		say("sound\n");
+	else if (now.wrong)
+		say("wrong: %lu pages, first %#lx: P2M %#lx PTE %#lx M2P %#lx\n",
+		    now.wrong, now.pfn, now.p2m, now.pte, now.m2p);
+	else
+		say("wrong: %lu pages mapped, %ld owned, once %lu and %ld\n",
+		    now.mapped, now.owned, first.mapped, first.owned);
+	if (!first.mapped)
+		first = now;
+}
+
+static ssize_t xdt_fault_write(struct file *filp, const char __user *from,
+			       size_t len, loff_t *pos)
+{
+	unsigned int order;
+	char line[32];
+
+	if (len >= sizeof(line))
+		return -EINVAL;
+	if (copy_from_user(line, from, len))
+		return -EFAULT;
+	line[len] = 0;
+
+	if (sscanf(line, "take %u", &order) == 1)
+		take(order);
+	else if (sysfs_streq(line, "give"))
+		give();
+	else if (sysfs_streq(line, "look"))
+		look();
+	else
+		return -EINVAL;
+	return len;
+}
+
+static ssize_t xdt_fault_read(struct file *filp, char __user *to, size_t len,
+			      loff_t *pos)
+{
+	return simple_read_from_buffer(to, len, pos, answer, strlen(answer));
+}
+
+static const struct file_operations xdt_fault_fops = {
+	.owner = THIS_MODULE,
+	.read = xdt_fault_read,
+	.write = xdt_fault_write,
+};
+
+static int __init xdt_fault_init(void)
+{
+	int ret;
+
+	if (!xdt_engines())
+		return -ENODEV;
+	ret = dma_set_coherent_mask(dma_dev(), DMA_BIT_MASK(32));
+	if (ret)
+		return ret;
+	file = debugfs_create_file("xdt_fault", 0600, NULL, NULL,
+				   &xdt_fault_fops);
+	return PTR_ERR_OR_ZERO(file);
+}
+module_init(xdt_fault_init);
+
+static void __exit xdt_fault_exit(void)
+{
+	debugfs_remove(file);
+	while (nr_areas)
+		give();
+	dma_set_coherent_mask(dma_dev(), DMA_BIT_MASK(64));
+}
+module_exit(xdt_fault_exit);
+
+MODULE_DESCRIPTION("DMA tests: memory exchange that fails");
+MODULE_LICENSE("GPL");
