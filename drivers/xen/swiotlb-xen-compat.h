@@ -12,7 +12,9 @@
 #include <linux/dma-map-ops.h>
 #include <linux/gfp.h>
 #include <linux/mmzone.h>
+#include <linux/numa.h>
 #include <linux/shrinker.h>
+#include <linux/topology.h>
 #include <linux/version.h>
 
 /* The operations take a struct page and MMIO has operations of its own. */
@@ -78,7 +80,9 @@ static inline struct page *xen_alloc_contig_pages(unsigned long nr, gfp_t gfp,
 						  int nid)
 {
 #ifdef CONFIG_CONTIG_ALLOC
-	return alloc_contig_pages(nr, gfp, nid, NULL);
+	return alloc_contig_pages(nr, gfp,
+				  nid == NUMA_NO_NODE ? numa_mem_id() : nid,
+				  NULL);
 #else
 	return NULL;
 #endif

@@ -118,7 +118,7 @@ static u64 xen_cache_widths[XEN_NR_ORDERS];
 static LIST_HEAD(xen_cache_age);
 static unsigned long xen_cache_pages;
 
-/* Regions that nobody could use again; under the same lock. */
+/* Regions that wait for the worker to dissolve them; under the same lock. */
 static LIST_HEAD(xen_doomed);
 
 /* Under the lock too, but for the counters of what takes long. */
@@ -137,6 +137,8 @@ unsigned long xen_coherent_cache = ULONG_MAX;	/* see cache_limit() */
 
 static struct kmem_cache *xen_region_slab;
 
+/* It takes long, and needs no memory. */
+static struct workqueue_struct *xen_trim_wq;
 static void xen_trim(struct work_struct *work);
 static DECLARE_WORK(xen_trim_work, xen_trim);
 
@@ -285,7 +287,7 @@ static void cache_put(struct xen_coherent_region *region)
 	cache_add(region);
 	xen_used_pages -= region_pages(region);
 	if (xen_cache_pages > cache_limit())
-		queue_work(system_long_wq, &xen_trim_work);
+		queue_work(xen_trim_wq, &xen_trim_work);
 }
 
 /* Takes the oldest region out while there are more than @limit pages. */
@@ -299,13 +301,14 @@ static struct xen_coherent_region *cache_take_oldest(unsigned long limit)
 		region = list_first_entry(&xen_cache_age,
 					  struct xen_coherent_region, age);
 		cache_del(region);
+		hash_del(&region->hash);
 	}
 	raw_spin_unlock_irqrestore(&xen_cache_lock, flags);
 
 	return region;
 }
 
-/* A region that is in use comes into being, or goes. */
+/* A region that is in use comes into being. */
 static void region_add(struct xen_coherent_region *region)
 {
 	unsigned long flags;
@@ -316,22 +319,13 @@ static void region_add(struct xen_coherent_region *region)
 	raw_spin_unlock_irqrestore(&xen_cache_lock, flags);
 }
 
-static void count_unused(const struct xen_coherent_region *region)
-{
-	unsigned long flags;
-
-	raw_spin_lock_irqsave(&xen_cache_lock, flags);
-	xen_used_pages -= region_pages(region);
-	raw_spin_unlock_irqrestore(&xen_cache_lock, flags);
-}
-
+/* It goes, for nobody can use it. */
 static void region_del(struct xen_coherent_region *region)
 {
-	unsigned long flags;
+	lockdep_assert_held(&xen_cache_lock);
 
-	raw_spin_lock_irqsave(&xen_cache_lock, flags);
 	hash_del(&region->hash);
-	raw_spin_unlock_irqrestore(&xen_cache_lock, flags);
+	xen_used_pages -= region_pages(region);
 }
 
 /* Pages and frames. */
@@ -378,12 +372,12 @@ static bool keeps_memory(unsigned int width)
 }
 
 /*
- * Gives a region back, to the hypervisor what it may need, and to the kernel. The
- * hypervisor wants low memory; what lies higher can as well stay.
+ * Gives a region back that nobody can find any more, to the hypervisor what it may
+ * need, and to the kernel. The hypervisor wants low memory; what lies higher can as
+ * well stay.
  */
 static void dissolve_region(struct xen_coherent_region *region)
 {
-	region_del(region);
 	if (region->vaddr && !region->linear)
 		vunmap(region->vaddr);
 	ClearPageXenRemapped(region->page);
@@ -441,19 +435,28 @@ static void xen_trim(struct work_struct *work)
 	trim_to(cache_limit());
 }
 
-/* Frees a region that is in use; some could not be used again. */
+/* Gives back all that can be, and waits for what others give back. */
+static bool reclaim_regions(void)
+{
+	bool any = trim_to(0);
+
+	return flush_work(&xen_trim_work) || any;
+}
+
+/* Frees a region that is in use; some are not worth keeping. */
 static void free_region(struct xen_coherent_region *region)
 {
 	lockdep_assert_held(&xen_cache_lock);
 
-	if (likely(!region->linear || !region->pages)) {
+	if (likely((!region->linear || !region->pages) &&
+		   region_pages(region) <= cache_limit())) {
 		cache_put(region);
 		return;
 	}
 
-	xen_used_pages -= region_pages(region);
+	region_del(region);
 	list_add_tail(&region->age, &xen_doomed);
-	queue_work(system_long_wq, &xen_trim_work);
+	queue_work(xen_trim_wq, &xen_trim_work);
 }
 
 /* Shrinking under memory pressure. */
@@ -479,7 +482,11 @@ static unsigned long xen_shrinker_count(struct shrinker *shrinker,
 static unsigned long xen_shrinker_scan(struct shrinker *shrinker,
 				       struct shrink_control *sc)
 {
-	return shrink_pages(sc->nr_to_scan) ?: SHRINK_STOP;
+	unsigned long freed = shrink_pages(sc->nr_to_scan);
+
+	/* A region may be many times as much as was asked for. */
+	sc->nr_scanned = max(freed, sc->nr_to_scan);
+	return freed ?: SHRINK_STOP;
 }
 
 /* Before any device has a driver. */
@@ -489,6 +496,9 @@ static int __init xen_coherent_init(void)
 		return 0;
 
 	xen_region_slab = KMEM_CACHE(xen_coherent_region, SLAB_PANIC);
+	xen_trim_wq = alloc_workqueue("xen-coherent",
+				      WQ_UNBOUND | WQ_MEM_RECLAIM, 0) ?:
+		      system_long_wq;
 	return xen_register_shrinker(xen_shrinker_count, xen_shrinker_scan,
 				     "xen-coherent");
 }
@@ -576,8 +586,9 @@ make_region(struct xen_coherent_request *req, struct page *page,
 {
 	struct xen_coherent_region *region;
 
-	region = kmem_cache_alloc(xen_region_slab, req->gfp & ~GFP_ZONEMASK &
-						   ~__GFP_ZERO);
+	region = kmem_cache_alloc(xen_region_slab,
+				  (req->gfp & ~(GFP_ZONEMASK | __GFP_ZERO)) |
+				  __GFP_NOWARN);
 	if (!region) {
 		req->error = -ENOBUFS;
 		return NULL;
@@ -662,13 +673,15 @@ static bool make_block(struct xen_coherent_request *req)
 static bool fill_page_array(struct xen_coherent_request *req,
 			    struct page **pages, unsigned long nr)
 {
+	gfp_t gfp = req->gfp & ~(__GFP_NORETRY | __GFP_RETRY_MAYFAIL |
+				 __GFP_NOFAIL);
 	unsigned int order = req->attrs & DMA_ATTR_ALLOC_SINGLE_PAGES ?
 			     0 : MAX_PAGE_ORDER;
 	unsigned long done = 0, i;
 
 	while (done < nr) {
 		/* It had better fail than have the kernel kill for it. */
-		struct page *page = alloc_block(req->dev, req->gfp |
+		struct page *page = alloc_block(req->dev, gfp |
 						(order ? __GFP_NORETRY :
 							 __GFP_RETRY_MAYFAIL),
 						order);
@@ -735,11 +748,16 @@ static bool map_region(const struct xen_coherent_request *req,
 	return region->vaddr;
 }
 
-static bool make_large_sleeping(struct xen_coherent_request *req)
+/* More than one block of the page allocator's. */
+static bool make_large(struct xen_coherent_request *req)
 {
 	struct xen_coherent_region *region;
 	struct page **pages;
+	unsigned long flags;
 
+	req->error = -EWOULDBLOCK;
+	if (!may_sleep(req))
+		return false;
 	req->error = -ENOBUFS;
 	if (1UL << req->order > totalram_pages())
 		return false;
@@ -753,34 +771,14 @@ static bool make_large_sleeping(struct xen_coherent_request *req)
 	}
 	if (!map_region(req, region)) {
 		req->error = -ENOBUFS;
-		count_unused(region);
+		raw_spin_lock_irqsave(&xen_cache_lock, flags);
+		region_del(region);
+		raw_spin_unlock_irqrestore(&xen_cache_lock, flags);
 		dissolve_region(region);
 		return false;
 	}
 
 	return set_region(req, region);
-}
-
-/* More than one block of the page allocator's. */
-static bool make_large(struct xen_coherent_request *req)
-{
-	bool reclaims = (req->gfp & GFP_KERNEL) == GFP_KERNEL;
-	unsigned int flags = 0;
-	bool made;
-
-	if (!may_sleep(req)) {
-		req->error = -EWOULDBLOCK;
-		return false;
-	}
-
-	/* Page tables come as the scope says, not as the flags do. */
-	if (!reclaims)
-		flags = memalloc_noio_save();
-	made = make_large_sleeping(req);
-	if (!reclaims)
-		memalloc_noio_restore(flags);
-
-	return made;
 }
 
 static bool make_memory(struct xen_coherent_request *req)
@@ -796,6 +794,9 @@ static void report_failure(const struct xen_coherent_request *req)
 
 	switch (req->error) {
 	case -ENOMEM:
+		why = "Xen has no such piece there; leave it more with dom0_mem= or dma_bits=";
+		if (!req->search)
+			break;
 		dev_err(req->dev,
 			"xen_swiotlb: no %zu bytes of coherent memory below mask %#llx: the largest piece that Xen has there is %zu bytes; leave it more with dom0_mem= or dma_bits=\n",
 			req->size, req->limit, req->largest);
@@ -899,9 +900,10 @@ static bool find_memory(struct xen_coherent_request *req)
 					   req->limit)))
 		return true;
 
-	/* What is kept in other sizes may be what somebody lacks. */
-	return may_sleep(req) && req->error != -EPERM && trim_to(0) &&
-	       make_memory(req);
+	/* What is kept in other sizes, or on its way back, may be what lacks. */
+	return (req->error == -ENOMEM || req->error == -ENOBUFS) &&
+	       may_sleep(req) && !(req->gfp & __GFP_NORETRY) &&
+	       reclaim_regions() && make_memory(req);
 }
 
 /* May the failure be told? */
@@ -915,8 +917,8 @@ static bool is_reported(const struct xen_coherent_request *req)
 }
 
 /* There is nothing to be had at once, or @region, which the kernel does not see. */
-static noinline bool alloc_slow(struct xen_coherent_request *req,
-				struct xen_coherent_region *region)
+static bool alloc_in_scope(struct xen_coherent_request *req,
+			   struct xen_coherent_region *region)
 {
 	if (use_region(req, region))
 		return true;
@@ -927,15 +929,32 @@ static noinline bool alloc_slow(struct xen_coherent_request *req,
 	if (req->order < XEN_NR_ORDERS && find_memory(req))
 		return true;
 
-	atomic_long_inc(&xen_failed);
-	if (!is_reported(req))
-		return false;
+	if (is_reported(req)) {
+		req->search = req->error == -ENOMEM && may_sleep(req);
+		if (req->search && make_memory(req))
+			return true;
+		report_failure(req);
+	}
 
-	req->search = true;
-	if (req->error == -ENOMEM && make_memory(req))
-		return true;
-	report_failure(req);
+	atomic_long_inc(&xen_failed);
 	return false;
+}
+
+/* The same; page tables come as the scope says, not as the flags do. */
+static noinline bool alloc_slow(struct xen_coherent_request *req,
+				struct xen_coherent_region *region)
+{
+	unsigned int flags;
+	bool made;
+
+	if (!may_sleep(req) || (req->gfp & GFP_KERNEL) == GFP_KERNEL)
+		return alloc_in_scope(req, region);
+
+	flags = memalloc_noio_save();
+	made = alloc_in_scope(req, region);
+	memalloc_noio_restore(flags);
+
+	return made;
 }
 
 /* Any page will do for a device that reaches far enough. */
@@ -990,8 +1009,7 @@ static __always_inline bool alloc_reachable(struct xen_coherent_request *req)
  * the rest. Under the lock.
  */
 static noinline struct xen_coherent_region *
-search_region(struct device *dev, const struct page *page, const void *vaddr,
-	      dma_addr_t bus)
+search_region(const struct page *page, const void *vaddr)
 {
 	struct xen_coherent_region *region;
 	unsigned int i;
@@ -999,9 +1017,6 @@ search_region(struct device *dev, const struct page *page, const void *vaddr,
 	hash_for_each(xen_regions, i, region, hash)
 		if (region_is(region, page, vaddr))
 			break;
-	dev_err_ratelimited(dev,
-			    "xen_swiotlb: driver frees coherent memory at %pad, where it has none\n",
-			    &bus);
 	return region;
 }
 
@@ -1009,8 +1024,8 @@ static void free_reachable(struct device *dev, size_t size, struct page *page,
 			   void *vaddr, dma_addr_t bus)
 {
 	struct xen_coherent_region *region;
+	bool is_wrong, is_free;
 	unsigned long flags;
-	bool is_free;
 
 	if (page && !PageXenRemapped(page)) {
 		__free_pages(page, get_order(size));
@@ -1019,33 +1034,51 @@ static void free_reachable(struct device *dev, size_t size, struct page *page,
 
 	raw_spin_lock_irqsave(&xen_cache_lock, flags);
 	region = find_region(bus);
-	if (unlikely(!region || !region_is(region, page, vaddr)))
-		region = search_region(dev, page, vaddr, bus);
+	is_wrong = !region || !region_is(region, page, vaddr);
+	if (unlikely(is_wrong))
+		region = search_region(page, vaddr);
 	is_free = region && !hlist_unhashed(&region->bucket);
 	if (likely(region && !is_free))
 		free_region(region);
 	raw_spin_unlock_irqrestore(&xen_cache_lock, flags);
 
-	if (unlikely(is_free))
+	if (unlikely(is_wrong))
+		dev_err_ratelimited(dev,
+				    "xen_swiotlb: driver frees coherent memory at %pad, where it has none\n",
+				    &bus);
+	else if (unlikely(is_free))
 		dev_err_ratelimited(dev,
 				    "xen_swiotlb: driver frees coherent memory at %pad twice\n",
 				    &bus);
 }
 
-/* The pages of memory that is not linear, NULL for what is. */
-static struct page **pages_of(void *vaddr, dma_addr_t bus, unsigned long attrs)
+/*
+ * Finds the pages of memory, NULL where they follow each other. Returns -ENXIO when
+ * there is no such memory: what lies behind it would be somebody else's.
+ */
+static int find_pages(void *vaddr, dma_addr_t bus, size_t size,
+		      unsigned long attrs, struct page ***pages)
 {
-	struct page **pages = NULL;
+	struct page *page = page_of(vaddr, attrs);
 	struct xen_coherent_region *region;
 	unsigned long flags;
+	int ret = -ENXIO;
+
+	*pages = NULL;
+	if (page && (!(attrs & DMA_ATTR_NO_KERNEL_MAPPING) ||
+		     !PageXenRemapped(page)))
+		return 0;
 
 	raw_spin_lock_irqsave(&xen_cache_lock, flags);
 	region = find_region(bus);
-	if (region && region_is(region, page_of(vaddr, attrs), vaddr))
-		pages = region->pages;
+	if (region && region_is(region, page, vaddr) &&
+	    PFN_UP(size) <= region_pages(region)) {
+		*pages = region->pages;
+		ret = 0;
+	}
 	raw_spin_unlock_irqrestore(&xen_cache_lock, flags);
 
-	return pages;
+	return ret;
 }
 
 /**
@@ -1158,15 +1191,22 @@ void xen_coherent_free_pages(struct device *dev, size_t size,
  * @attrs:	as allocated
  *
  * Context: Process.
- * Return: 0, -ENXIO when @vma does not lie within the memory, or what the mapping
- * of a page says.
+ * Return: 0, -ENXIO when @vma does not lie within the memory or there is no such
+ * memory, or what the mapping of a page says.
  */
 int xen_coherent_mmap(struct device *dev, struct vm_area_struct *vma,
 		      void *vaddr, dma_addr_t dma_handle, size_t size,
 		      unsigned long attrs)
 {
-	struct page **pages = pages_of(vaddr, dma_handle, attrs);
+	struct page **pages;
+	int ret;
 
+	if (dma_mmap_from_dev_coherent(dev, vma, vaddr, size, &ret))
+		return ret;
+
+	ret = find_pages(vaddr, dma_handle, size, attrs, &pages);
+	if (ret)
+		return ret;
 	if (pages) {
 		vma->vm_page_prot = dma_pgprot(dev, vma->vm_page_prot, attrs);
 		return vm_map_pages(vma, pages, PFN_UP(size));
@@ -1187,14 +1227,17 @@ int xen_coherent_mmap(struct device *dev, struct vm_area_struct *vma,
  * @attrs:	as allocated
  *
  * Context: Process.
- * Return: 0 or -ENOMEM.
+ * Return: 0, -ENXIO when there is no such memory, or -ENOMEM.
  */
 int xen_coherent_get_sgtable(struct device *dev, struct sg_table *sgt,
 			     void *vaddr, dma_addr_t dma_handle, size_t size,
 			     unsigned long attrs)
 {
-	struct page **pages = pages_of(vaddr, dma_handle, attrs);
+	struct page **pages;
+	int ret = find_pages(vaddr, dma_handle, size, attrs, &pages);
 
+	if (ret)
+		return ret;
 	if (pages)
 		return sg_alloc_table_from_pages(sgt, pages, PFN_UP(size), 0,
 						 PAGE_ALIGN(size), GFP_KERNEL);

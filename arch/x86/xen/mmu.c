@@ -159,7 +159,7 @@ static int __ref xen_frame_list_alloc(struct xen_frame_list *list,
 	else
 		list->frame = kmalloc(bytes, GFP_ATOMIC | __GFP_NOWARN);
 
-	return list->frame ? 0 : -ENOMEM;
+	return list->frame ? 0 : -ENOBUFS;
 }
 
 static void __ref xen_frame_list_free(struct xen_frame_list *list)
@@ -608,7 +608,7 @@ static int xen_make_region(const struct xen_region *region, unsigned int order,
  * Return: 0 when the region was exchanged, 1 when it suited as it was; then
  * *@dma_handle is aligned to the region's size, and all of the region lies
  * below 1 << @address_bits. Else the region is unchanged but for its content:
- * -ENOMEM without memory for the list or without a suitable extent in Xen,
+ * -ENOBUFS without memory for the list, -ENOMEM without a suitable extent in Xen,
  * -EPERM when @order is above what Xen allows the domain (memop-max-order=), or
  * what else the hypercall says.
  */

@@ -140,7 +140,7 @@ quiet()
 	esac
 }
 
-# check_memory SUITE [SLACK]: four results; SLACK pages of the kernel are none
+# check_memory SUITE [SLACK]: four results; Linux may miss SLACK pages
 check_memory()
 {
 	slack=${2:-128}

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# Coherent memory that user space has mapped: it sees what the device sees.
+# Memory that user space shares with a device: each sees what the other writes.
 #
 # xdt_mmap_user does the looking, on the character device of xdt_mmap.ko.
 cd "$(dirname "$0")" || exit 1

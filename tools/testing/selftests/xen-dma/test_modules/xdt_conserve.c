@@ -6,7 +6,7 @@
  * the domain's memory as a whole. What the hypervisor and the kernel have
  * afterwards is the script's to compare.
  *
- * The sequence depends on the parameter seed alone, and on which faults hit.
+ * The sequence depends on xdt_seed alone, and on which faults hit.
  */
 #include <linux/dma-mapping.h>
 #include <linux/minmax.h>
@@ -22,18 +22,13 @@
 #define MANY_LIVE	96
 #define MANY_OTHERS	4096
 
+/* Allocations that are tried. */
+#define ROUNDS		10000
+
 /* Allocations between two looks through the bus. */
 #define LOOK_EVERY	1250
 
 #define OTHERS_SEED	BIT_ULL(32)
-
-static unsigned int seed;
-module_param(seed, uint, 0444);
-MODULE_PARM_DESC(seed, "of the sequence; 0: a random one");
-
-static unsigned int rounds = 10000;
-module_param(rounds, uint, 0444);
-MODULE_PARM_DESC(rounds, "number of allocations");
 
 /**
  * struct live - a region
@@ -118,13 +113,13 @@ static void look_through_bus(struct kunit *test, struct rnd_state *rnd)
 static void regions(struct kunit *test)
 {
 	unsigned int lowest = narrowest(test), tried = 0, got = 0, i;
+	u32 seed = xdt_seed ?: get_random_u32() | 1;
 	struct rnd_state rnd;
 
-	seed = seed ?: get_random_u32() | 1;
-	kunit_info(test, "seed=%u rounds=%u\n", seed, rounds);
+	kunit_info(test, "seed %u\n", seed);
 	prandom_seed_state(&rnd, seed);
 
-	while (tried < rounds) {
+	while (tried < ROUNDS) {
 		struct live *l = &live[prandom_u32_state(&rnd) % MANY_LIVE];
 		unsigned int order = random_order(&rnd);
 		unsigned int bits = max(random_bits(&rnd), lowest);

@@ -24,10 +24,6 @@
 /* Enough for 4 GiB, were all of it there, in pieces that every driver has. */
 #define MANY_AREAS	4096
 
-static unsigned int bits = 32;
-module_param(bits, uint, 0444);
-MODULE_PARM_DESC(bits, "width of the addresses that the device reaches");
-
 static struct xdt_area *areas;
 static unsigned int nr_areas;
 static char message[512];
@@ -39,7 +35,7 @@ static size_t wanted;
 static void set_mask(struct kunit *test)
 {
 	KUNIT_ASSERT_EQ(test, 0, dma_set_coherent_mask(xdt_dev(test),
-						       DMA_BIT_MASK(bits)));
+						       DMA_BIT_MASK(xdt_low_bits)));
 }
 
 static bool take(struct kunit *test, size_t size)
@@ -64,7 +60,8 @@ static void until_null(struct kunit *test)
 			cond_resched();
 		}
 	}
-	kunit_info(test, "%zu bytes below %u bits\n", bytes, bits);
+	kunit_info(test, "%zu bytes below %u bits\n", bytes,
+		   xdt_low_bits);
 	KUNIT_EXPECT_GT(test, nr_areas, 0);
 	KUNIT_EXPECT_LT(test, nr_areas, MANY_AREAS);
 }
@@ -110,7 +107,7 @@ static void says_mask(struct kunit *test)
 {
 	char mask[32];
 
-	snprintf(mask, sizeof(mask), "mask %#llx", DMA_BIT_MASK(bits));
+	snprintf(mask, sizeof(mask), "mask %#llx", DMA_BIT_MASK(xdt_low_bits));
 	KUNIT_EXPECT_NOT_NULL(test, strstr(message, mask));
 }
 

@@ -31,6 +31,20 @@
 /* How often memory is looked at that does not seem sound. */
 #define XDT_LOOKS	5
 
+/*
+ * What scripts tell the tests. Older kernels run the cases of a module before they
+ * read its own parameters.
+ */
+unsigned int xdt_low_bits = 32;
+module_param_named(low_bits, xdt_low_bits, uint, 0644);
+MODULE_PARM_DESC(low_bits, "width of the addresses of a device that takes all there is");
+EXPORT_SYMBOL_GPL(xdt_low_bits);
+
+unsigned int xdt_seed;
+module_param_named(seed, xdt_seed, uint, 0644);
+MODULE_PARM_DESC(seed, "of random sequences; 0: a random one");
+EXPORT_SYMBOL_GPL(xdt_seed);
+
 /**
  * xdt_take() - allocate coherent memory, quietly
  * @dev: the device

@@ -14,6 +14,10 @@
 /* How many areas the device looks at in one go. */
 #define XDT_MAX_SEEN	16U
 
+/* Set by scripts: see the parameters of xdt_memory.ko. */
+extern unsigned int xdt_low_bits;
+extern unsigned int xdt_seed;
+
 /**
  * struct xdt_area - an allocation of coherent memory
  * @size: bytes, whole pages
