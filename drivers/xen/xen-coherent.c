@@ -1311,4 +1311,9 @@ void xen_coherent_flush_work(void)
 	cancel_work_sync(&xen_trim_work);
 	xen_trim(&xen_trim_work);
 }
+
+void xen_coherent_forget_refusal(void)
+{
+	WRITE_ONCE(xen_keep_until, jiffies);
+}
 #endif

@@ -63,11 +63,13 @@ extern unsigned long xen_coherent_cache;
 #if IS_ENABLED(CONFIG_XEN_DMA_KUNIT_TEST)
 /*
  * For the tests: pages of the cache that a shrinker may have, what it does with
- * @nr of them, and the work that waits for its turn, at once.
+ * @nr of them, the work that waits for its turn, at once; and memory is offered to
+ * a hypervisor again that would not have it.
  */
 unsigned long xen_coherent_count(void);
 unsigned long xen_coherent_shrink(unsigned long nr);
 void xen_coherent_flush_work(void);
+void xen_coherent_forget_refusal(void);
 #endif
 
 #endif /* __XEN_COHERENT_H */

@@ -6,8 +6,7 @@
  *
  * The tests look at the memory from both sides, as the CPU and as the device,
  * and at the calls that the hypervisor gets: what the cache serves costs none.
- * Time, for which the driver is patient with a hypervisor that can't help, is
- * made to pass. The fixture, the seed and the scale of long tests are those of
+ * The fixture, the seed and the scale of long tests are those of
  * xen-aperture_test.c.
  */
 #include <linux/anon_inodes.h>
@@ -16,7 +15,6 @@
 #include <linux/err.h>
 #include <linux/file.h>
 #include <linux/fs.h>
-#include <linux/jiffies.h>
 #include <linux/kthread.h>
 #include <linux/list.h>
 #include <linux/log2.h>
@@ -24,7 +22,6 @@
 #include <linux/mmzone.h>
 #include <linux/module.h>
 #include <linux/pfn.h>
-#include <linux/rcupdate.h>
 #include <linux/scatterlist.h>
 #include <linux/shrinker.h>
 #include <linux/string.h>
@@ -49,9 +46,6 @@
 
 /* Free pages that CPUs may have set aside; what leaks is to be more. */
 #define XDC_TOLERANCE	4096
-
-/* For how long the driver is patient, and a bit more. Seconds. */
-#define XDC_PATIENCE	11
 
 /**
  * struct xdc_mem - memory that a device has
@@ -138,17 +132,6 @@ static unsigned long xdc_shrink_all(void)
 {
 	xen_coherent_flush_work();
 	return xdc_shrink(xen_coherent_count());
-}
-
-/* Whatever waits for a while has waited. RCU must not take that for a stall. */
-static void xdc_pass_time(void)
-{
-	unsigned long until = jiffies + XDC_PATIENCE * HZ;
-
-	synchronize_rcu();
-	while (time_before(jiffies, until))
-		WRITE_ONCE(jiffies_64, READ_ONCE(jiffies_64) + HZ);
-	synchronize_rcu();
 }
 
 static bool xdc_get(struct device *dev, struct xdc_mem *m, size_t size,
@@ -426,7 +409,7 @@ static void xdc_exit(struct kunit *test)
 /* The hypervisor refuses in every test of this suite. */
 static int xdc_refusing_init(struct kunit *test)
 {
-	xdc_pass_time();
+	xen_coherent_forget_refusal();
 	return xdc_init(test);
 }
 
@@ -1674,7 +1657,7 @@ static void xdc_begin_again(struct kunit *test)
 	struct xdt *x = test->priv;
 
 	xdt_restart(x, SZ_1M, (u64)SZ_1G + SZ_2G);
-	xdc_pass_time();
+	xen_coherent_forget_refusal();
 }
 
 /* One region in the cache, of a device with @bits. */
