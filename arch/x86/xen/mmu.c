@@ -226,6 +226,15 @@ static pte_t xen_frame_pte(const xen_pfn_t *frame, unsigned long first,
 	return __pte_ma(0);
 }
 
+/* With @must no fault is injected. */
+static int xen_mmu_update(struct mmu_update *update, unsigned int nr, bool must)
+{
+	if (!must && xen_call_fails())
+		return -ENOMEM;
+
+	return HYPERVISOR_mmu_update(update, nr, NULL, DOMID_SELF);
+}
+
 /*
  * Points the linear mapping of a region at frames: those of @frame, or from @first
  * on when that is NULL, or none when @first is INVALID_P2M_ENTRY. Leaves the TLBs
@@ -270,9 +279,7 @@ static int xen_write_ptes(const struct xen_region *region,
 
 		if (++n < XEN_CHUNK_PAGES && i + 1 < region->nr)
 			continue;
-		if (!must && xen_call_fails())
-			return -ENOMEM;
-		rc = HYPERVISOR_mmu_update(update, n, NULL, DOMID_SELF);
+		rc = xen_mmu_update(update, n, must);
 		if (rc)
 			return rc;
 		n = 0;
@@ -333,9 +340,7 @@ static int xen_write_m2p(const struct xen_region *region, unsigned long first,
 		update[n].val = xen_region_pfn(region, i);
 		if (++n < XEN_CHUNK_PAGES && i + 1 < region->nr)
 			continue;
-		if (!must && xen_call_fails())
-			return -ENOMEM;
-		rc = HYPERVISOR_mmu_update(update, n, NULL, DOMID_SELF);
+		rc = xen_mmu_update(update, n, must);
 		if (rc)
 			return rc;
 		n = 0;
