@@ -51,16 +51,19 @@ APART = ("drivers/xen/*_test.[ch]", "drivers/xen/*_bench.c")
 # Stock files that ours replace, with names by which the stock file is known.
 REPLACED = {
     "arch/arm/xen/mm.c": ("xen_arch_need_swiotlb", "xen_dma_sync_for_cpu"),
+    "arch/arm/xen/p2m.c": ("__pfn_to_mfn", "set_foreign_p2m_mapping"),
     "arch/x86/xen/mmu.c": ("arbitrary_virt_to_machine",
                            "xen_unmap_domain_gfn_range"),
     "drivers/xen/swiotlb-xen.c": ("xen_swiotlb_dma_ops", "xen_swiotlb_fixup"),
+    "include/xen/arm/xen-ops.h": ("xen_setup_dma_ops", "xen_swiotlb_detect"),
     "include/xen/swiotlb-xen.h": ("xen_dma_sync_for_cpu", "xen_swiotlb_dma_ops"),
 }
 
-# Without these of ours a tree from which mmu_pv.c's code is gone won't link.
-NEEDED = ("arch/x86/xen/mmu.c", "drivers/xen/Kconfig.xen-dma",
-          "drivers/xen/Makefile.xen-dma", "drivers/xen/swiotlb-xen.c",
-          "include/xen/swiotlb-xen.h")
+# Without these of ours a tree from which stock code is gone won't link.
+NEEDED = ("arch/arm/xen/mm.c", "arch/arm/xen/p2m.c", "arch/x86/xen/mmu.c",
+          "drivers/xen/Kconfig.xen-dma", "drivers/xen/Makefile.xen-dma",
+          "drivers/xen/swiotlb-xen.c", "include/xen/arm/xen-ops.h",
+          "include/xen/bus-ranges.h", "include/xen/swiotlb-xen.h")
 
 SELFTEST = "xen-dma"
 
@@ -377,6 +380,48 @@ def mend_mmu_pv(text):
     return mended
 
 
+def mend_arm_page(text):
+    """include/xen/arm/page.h: pfn_to_bfn() is a function of ours.
+
+    What it did was to walk the tree of foreign pages, which is gone.
+    """
+    src = Source(text)
+    found = [item for item in src.items() if src.defines(item, "pfn_to_bfn")]
+    tree = [i for i, line in enumerate(src.code)
+            if re.match(r"extern struct rb_root phys_to_mach;$", line.strip())]
+    if len(found) != 1 or len(tree) != 1:
+        raise Refused("does not define pfn_to_bfn and declare phys_to_mach "
+                      "once")
+    uses = [i for i, line in enumerate(src.code) if "phys_to_mach." in line]
+    if any(i not in found[0] for i in uses):
+        raise Refused("uses phys_to_mach otherwise than expected")
+    lines = []
+    for i, line in enumerate(src.lines):
+        if i == found[0][0]:
+            lines.append("unsigned long pfn_to_bfn(unsigned long pfn);\n")
+        if i not in found[0] and i != tree[0]:
+            lines.append(line)
+    return "".join(lines)
+
+
+def mend_reservation(text):
+    """drivers/xen/mem-reservation.c: we are told which pages leave."""
+    lines = text.splitlines(keepends=True)
+    call = [i for i, line in enumerate(lines)
+            if re.match(r"\treturn HYPERVISOR_memory_op\("
+                        r"XENMEM_decrease_reservation,", line)]
+    include = [i for i, line in enumerate(lines)
+               if line == "#include <xen/mem-reservation.h>\n"]
+    if len(call) != 1 or len(include) != 1 or \
+            not re.search(r"int xenmem_reservation_decrease\("
+                          r"int count, xen_pfn_t \*frames\)", text):
+        raise Refused("does not give pages back in the one place that is "
+                      "known")
+    text = insert_before(lines, call[0], "\txen_dma_pages_leave(frames, count);")
+    return insert_before(text.splitlines(keepends=True), include[0] + 1,
+                         "#include <xen/swiotlb-xen.h>")
+
+
 def mends(ours, has):
     """Map from stock path to what mends it.
 
@@ -387,6 +432,8 @@ def mends(ours, has):
         "arch/x86/xen/mmu_pv.c": mend_mmu_pv,
         "drivers/xen/Kconfig": mend_kconfig,
         "drivers/xen/Makefile": mend_makefile,
+        "drivers/xen/mem-reservation.c": mend_reservation,
+        "include/xen/arm/page.h": mend_arm_page,
     }
     if f"tools/testing/selftests/{SELFTEST}/Makefile" in ours:
         plan["tools/testing/selftests/Makefile"] = mend_selftests

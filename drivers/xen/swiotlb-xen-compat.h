@@ -88,6 +88,30 @@ static inline struct page *xen_alloc_contig_pages(unsigned long nr, gfp_t gfp,
 #endif
 }
 
+/* These very pages, wherever others can be moved away from; 0 or an error. */
+static inline int xen_alloc_contig_range(unsigned long pfn, unsigned long nr,
+					 gfp_t gfp)
+{
+#ifndef CONFIG_CONTIG_ALLOC
+	return -EOPNOTSUPP;
+#elif LINUX_VERSION_CODE < KERNEL_VERSION(7, 0, 0)
+	return alloc_contig_range(pfn, pfn + nr, MIGRATE_MOVABLE, gfp);
+#else
+	return alloc_contig_range(pfn, pfn + nr, ACR_FLAGS_NONE, gfp);
+#endif
+}
+
+static inline void xen_set_region(struct bus_dma_region *region,
+				  phys_addr_t phys, dma_addr_t dma, u64 size)
+{
+	region->cpu_start = phys;
+	region->dma_start = dma;
+	region->size = size;
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 9, 0)
+	region->offset = phys - dma;
+#endif
+}
+
 /* Returns 0 or -ENOMEM. */
 static inline int
 xen_register_shrinker(unsigned long (*count)(struct shrinker *shrinker,

@@ -23,8 +23,6 @@
 #include <linux/string.h>
 #include <linux/swiotlb.h>
 
-#include <asm/xen/page.h>
-
 #include <trace/events/swiotlb.h>
 
 #include <xen/swiotlb-xen.h>
@@ -34,10 +32,6 @@
 #include "swiotlb-xen.h"
 #include "xen-aperture.h"
 #include "xen-coherent.h"
-
-#if !defined(CONFIG_XEN_PV) && !defined(CONFIG_UML)
-#error "this driver serves x86 PV domains only; build other kernels from a tree without it"
-#endif
 
 static DEFINE_PER_CPU(unsigned long [XEN_BOUNCE_REASONS], xen_bounces);
 
@@ -119,6 +113,11 @@ void xen_count_bounce(enum xen_bounce_reason why)
 dma_addr_t xen_map_bounced(struct device *dev, phys_addr_t phys, size_t size,
 			   struct scatterlist *sg, unsigned long attrs)
 {
+	dma_addr_t machine, bus;
+
+	if (unlikely(xen_dma_refuses(dev)))
+		return DMA_MAPPING_ERROR;
+
 	if (attrs & DMA_ATTR_REQUIRE_COHERENT) {
 		if (!(attrs & DMA_ATTR_NO_WARN))
 			dev_err_ratelimited(dev,
@@ -130,7 +129,19 @@ dma_addr_t xen_map_bounced(struct device *dev, phys_addr_t phys, size_t size,
 	if (trace_swiotlb_bounced_enabled())
 		trace_swiotlb_bounced(dev, xen_bus_of(dev, phys), size);
 
-	return xen_aperture_map(dev, phys, size, sg, attrs);
+	machine = xen_aperture_map(dev, phys, size, sg, attrs);
+	if (unlikely(machine == DMA_MAPPING_ERROR))
+		return machine;
+
+	bus = xen_dma_of(dev, machine);
+	if (unlikely(bus == DMA_MAPPING_ERROR)) {
+		xen_aperture_unmap(dev, xen_aperture_find(machine), machine, sg,
+				   DMA_TO_DEVICE, attrs);
+		if (!(attrs & DMA_ATTR_NO_WARN))
+			dev_err_ratelimited(dev,
+					    "xen_swiotlb: the bus's dma-ranges don't lead to the aperture\n");
+	}
+	return bus;
 }
 
 static dma_addr_t xen_swiotlb_map_phys(struct device *dev, phys_addr_t phys,
@@ -152,8 +163,9 @@ static dma_addr_t xen_swiotlb_map_phys(struct device *dev, phys_addr_t phys,
 		xen_count_bounce(why);
 	}
 
-	if (!dev_is_dma_coherent(dev) && !(attrs & DMA_ATTR_SKIP_CPU_SYNC))
-		xen_sync_caches_for_device(dev, bus, size, dir);
+	if (!dev_is_dma_coherent(dev) && !(attrs & DMA_ATTR_SKIP_CPU_SYNC) &&
+	    unlikely(xen_sync_caches_for_device(dev, bus, size, dir)))
+		return DMA_MAPPING_ERROR;
 
 	return bus;
 }
@@ -170,6 +182,7 @@ static void xen_swiotlb_unmap_phys(struct device *dev, dma_addr_t bus,
 	if (!dev_is_dma_coherent(dev) && !(attrs & DMA_ATTR_SKIP_CPU_SYNC))
 		xen_sync_caches_for_cpu(dev, bus, size, dir);
 
+	bus = xen_machine_of(dev, bus);
 	chunk = xen_aperture_find(bus);
 	if (chunk)
 		xen_aperture_unmap(dev, chunk, bus, NULL, dir, attrs);
@@ -211,6 +224,7 @@ void xen_swiotlb_sync_single_for_cpu(struct device *dev, dma_addr_t bus,
 	if (!dev_is_dma_coherent(dev))
 		xen_sync_caches_for_cpu(dev, bus, size, dir);
 
+	bus = xen_machine_of(dev, bus);
 	chunk = xen_aperture_find(bus);
 	if (chunk && dir != DMA_TO_DEVICE)
 		xen_aperture_sync(dev, chunk, bus, size, true);
@@ -229,10 +243,11 @@ void xen_swiotlb_sync_single_for_device(struct device *dev, dma_addr_t bus,
 					size_t size,
 					enum dma_data_direction dir)
 {
-	struct xen_aperture_chunk *chunk = xen_aperture_find(bus);
+	dma_addr_t machine = xen_machine_of(dev, bus);
+	struct xen_aperture_chunk *chunk = xen_aperture_find(machine);
 
 	if (chunk && dir != DMA_FROM_DEVICE)
-		xen_aperture_sync(dev, chunk, bus, size, false);
+		xen_aperture_sync(dev, chunk, machine, size, false);
 
 	if (!dev_is_dma_coherent(dev))
 		xen_sync_caches_for_device(dev, bus, size, dir);
@@ -245,9 +260,9 @@ void xen_swiotlb_sync_single_for_device(struct device *dev, dma_addr_t bus,
  */
 static int xen_swiotlb_dma_supported(struct device *dev, u64 mask)
 {
-	u64 limit = min_not_zero(mask, dev->bus_dma_limit);
+	u64 limit = xen_machine_limit(dev, min_not_zero(mask, dev->bus_dma_limit));
 
-	if (!mask)
+	if (!mask || xen_dma_refuses(dev))
 		return 0;
 
 	return limit >= xen_required_dma_mask() ||

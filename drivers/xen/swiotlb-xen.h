@@ -12,8 +12,8 @@
 #include <linux/pfn.h>
 #include <linux/sizes.h>
 
-#include <asm/xen/page.h>
-
+#include <xen/bus-ranges.h>
+#include <xen/page.h>
 #include <xen/swiotlb-xen.h>
 
 #include "swiotlb-xen-compat.h"
@@ -44,6 +44,7 @@ enum xen_bounce_reason {
 	XEN_BOUNCE_FORCED,
 	XEN_BOUNCE_KMALLOC,
 	XEN_BOUNCE_FOREIGN,
+	XEN_BOUNCE_MOVED,
 	XEN_BOUNCE_REASONS,
 };
 
@@ -97,8 +98,46 @@ void xen_swiotlb_sync_sg_for_device(struct device *dev,
  * @phys:	pseudo-physical address
  *
  * Context: Any.
- * Return: The bus address.
+ * Return: The bus address; on ARM DMA_MAPPING_ERROR where it is not known.
+ *
+ * xen_dma_of() - what a device uses for a machine address
+ * @dev:	device
+ * @machine:	machine address
+ *
+ * Context: Any.
+ * Return: The bus address, DMA_MAPPING_ERROR where the bus does not lead there.
+ *
+ * xen_machine_of() - what a device's bus address leads to
+ * @dev:	device
+ * @dma:	bus address
+ *
+ * Context: Any.
+ * Return: The machine address.
+ *
+ * xen_machine_limit() - the highest machine address that a device reaches
+ * @dev:	device
+ * @limit:	the highest bus address that it can use
+ *
+ * Context: Any.
+ * Return: The machine address.
+ *
+ * xen_is_contiguous() - is a buffer of several pages in one piece for the bus?
+ * @dev:	device
+ * @phys:	pseudo-physical address
+ * @size:	bytes
+ *
+ * Context: Any.
+ * Return: Whether it is.
+ *
+ * xen_local_phys() - what a bus address says of the domain's own memory
+ * @dev:	device
+ * @dma:	bus address
+ * @phys:	where the pseudo-physical address goes
+ *
+ * Context: Any.
+ * Return: Whether it is the domain's.
  */
+#if XEN_DMA_EXCHANGES
 static __always_inline dma_addr_t xen_bus_of(struct device *dev, phys_addr_t phys)
 {
 	phys_addr_t bus = PFN_PHYS((phys_addr_t)pfn_to_bfn(PFN_DOWN(phys)));
@@ -106,19 +145,79 @@ static __always_inline dma_addr_t xen_bus_of(struct device *dev, phys_addr_t phy
 	return phys_to_dma(dev, bus | offset_in_page(phys));
 }
 
-/* What a local page's bus address says of it. */
-static inline phys_addr_t xen_local_phys_of(struct device *dev, dma_addr_t dma)
+static inline dma_addr_t xen_dma_of(struct device *dev, dma_addr_t machine)
+{
+	return machine;
+}
+
+static inline dma_addr_t xen_machine_of(struct device *dev, dma_addr_t dma)
+{
+	return dma;
+}
+
+static inline bool xen_is_contiguous(struct device *dev, phys_addr_t phys,
+				     size_t size)
+{
+	return xen_region_contiguous(phys, size);
+}
+
+static inline bool xen_local_phys(struct device *dev, dma_addr_t dma,
+				  phys_addr_t *phys)
 {
 	phys_addr_t bus = dma_to_phys(dev, dma);
 
-	return PFN_PHYS((phys_addr_t)bfn_to_pfn(PFN_DOWN(bus))) +
-	       offset_in_page(bus);
+	*phys = PFN_PHYS((phys_addr_t)bfn_to_pfn(PFN_DOWN(bus))) +
+		offset_in_page(bus);
+	return pfn_valid(PFN_DOWN(bus));
 }
 
-static inline bool xen_is_local(struct device *dev, dma_addr_t dma)
+static inline u64 xen_machine_limit(struct device *dev, u64 limit)
 {
-	return pfn_valid(PFN_DOWN(dma_to_phys(dev, dma)));
+	return limit;
 }
+
+static inline bool xen_dma_refuses(struct device *dev)
+{
+	return false;
+}
+#else
+static __always_inline dma_addr_t xen_bus_of(struct device *dev, phys_addr_t phys)
+{
+	if (unlikely(xen_any_strays()))
+		return xen_dma_of_stray(dev, phys);
+
+	return phys_to_dma(dev, phys);
+}
+
+static inline dma_addr_t xen_dma_of(struct device *dev, dma_addr_t machine)
+{
+	return likely(!dev->dma_range_map) ? machine :
+					     xen_machine_to_dma(dev, machine);
+}
+
+static inline dma_addr_t xen_machine_of(struct device *dev, dma_addr_t dma)
+{
+	return likely(!dev->dma_range_map) ? dma : xen_dma_to_machine(dev, dma);
+}
+
+static inline bool xen_is_contiguous(struct device *dev, phys_addr_t phys,
+				     size_t size)
+{
+	return xen_dma_contiguous(dev, phys, size);
+}
+
+static inline bool xen_local_phys(struct device *dev, dma_addr_t dma,
+				  phys_addr_t *phys)
+{
+	return xen_dma_local(dev, dma, phys);
+}
+
+static inline u64 xen_machine_limit(struct device *dev, u64 limit)
+{
+	return likely(!dev->dma_range_map) ? limit :
+					     xen_dma_machine_limit(dev, limit);
+}
+#endif
 
 /**
  * xen_sync_caches_for_device() - what the CPU wrote becomes visible
@@ -131,18 +230,20 @@ static inline bool xen_is_local(struct device *dev, dma_addr_t dma)
  * is another domain's.
  *
  * Context: Any.
+ * Return: 0, or why Xen did not do it.
  */
-static inline void xen_sync_caches_for_device(struct device *dev,
-					      dma_addr_t bus, size_t size,
-					      enum dma_data_direction dir)
+static inline int xen_sync_caches_for_device(struct device *dev,
+					     dma_addr_t bus, size_t size,
+					     enum dma_data_direction dir)
 {
-	if (xen_is_local(dev, bus)) {
-		arch_sync_dma_for_device(xen_local_phys_of(dev, bus), size,
-					 dir);
-		arch_sync_dma_flush();
-	} else {
-		xen_dma_sync_for_device(dev, bus, size, dir);
-	}
+	phys_addr_t phys;
+
+	if (!xen_local_phys(dev, bus, &phys))
+		return xen_dma_sync_for_device(dev, bus, size, dir);
+
+	arch_sync_dma_for_device(phys, size, dir);
+	arch_sync_dma_flush();
+	return 0;
 }
 
 /**
@@ -158,12 +259,15 @@ static inline void xen_sync_caches_for_cpu(struct device *dev, dma_addr_t bus,
 					   size_t size,
 					   enum dma_data_direction dir)
 {
-	if (xen_is_local(dev, bus)) {
-		arch_sync_dma_for_cpu(xen_local_phys_of(dev, bus), size, dir);
-		arch_sync_dma_flush();
-	} else {
+	phys_addr_t phys;
+
+	if (!xen_local_phys(dev, bus, &phys)) {
 		xen_dma_sync_for_cpu(dev, bus, size, dir);
+		return;
 	}
+
+	arch_sync_dma_for_cpu(phys, size, dir);
+	arch_sync_dma_flush();
 }
 
 /**
@@ -182,7 +286,7 @@ static inline struct xen_dma_limits xen_limits_of(struct device *dev)
 		.force = is_swiotlb_force_bounce(dev),
 	};
 
-	limits.plain = !limits.force && !dev->dma_range_map &&
+	limits.plain = XEN_DMA_EXCHANGES && !limits.force && !dev->dma_range_map &&
 		       dev_is_dma_coherent(dev) &&
 		       limits.align_mask < PAGE_SIZE &&
 		       !(~limits.boundary & ~PAGE_MASK);
@@ -225,11 +329,13 @@ xen_bounce_why(struct device *dev, const struct xen_dma_limits limits,
 {
 	dma_addr_t last = bus + size - 1;
 
+	if (!XEN_DMA_EXCHANGES && unlikely(bus == DMA_MAPPING_ERROR))
+		return XEN_BOUNCE_MOVED;
 	/* What has no bus address lies at the very end, or wraps around. */
 	if (unlikely(last > limits.last || last < bus))
 		return XEN_BOUNCE_MASK;
-	if (offset_in_page(phys) + size > PAGE_SIZE &&
-	    !xen_region_contiguous(phys, size))
+	if (xen_offset_in_page(phys) + size > XEN_PAGE_SIZE &&
+	    !xen_is_contiguous(dev, phys, size))
 		return XEN_BOUNCE_STRADDLE;
 	if (unlikely((phys ^ bus) & limits.align_mask))
 		return XEN_BOUNCE_ALIGN;

@@ -77,7 +77,7 @@
 #define XEN_NARROW_SIZE		SZ_4M
 
 /* Classes: one for each width from the narrowest to that of the table. */
-#define XEN_WIDEST_BITS		32
+#define XEN_WIDEST_BITS		(XEN_DMA_EXCHANGES ? 32 : 40)
 #define XEN_NR_CLASSES		(XEN_WIDEST_BITS - XEN_NARROW_BITS + 1)
 
 /*
@@ -111,7 +111,8 @@ static const u16 xen_bin_slots[] = { 1, 2, 3, 4, 5, 6, 7, 8, 16, 32, 64, 128 };
 /* Chunks that are added: 4 MiB, and 1 MiB where nobody may sleep. */
 #define XEN_GROW_ORDER		min_t(unsigned int, MAX_PAGE_ORDER, \
 				      get_order(SZ_4M))
-#define XEN_GROW_ATOMIC_ORDER	get_order(SZ_1M)
+#define XEN_GROW_ATOMIC_ORDER	max_t(unsigned int, XEN_CHUNK_MIN_ORDER, \
+				      get_order(SZ_1M))
 
 /* The default limit is this share of the memory, and 1 GiB at most. */
 #define XEN_MAX_SHARE		8
@@ -282,6 +283,11 @@ unsigned long xen_aperture_max = ULONG_MAX;	/* see aperture_limit() */
 /* Seconds after which an unused chunk that was added goes back. */
 unsigned int xen_aperture_idle = 60;
 
+/* Where memory is found: bytes to begin with, 0 for a share of what there is. */
+static unsigned long xen_setup_size;
+
+#define XEN_SETUP_SHARE		32
+
 /*
  * By the number of classes that a device may use: which run low, as bits, and
  * when a growth that failed may be tried again.
@@ -346,7 +352,8 @@ static unsigned int classes_within(u64 limit)
 
 static u64 device_limit(struct device *dev)
 {
-	return min_not_zero(dma_get_mask(dev), dev->bus_dma_limit);
+	return xen_machine_limit(dev, min_not_zero(dma_get_mask(dev),
+						   dev->bus_dma_limit));
 }
 
 /* The buddy. Callers hold the class's lock. */
@@ -1080,12 +1087,16 @@ static void empty_buddy(struct xen_aperture_buddy *buddy)
 
 static int __ref init_table(void)
 {
-	unsigned long granules =
-		BIT(XEN_WIDEST_BITS - XEN_APERTURE_GRANULE_SHIFT);
+	u64 covered = BIT_ULL(XEN_WIDEST_BITS);
+	unsigned long granules;
 	unsigned int i;
 
 	if (xen_aperture_table)
 		return 0;
+
+	if (!XEN_DMA_EXCHANGES)
+		covered = min(covered - 1, xen_required_dma_mask()) + 1;
+	granules = covered >> XEN_APERTURE_GRANULE_SHIFT;
 
 	xen_aperture_table = meta_alloc(granules * sizeof(*xen_aperture_table),
 					GFP_KERNEL);
@@ -1195,6 +1206,24 @@ static int add_chunk(const struct xen_aperture_chunk *extent, size_t size,
 	return 0;
 }
 
+/* Pages that can be made contiguous below @bits, or are already; or NULL. */
+static struct page *alloc_extent(unsigned int bits, unsigned int order,
+				 gfp_t gfp)
+{
+	if (!XEN_DMA_EXCHANGES)
+		return xen_alloc_reachable(order, bits, gfp);
+
+	return alloc_pages(gfp | __GFP_NOWARN, order);
+}
+
+static void free_extent(struct page *page, unsigned int order)
+{
+	if (!XEN_DMA_EXCHANGES)
+		xen_free_reachable(page, order);
+	else
+		__free_pages(page, order);
+}
+
 /*
  * Adds one chunk of 2^@order pages below @bits, made of pages of the domain.
  * Returns 0, -ENOSPC at the limit, -ENODEV without an aperture, or why there are
@@ -1216,7 +1245,7 @@ static int grow(unsigned int bits, unsigned int order,
 		return -ENOSPC;
 
 	rc = -ENOMEM;
-	page = alloc_pages(gfp | __GFP_NOWARN, order);
+	page = alloc_extent(bits, order, gfp);
 	if (!page)
 		goto unreserve;
 
@@ -1238,7 +1267,7 @@ static int grow(unsigned int bits, unsigned int order,
 	if (extent.exchanged)
 		xen_give_back_contiguous(phys, order, gfp);
 free:
-	__free_pages(page, order);
+	free_extent(page, order);
 unreserve:
 	atomic_long_sub(size, &xen_aperture_bytes);
 	return rc;
@@ -1347,7 +1376,7 @@ static int release_chunk(struct xen_aperture_chunk *chunk)
 			return rc;
 	}
 
-	free_pages((unsigned long)chunk->vaddr, order);
+	free_extent(virt_to_page(chunk->vaddr), order);
 	atomic_long_sub(chunk_size(chunk), &xen_aperture_bytes);
 	kvfree(chunk->slot);
 	kvfree(chunk);
@@ -1428,8 +1457,10 @@ static void report_failure(struct device *dev, size_t size, size_t needed)
 
 	if (!largest) {
 		dev_err_ratelimited(dev,
-				    "xen_swiotlb: can't bounce %zu bytes: no aperture below mask %#llx; check swiotlb= and the memory that dom0_mem= leaves to Xen\n",
-				    size, mask);
+				    "xen_swiotlb: can't bounce %zu bytes: no aperture below mask %#llx; %s\n",
+				    size, mask, XEN_DMA_EXCHANGES ?
+				    "check swiotlb= and the memory that dom0_mem= leaves to Xen" :
+				    "the domain has no free memory there");
 		return;
 	}
 
@@ -1661,8 +1692,10 @@ int xen_aperture_obtain(struct device *dev, u64 limit)
 		why = "too narrow for Xen to have memory for it";
 	else if (rc == -ENODEV)
 		why = "there is no aperture, see swiotlb=";
-	else
+	else if (XEN_DMA_EXCHANGES)
 		why = "no memory below it to bounce through, leave Xen some with dom0_mem=";
+	else
+		why = "the domain has no memory below it to bounce through";
 	dev_warn(dev, "xen_swiotlb: mask %#llx is refused: %s\n", limit, why);
 	return -ENOMEM;
 }
@@ -1712,22 +1745,32 @@ void xen_aperture_show(struct seq_file *s)
 
 /* Early boot */
 
+/* On ARM the command line is read before it is known whether Xen is there. */
+static bool __init is_addressed(void)
+{
+	return !XEN_DMA_EXCHANGES || xen_pv_domain();
+}
+
 /* A size that swiotlb= gives counts more; the generic code sees to that. */
 static int __init set_size(char *arg)
 {
 	unsigned long size;
 
-	if (xen_pv_domain() &&
-	    xen_dma_read_size("size", arg, BIT(XEN_APERTURE_GRANULE_SHIFT),
-			      SZ_2G, &size))
+	if (!is_addressed() ||
+	    !xen_dma_read_size("size", arg, BIT(XEN_APERTURE_GRANULE_SHIFT),
+			       SZ_2G, &size))
+		return 0;
+	if (XEN_DMA_EXCHANGES)
 		swiotlb_adjust_size(size);
+	else
+		xen_setup_size = size;
 	return 0;
 }
 early_param("swiotlb_xen.size", set_size);
 
 static int __init set_max(char *arg)
 {
-	if (xen_pv_domain())
+	if (is_addressed())
 		xen_dma_read_size("max", arg, 0, SZ_2G, &xen_aperture_max);
 	return 0;
 }
@@ -1737,7 +1780,7 @@ static int __init set_idle(char *arg)
 {
 	unsigned int idle;
 
-	if (!xen_pv_domain())
+	if (!is_addressed())
 		return 0;
 	if (!arg || kstrtouint(arg, 10, &idle) || idle > INT_MAX / HZ)
 		pr_warn("swiotlb_xen.idle=%s: ignored, it takes seconds\n",
@@ -1748,6 +1791,39 @@ static int __init set_idle(char *arg)
 }
 early_param("swiotlb_xen.idle", set_idle);
 
+/*
+ * Says what the aperture consists of: @done bytes of a buffer of @size. No chunk
+ * comes or goes yet, so the lists need no lock.
+ */
+static void report_aperture(size_t done, size_t size)
+{
+	size_t wanted = swiotlb_size_or_default();
+	struct xen_aperture_chunk *chunk;
+	char all[12], largest[12];
+	unsigned int chunks = 0, i;
+	u64 highest = 0;
+
+	string_get_size(wanted, 1, STRING_UNITS_2, all, sizeof(all));
+	if (done < size)
+		pr_warn("Xen has no more memory below 4 GiB for the aperture of %s; leave it some with dom0_mem=\n",
+			all);
+	else if (done < wanted && !slab_is_available())
+		pr_warn("the domain has no memory for an aperture of %s; see swiotlb=\n",
+			all);
+
+	for (i = 0; i < XEN_NR_CLASSES; i++)
+		list_for_each_entry(chunk, &xen_classes[i].chunks, list) {
+			chunks++;
+			highest = max_t(u64, highest, chunk_last(chunk));
+		}
+	string_get_size(done, 1, STRING_UNITS_2, all, sizeof(all));
+	string_get_size(largest_block(XEN_NR_CLASSES, 0), 1, STRING_UNITS_2,
+			largest, sizeof(largest));
+	pr_info("aperture %s in %u chunks, largest %s, highest bus address %#llx\n",
+		all, chunks, largest, highest);
+}
+
+#if XEN_DMA_EXCHANGES
 /*
  * Makes chunks of @size bytes at @vaddr, below @address_bits, in the largest
  * extents that Xen has, one after the other. Returns the bytes that are in use.
@@ -1806,38 +1882,6 @@ static void __init keep_unused(void *vaddr, size_t size)
 	xen_unused_size = size;
 }
 
-/*
- * Says what the aperture consists of: @done bytes of a buffer of @size. No chunk
- * comes or goes yet, so the lists need no lock.
- */
-static void report_aperture(size_t done, size_t size)
-{
-	size_t wanted = swiotlb_size_or_default();
-	struct xen_aperture_chunk *chunk;
-	char all[12], largest[12];
-	unsigned int chunks = 0, i;
-	u64 highest = 0;
-
-	string_get_size(wanted, 1, STRING_UNITS_2, all, sizeof(all));
-	if (done < size)
-		pr_warn("Xen has no more memory below 4 GiB for the aperture of %s; leave it some with dom0_mem=\n",
-			all);
-	else if (done < wanted && !slab_is_available())
-		pr_warn("the domain has no memory for an aperture of %s; see swiotlb=\n",
-			all);
-
-	for (i = 0; i < XEN_NR_CLASSES; i++)
-		list_for_each_entry(chunk, &xen_classes[i].chunks, list) {
-			chunks++;
-			highest = max_t(u64, highest, chunk_last(chunk));
-		}
-	string_get_size(done, 1, STRING_UNITS_2, all, sizeof(all));
-	string_get_size(largest_block(XEN_NR_CLASSES, 0), 1, STRING_UNITS_2,
-			largest, sizeof(largest));
-	pr_info("aperture %s in %u chunks, largest %s, highest bus address %#llx\n",
-		all, chunks, largest, highest);
-}
-
 /**
  * xen_swiotlb_fixup() - make the aperture from a buffer
  * @buf:	buffer that the generic code has allocated, as swiotlb= says
@@ -1874,6 +1918,45 @@ int __ref xen_swiotlb_fixup(void *buf, unsigned long nslabs)
 		keep_unused(buf + done, size - done);
 	return 0;
 }
+#else
+/**
+ * xen_aperture_setup() - make an aperture of the domain's own memory
+ *
+ * Where nothing can be exchanged. The lowest memory in the machine is taken, in
+ * pieces as large as there are, from one range or from several.
+ *
+ * Context: Process, may sleep; before any device uses the aperture.
+ */
+void xen_aperture_setup(void)
+{
+	u64 share = (u64)totalram_pages() * PAGE_SIZE / XEN_SETUP_SHARE;
+	size_t size = xen_setup_size ?:
+		      min_t(u64, share, IO_TLB_DEFAULT_SIZE);
+	unsigned int order = XEN_CHUNK_MAX_ORDER;
+	size_t done = 0;
+
+	if (init_table()) {
+		pr_err("no memory for the aperture's table\n");
+		return;
+	}
+
+	size = max_t(size_t, size, PAGE_SIZE << XEN_CHUNK_MIN_ORDER);
+	while (order >= XEN_CHUNK_MIN_ORDER) {
+		size_t bytes = PAGE_SIZE << order;
+
+		if (bytes > size - done ||
+		    grow(XEN_WIDEST_BITS, order, XEN_CHUNK_BOOT,
+			 GFP_KERNEL | __GFP_NORETRY))
+			order--;
+		else
+			done += bytes;
+	}
+	if (done)
+		report_aperture(done, done);
+	else
+		pr_warn("no memory for an aperture of %zu bytes\n", size);
+}
+#endif
 
 #if IS_ENABLED(CONFIG_XEN_DMA_KUNIT_TEST)
 /* Slots in a depot and in the CPUs' bundles. */

@@ -14,6 +14,8 @@
 #include <linux/sizes.h>
 #include <linux/types.h>
 
+#include <xen/swiotlb-xen.h>
+
 struct device;
 struct scatterlist;
 struct seq_file;
@@ -21,9 +23,11 @@ struct xen_aperture_chunk;
 
 /*
  * Chunks are at least this large, and aligned to it, so that one entry of the
- * look-up table per granule names the chunk. Bytes; the table covers 32 bits.
+ * look-up table per granule names the chunk. Bytes. Where memory is exchanged it
+ * comes from below 4 GiB; where it is found it may lie higher, and the table is
+ * that much larger.
  */
-#define XEN_APERTURE_GRANULE_SHIFT	18
+#define XEN_APERTURE_GRANULE_SHIFT	(XEN_DMA_EXCHANGES ? 18 : 21)
 
 extern struct xen_aperture_chunk **xen_aperture_table;
 extern unsigned long xen_aperture_granules;

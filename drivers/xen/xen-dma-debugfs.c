@@ -4,7 +4,8 @@
  *
  * "bounces" counts mappings by the reason they were bounced for, "aperture"
  * lists the chunks with their bus addresses and use, "coherent" tells what has
- * become of exchanged memory. "fail_call" and "fail_extent" make exchanges fail.
+ * become of exchanged memory. On ARM "ranges" is the translation, and "caches"
+ * counts the pages that Xen has done cache maintenance on. "fail_call" and "fail_extent" make exchanges fail.
  */
 #include <linux/debugfs.h>
 #include <linux/fault-inject.h>
@@ -26,6 +27,7 @@ static const char * const xen_bounce_names[XEN_BOUNCE_REASONS] = {
 	[XEN_BOUNCE_FORCED]	= "forced",
 	[XEN_BOUNCE_KMALLOC]	= "kmalloc-align",
 	[XEN_BOUNCE_FOREIGN]	= "foreign-noncoherent",
+	[XEN_BOUNCE_MOVED]	= "moved",
 };
 
 static int bounces_show(struct seq_file *s, void *unused)
@@ -54,6 +56,32 @@ static int coherent_show(struct seq_file *s, void *unused)
 }
 DEFINE_SHOW_ATTRIBUTE(coherent);
 
+#if !XEN_DMA_EXCHANGES
+static int ranges_show(struct seq_file *s, void *unused)
+{
+	xen_dma_show_ranges(s);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(ranges);
+
+static int caches_show(struct seq_file *s, void *unused)
+{
+	xen_dma_show_caches(s);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(caches);
+
+static void __init create_translation(struct dentry *dir)
+{
+	debugfs_create_file("ranges", 0400, dir, NULL, &ranges_fops);
+	debugfs_create_file("caches", 0400, dir, NULL, &caches_fops);
+}
+#else
+static void __init create_translation(struct dentry *dir)
+{
+}
+#endif
+
 #ifdef CONFIG_XEN_DMA_FAIL_EXCHANGE
 static void __init create_faults(struct dentry *dir)
 {
@@ -70,13 +98,14 @@ static int __init xen_dma_debugfs_init(void)
 {
 	struct dentry *dir;
 
-	if (!xen_pv_domain())
+	if (XEN_DMA_EXCHANGES ? !xen_pv_domain() : !xen_domain())
 		return 0;
 
 	dir = debugfs_create_dir("xen-dma", NULL);
 	debugfs_create_file("bounces", 0400, dir, NULL, &bounces_fops);
 	debugfs_create_file("aperture", 0400, dir, NULL, &aperture_fops);
 	debugfs_create_file("coherent", 0400, dir, NULL, &coherent_fops);
+	create_translation(dir);
 	create_faults(dir);
 
 	return 0;

@@ -865,14 +865,16 @@ int xen_give_back_pages(struct page **pages, unsigned int order, gfp_t gfp)
 }
 
 /* ARM's, which a coherent device never calls. */
-void xen_dma_sync_for_cpu(struct device *dev, dma_addr_t handle,
-			  size_t size, enum dma_data_direction dir)
+int xen_dma_sync_for_cpu(struct device *dev, dma_addr_t handle, size_t size,
+			 enum dma_data_direction dir)
 {
+	return 0;
 }
 
-void xen_dma_sync_for_device(struct device *dev, dma_addr_t handle,
-			     size_t size, enum dma_data_direction dir)
+int xen_dma_sync_for_device(struct device *dev, dma_addr_t handle, size_t size,
+			    enum dma_data_direction dir)
 {
+	return 0;
 }
 
 /* Cases that show the model to be what it says. */

@@ -262,6 +262,25 @@ each_segment(struct device *dev, struct scatterlist *sgl, int nents,
 	}
 }
 
+/* What the CPU wrote becomes visible; fails as soon as Xen doesn't do it. */
+static int clean_segments(struct device *dev, struct scatterlist *sgl,
+			  int nents, enum dma_data_direction dir)
+{
+	struct scatterlist *sg;
+	int i, rc;
+
+	for_each_sg(sgl, sg, nents, i) {
+		if (!sg_dma_len(sg))
+			break;
+		rc = xen_sync_caches_for_device(dev, sg_dma_address(sg),
+						sg_dma_len(sg), dir);
+		if (rc)
+			return rc;
+	}
+
+	return 0;
+}
+
 /**
  * xen_swiotlb_map_sg() - map a list
  * @dev:	device
@@ -304,8 +323,12 @@ int xen_swiotlb_map_sg(struct device *dev, struct scatterlist *sgl, int nents,
 
 	if (plan.nr < nents)
 		sg_dma_len(next_entry(plan.out)) = 0;
-	if (!dev_is_dma_coherent(dev) && !(attrs & DMA_ATTR_SKIP_CPU_SYNC))
-		each_segment(dev, sgl, nents, dir, xen_sync_caches_for_device);
+	if (!dev_is_dma_coherent(dev) && !(attrs & DMA_ATTR_SKIP_CPU_SYNC) &&
+	    unlikely(clean_segments(dev, sgl, nents, dir))) {
+		xen_swiotlb_unmap_sg(dev, sgl, nents, dir,
+				     attrs | DMA_ATTR_SKIP_CPU_SYNC);
+		return -EIO;
+	}
 
 	return plan.nr;
 }
@@ -342,13 +365,14 @@ void xen_swiotlb_unmap_sg(struct device *dev, struct scatterlist *sgl,
 		return;
 
 	for (;; sg = next_entry(sg)) {
-		dma_addr_t bus = sg_dma_address(sg);
 		size_t size = sg_dma_len(sg);
 		struct xen_aperture_chunk *chunk;
+		dma_addr_t bus;
 
 		if (!size)
 			break;
 
+		bus = xen_machine_of(dev, sg_dma_address(sg));
 		chunk = xen_aperture_find(bus);
 		if (chunk) {
 			first = skip_entries(first, before);

@@ -9,38 +9,88 @@
 #ifndef __LINUX_SWIOTLB_XEN_H
 #define __LINUX_SWIOTLB_XEN_H
 
+#include <linux/dma-direction.h>
 #include <linux/swiotlb.h>
 #include <linux/types.h>
+
+#ifdef CONFIG_XEN
+#include <xen/interface/xen.h>
+#endif
 
 #include <asm/xen/swiotlb-xen.h>
 
 struct device;
 struct page;
 
-/* ARM: cache maintenance of memory that another domain owns. */
-void xen_dma_sync_for_cpu(struct device *dev, dma_addr_t handle,
-			  size_t size, enum dma_data_direction dir);
-void xen_dma_sync_for_device(struct device *dev, dma_addr_t handle,
-			     size_t size, enum dma_data_direction dir);
+/* Can the domain exchange memory with the hypervisor? (UML has a model of it.) */
+#if defined(CONFIG_XEN_PV) || defined(CONFIG_UML)
+#define XEN_DMA_EXCHANGES	1
+#else
+#define XEN_DMA_EXCHANGES	0
+#endif
 
-/* x86 PV: contiguous memory by exchange with the hypervisor. */
+/* Contiguous memory: made by exchange, or found. */
 int xen_make_contiguous(phys_addr_t pstart, unsigned int order,
 			unsigned int address_bits, gfp_t gfp,
 			dma_addr_t *dma_handle);
+u64 xen_required_dma_mask(void);
+
+/* Cache maintenance of memory that another domain owns. */
+int xen_dma_sync_for_cpu(struct device *dev, dma_addr_t handle, size_t size,
+			 enum dma_data_direction dir);
+int xen_dma_sync_for_device(struct device *dev, dma_addr_t handle, size_t size,
+			    enum dma_data_direction dir);
+
+#if XEN_DMA_EXCHANGES
 int xen_make_pages_contiguous(struct page **pages, unsigned int order,
 			      unsigned int address_bits, gfp_t gfp,
 			      dma_addr_t *dma_handle);
 int xen_give_back_contiguous(phys_addr_t pstart, unsigned int order, gfp_t gfp);
 int xen_give_back_pages(struct page **pages, unsigned int order, gfp_t gfp);
+bool xen_region_contiguous(phys_addr_t phys, size_t size);
+#else
+/* Nothing is ever exchanged, so nothing is given back. */
+static inline int xen_give_back_contiguous(phys_addr_t pstart,
+					   unsigned int order, gfp_t gfp)
+{
+	return 0;
+}
+
+void xen_aperture_setup(void);
+
+bool xen_dma_refuses(struct device *dev);
+dma_addr_t xen_dma_of_stray(struct device *dev, phys_addr_t phys);
+dma_addr_t xen_machine_to_dma(struct device *dev, dma_addr_t machine);
+dma_addr_t xen_dma_to_machine(struct device *dev, dma_addr_t dma);
+u64 xen_dma_machine_limit(struct device *dev, u64 limit);
+bool xen_dma_contiguous(struct device *dev, phys_addr_t phys, size_t size);
+bool xen_dma_local(struct device *dev, dma_addr_t dma, phys_addr_t *phys);
+
+void xen_dma_forget_foreign(unsigned long pfn);
+
+struct page *xen_alloc_reachable(unsigned int order, unsigned int address_bits,
+				 gfp_t gfp);
+void xen_free_reachable(struct page *page, unsigned int order);
+
+struct seq_file;
+void xen_dma_show_ranges(struct seq_file *s);
+void xen_dma_show_caches(struct seq_file *s);
+#endif
+
+/* Pages are about to be given back to the hypervisor. */
+#if defined(CONFIG_XEN) && !XEN_DMA_EXCHANGES
+void xen_dma_pages_leave(const xen_pfn_t *frames, int nr);
+#elif defined(CONFIG_XEN)
+static inline void xen_dma_pages_leave(const xen_pfn_t *frames, int nr)
+{
+}
+#endif
 
 #ifdef CONFIG_XEN_DMA_FAIL_EXCHANGE
 /* Faults of these hypercalls, and of single extents in an exchange. */
 extern struct fault_attr xen_fail_call;
 extern struct fault_attr xen_fail_extent;
 #endif
-
-bool xen_region_contiguous(phys_addr_t phys, size_t size);
-u64 xen_required_dma_mask(void);
 
 extern const struct dma_map_ops xen_swiotlb_dma_ops;
 

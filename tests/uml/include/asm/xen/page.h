@@ -32,6 +32,11 @@ static inline unsigned long pfn_to_bfn(unsigned long pfn)
 	return pfn_to_mfn(pfn);
 }
 
+static inline unsigned long pfn_to_gfn(unsigned long pfn)
+{
+	return pfn_to_mfn(pfn);
+}
+
 static inline unsigned long mfn_to_pfn(unsigned long mfn)
 {
 	return xen_machine_pfn(mfn);

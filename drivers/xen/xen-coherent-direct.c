@@ -1,0 +1,458 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Coherent memory and contiguous memory where a domain can't exchange any: ARM.
+ *
+ * The domain's memory is contiguous in the machine but for the borders of a few
+ * ranges and for pages that may have moved. So the generic allocator serves, with
+ * the device's map (see xen-bus-ranges.c), and what it finds is looked at: memory
+ * that does not suit is held while it looks on, then freed. For the aperture,
+ * which wants the lowest memory in the machine, the page allocator is asked for
+ * particular pages.
+ */
+#include <linux/dma-direct.h>
+#include <linux/dma-map-ops.h>
+#include <linux/gfp.h>
+#include <linux/mm.h>
+#include <linux/mmzone.h>
+#include <linux/pfn.h>
+#include <linux/seq_file.h>
+#include <linux/slab.h>
+
+#include <xen/bus-ranges.h>
+#include <xen/swiotlb-xen.h>
+#include <xen/xen.h>
+
+#include "swiotlb-xen-compat.h"
+#include "swiotlb-xen.h"
+#include "xen-coherent.h"
+
+/* How many unsuitable blocks are held, where it may not sleep and where it may. */
+#define XEN_TRIES_ATOMIC	16
+#define XEN_TRIES		1024
+
+/* How many places are tried for contiguous pages, for it takes long. */
+#define XEN_PLACES		256
+
+static atomic_long_t xen_unsuited;
+static atomic_long_t xen_failed;
+
+/**
+ * struct xen_coherent_try - memory that the generic allocator has found
+ * @cpu:	kernel address or cookie, or with @is_page a struct page; NULL for
+ *		none
+ * @bus:	bus address
+ */
+struct xen_coherent_try {
+	void *cpu;
+	dma_addr_t bus;
+};
+
+/**
+ * struct xen_coherent_request - what is wanted
+ * @dev:	device that shares the memory
+ * @size:	bytes
+ * @gfp:	allocation flags
+ * @attrs:	of the allocation
+ * @dir:	direction, for @is_page
+ * @is_page:	pages are wanted rather than memory with a kernel mapping
+ */
+struct xen_coherent_request {
+	struct device *dev;
+	size_t size;
+	gfp_t gfp;
+	unsigned long attrs;
+	enum dma_data_direction dir;
+	bool is_page;
+};
+
+static struct xen_coherent_try find(const struct xen_coherent_request *req)
+{
+	struct xen_coherent_try found;
+
+	if (req->is_page)
+		found.cpu = dma_direct_alloc_pages(req->dev, req->size,
+						   &found.bus, req->dir,
+						   req->gfp);
+	else
+		found.cpu = dma_direct_alloc(req->dev, req->size, &found.bus,
+					     req->gfp, req->attrs);
+	return found;
+}
+
+static void drop(const struct xen_coherent_request *req,
+		 const struct xen_coherent_try *found)
+{
+	if (req->is_page)
+		dma_direct_free_pages(req->dev, req->size, found->cpu,
+				      found->bus, req->dir);
+	else
+		dma_direct_free(req->dev, req->size, found->cpu, found->bus,
+				req->attrs);
+}
+
+/* Is it in one piece, and has none of it ever left the domain? */
+static bool suits(const struct xen_coherent_request *req,
+		  const struct xen_coherent_try *found)
+{
+	phys_addr_t phys = dma_to_phys(req->dev, found->bus);
+	unsigned long first = XEN_PFN_DOWN(phys);
+
+	if (xen_any_strays() &&
+	    xen_stray_next(first, first + XEN_PFN_UP(req->size) - 1) !=
+	    XEN_NO_STRAY)
+		return false;
+
+	return xen_is_contiguous(req->dev, phys, PAGE_ALIGN(req->size));
+}
+
+/* Looks on, and keeps what does not suit until it is done. */
+static struct xen_coherent_try search(const struct xen_coherent_request *req,
+				      struct xen_coherent_try first)
+{
+	bool sleeps = gfpflags_allow_blocking(req->gfp);
+	struct xen_coherent_try few[XEN_TRIES_ATOMIC], *held = NULL;
+	unsigned int max = XEN_TRIES, nr = 0;
+
+	if (sleeps)
+		held = kvmalloc_array(max, sizeof(*held),
+				      GFP_KERNEL | __GFP_NOWARN);
+	if (!held) {
+		held = few;
+		max = XEN_TRIES_ATOMIC;
+	}
+
+	while (first.cpu && !suits(req, &first)) {
+		held[nr++] = first;
+		first.cpu = NULL;
+		if (nr < max)
+			first = find(req);
+		if (sleeps)
+			cond_resched();
+	}
+
+	atomic_long_add(nr, &xen_unsuited);
+	while (nr)
+		drop(req, &held[--nr]);
+	if (held != few)
+		kvfree(held);
+
+	return first;
+}
+
+static struct xen_coherent_try take(const struct xen_coherent_request *req)
+{
+	struct xen_coherent_try found = {};
+
+	if (!xen_dma_refuses(req->dev)) {
+		found = find(req);
+		if (found.cpu && unlikely(!suits(req, &found)))
+			found = search(req, found);
+	}
+	if (!found.cpu)
+		atomic_long_inc(&xen_failed);
+
+	return found;
+}
+
+/**
+ * xen_coherent_alloc() - allocate memory that a device and the CPU share
+ * @dev:	device
+ * @size:	bytes
+ * @dma_handle:	where the bus address goes
+ * @gfp:	allocation flags
+ * @attrs:	DMA_ATTR_*
+ *
+ * Context: As @gfp says.
+ * Return: Kernel address, or what DMA_ATTR_NO_KERNEL_MAPPING asks for; NULL when
+ * there is no suitable memory.
+ */
+void *xen_coherent_alloc(struct device *dev, size_t size,
+			 dma_addr_t *dma_handle, gfp_t gfp,
+			 unsigned long attrs)
+{
+	const struct xen_coherent_request req = {
+		.dev = dev,
+		.size = size,
+		.gfp = gfp,
+		.attrs = attrs,
+	};
+	struct xen_coherent_try found = take(&req);
+
+	*dma_handle = found.bus;
+	return found.cpu;
+}
+
+/**
+ * xen_coherent_free() - free what xen_coherent_alloc() returned
+ * @dev:	device
+ * @size:	bytes, as allocated
+ * @vaddr:	what was returned
+ * @dma_handle:	bus address
+ * @attrs:	as allocated
+ *
+ * Context: As dma_free_coherent().
+ */
+void xen_coherent_free(struct device *dev, size_t size, void *vaddr,
+		       dma_addr_t dma_handle, unsigned long attrs)
+{
+	dma_direct_free(dev, size, vaddr, dma_handle, attrs);
+}
+
+/**
+ * xen_coherent_alloc_pages() - allocate pages that a device reaches
+ * @dev:	device
+ * @size:	bytes
+ * @dma_handle:	where the bus address goes
+ * @dir:	direction
+ * @gfp:	allocation flags
+ *
+ * Context: As @gfp says.
+ * Return: The first page, NULL when there are no suitable ones.
+ */
+struct page *xen_coherent_alloc_pages(struct device *dev, size_t size,
+				      dma_addr_t *dma_handle,
+				      enum dma_data_direction dir, gfp_t gfp)
+{
+	const struct xen_coherent_request req = {
+		.dev = dev,
+		.size = size,
+		.gfp = gfp,
+		.dir = dir,
+		.is_page = true,
+	};
+	struct xen_coherent_try found = take(&req);
+
+	*dma_handle = found.bus;
+	return found.cpu;
+}
+
+/**
+ * xen_coherent_free_pages() - free what xen_coherent_alloc_pages() returned
+ * @dev:	device
+ * @size:	bytes, as allocated
+ * @page:	the first page
+ * @dma_handle:	bus address
+ * @dir:	direction
+ *
+ * Context: As dma_free_pages().
+ */
+void xen_coherent_free_pages(struct device *dev, size_t size,
+			     struct page *page, dma_addr_t dma_handle,
+			     enum dma_data_direction dir)
+{
+	dma_direct_free_pages(dev, size, page, dma_handle, dir);
+}
+
+/**
+ * xen_coherent_mmap() - give coherent memory to user space
+ * @dev:	device that shares it
+ * @vma:	user mapping
+ * @vaddr:	what xen_coherent_alloc() returned
+ * @dma_handle:	bus address
+ * @size:	bytes, as allocated
+ * @attrs:	as allocated
+ *
+ * Context: Process.
+ * Return: 0, -ENXIO when @vma does not lie within the memory, or what the mapping
+ * says.
+ */
+int xen_coherent_mmap(struct device *dev, struct vm_area_struct *vma,
+		      void *vaddr, dma_addr_t dma_handle, size_t size,
+		      unsigned long attrs)
+{
+	unsigned long pfn = PHYS_PFN(dma_to_phys(dev, dma_handle));
+	unsigned long pages = PFN_UP(size);
+	int ret;
+
+	vma->vm_page_prot = dma_pgprot(dev, vma->vm_page_prot, attrs);
+	if (dma_mmap_from_dev_coherent(dev, vma, vaddr, size, &ret))
+		return ret;
+	if (vma->vm_pgoff >= pages || vma_pages(vma) > pages - vma->vm_pgoff)
+		return -ENXIO;
+
+	return remap_pfn_range(vma, vma->vm_start, pfn + vma->vm_pgoff,
+			       vma_pages(vma) << PAGE_SHIFT, vma->vm_page_prot);
+}
+
+/**
+ * xen_coherent_get_sgtable() - list the pages of coherent memory
+ * @dev:	device that shares it
+ * @sgt:	table to be set up
+ * @vaddr:	what xen_coherent_alloc() returned
+ * @dma_handle:	bus address
+ * @size:	bytes, as allocated
+ * @attrs:	as allocated
+ *
+ * Context: Process.
+ * Return: 0 or -ENOMEM.
+ */
+int xen_coherent_get_sgtable(struct device *dev, struct sg_table *sgt,
+			     void *vaddr, dma_addr_t dma_handle, size_t size,
+			     unsigned long attrs)
+{
+	phys_addr_t phys = dma_to_phys(dev, dma_handle);
+	int rc = sg_alloc_table(sgt, 1, GFP_KERNEL);
+
+	if (!rc)
+		sg_set_page(sgt->sgl, pfn_to_page(PHYS_PFN(phys)),
+			    PAGE_ALIGN(size), 0);
+	return rc;
+}
+
+/**
+ * xen_coherent_show() - tell how the search for memory went
+ * @s:	debugfs file
+ *
+ * Context: Process.
+ */
+void xen_coherent_show(struct seq_file *s)
+{
+	seq_printf(s, "unsuited %ld\nfailed %ld\n",
+		   atomic_long_read(&xen_unsuited),
+		   atomic_long_read(&xen_failed));
+}
+
+/* Contiguous memory */
+
+static bool reaches(struct page *page, unsigned int order,
+		    unsigned int address_bits)
+{
+	dma_addr_t bus;
+
+	return xen_make_contiguous(page_to_phys(page), order, address_bits,
+				   GFP_ATOMIC, &bus) > 0;
+}
+
+/* A block from any zone, which may happen to suit. */
+static struct page *any_block(unsigned int order, unsigned int address_bits,
+			      gfp_t gfp)
+{
+	static const gfp_t zones[] = {
+		0,
+		IS_ENABLED(CONFIG_ZONE_DMA32) ? __GFP_DMA32 : 0,
+		IS_ENABLED(CONFIG_ZONE_DMA) ? __GFP_DMA : 0,
+	};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(zones); i++) {
+		struct page *page;
+
+		if (i && !zones[i])
+			continue;
+		page = alloc_pages(gfp | zones[i] | __GFP_NOWARN |
+				   __GFP_NORETRY, order);
+		if (!page)
+			continue;
+		if (reaches(page, order, address_bits)) {
+			split_page(page, order);
+			return page;
+		}
+		__free_pages(page, order);
+	}
+
+	return NULL;
+}
+
+/* Takes the lowest pages of a range, @nr of them, that others can leave. */
+static struct page *lowest_of(const struct xen_bus_range *range,
+			      unsigned int order, unsigned int address_bits,
+			      gfp_t gfp, unsigned int *places)
+{
+	u64 size = (u64)PAGE_SIZE << order;
+	u64 machine = ALIGN(range->start + range->offset, size);
+	u64 end = range->start + range->offset + range->size;
+
+	for (; machine + size <= end && *places;
+	     machine += size, --*places) {
+		unsigned long pfn = PHYS_PFN(machine - range->offset);
+		unsigned long last = pfn + (1UL << order) - 1;
+
+		if (!pfn_valid(pfn) || !pfn_valid(last) ||
+		    PageHighMem(pfn_to_page(last)) ||
+		    page_zone(pfn_to_page(pfn)) != page_zone(pfn_to_page(last)))
+			continue;
+		if (!reaches(pfn_to_page(pfn), order, address_bits))
+			continue;
+		if (!xen_alloc_contig_range(pfn, 1UL << order,
+					    (gfp & GFP_KERNEL) | __GFP_NOWARN))
+			return pfn_to_page(pfn);
+	}
+
+	return NULL;
+}
+
+/* The range that follows in the machine behind @machine, or NULL. */
+static const struct xen_bus_range *next_range(u64 machine)
+{
+	const struct xen_bus_table *table = xen_dma_table();
+	const struct xen_bus_range *next = NULL;
+	unsigned int i;
+
+	for (i = 0; i < table->nr; i++) {
+		const struct xen_bus_range *range = &table->range[i];
+		u64 start = range->start + range->offset;
+
+		if (start >= machine &&
+		    (!next || start < next->start + next->offset))
+			next = range;
+	}
+
+	return next;
+}
+
+static struct page *lowest_block(unsigned int order, unsigned int address_bits,
+				 gfp_t gfp)
+{
+	const struct xen_bus_range *range;
+	unsigned int places = XEN_PLACES;
+	struct page *page;
+	u64 machine = 0;
+
+	while ((range = next_range(machine)) && places) {
+		page = lowest_of(range, order, address_bits, gfp, &places);
+		if (page)
+			return page;
+		machine = range->start + range->offset + range->size;
+	}
+
+	return NULL;
+}
+
+/**
+ * xen_alloc_reachable() - allocate pages that are contiguous in the machine
+ * @order:		log2 of the pages
+ * @address_bits:	width of their machine addresses
+ * @gfp:		allocation flags
+ *
+ * They are aligned to their size in the machine, and have never left the domain.
+ *
+ * Context: As @gfp says. Where it may not sleep it takes luck.
+ * Return: The first page, NULL when there are none.
+ */
+struct page *xen_alloc_reachable(unsigned int order, unsigned int address_bits,
+				 gfp_t gfp)
+{
+	struct page *page = NULL;
+
+	if (gfpflags_allow_blocking(gfp))
+		page = lowest_block(order, address_bits, gfp);
+	if (!page && order <= MAX_PAGE_ORDER)
+		page = any_block(order, address_bits, gfp);
+
+	return page;
+}
+
+/**
+ * xen_free_reachable() - free what xen_alloc_reachable() returned
+ * @page:	the first page
+ * @order:	log2 of the pages
+ *
+ * Context: Any.
+ */
+void xen_free_reachable(struct page *page, unsigned int order)
+{
+	unsigned long i;
+
+	for (i = 0; i < 1UL << order; i++)
+		__free_page(page + i);
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What arm and arm64 call when a device's DMA is set up, in a kernel that may run
+ * under Xen. See arch/arm/xen/mm.c.
+ */
+#ifndef _ASM_ARM_XEN_OPS_H
+#define _ASM_ARM_XEN_OPS_H
+
+#include <xen/swiotlb-xen.h>
+#include <xen/xen-ops.h>
+
+struct device;
+
+#ifdef CONFIG_XEN
+void xen_setup_dma_ops(struct device *dev);
+#else
+static inline void xen_setup_dma_ops(struct device *dev)
+{
+}
+#endif
+
+#endif /* _ASM_ARM_XEN_OPS_H */

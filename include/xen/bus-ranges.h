@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Where the memory of a domain is in the machine, on ARM: ranges at constant
+ * offsets, and the pages that are elsewhere. See drivers/xen/xen-bus-ranges.c.
+ */
+#ifndef __XEN_BUS_RANGES_H
+#define __XEN_BUS_RANGES_H
+
+#include <linux/types.h>
+#include <linux/xarray.h>
+
+struct bus_dma_region;
+
+/* As many as the hypervisor publishes; pages beyond what probing finds are strays. */
+#define XEN_BUS_RANGES		256
+
+/**
+ * struct xen_bus_range - guest-physical memory that is in one piece in the machine
+ * @start:	guest-physical address of the first byte
+ * @size:	bytes
+ * @offset:	machine minus guest-physical address, modulo 2^64
+ */
+struct xen_bus_range {
+	u64 start;
+	u64 size;
+	u64 offset;
+};
+
+/**
+ * struct xen_bus_table - ranges, by their guest-physical addresses
+ * @nr:		how many
+ * @range:	the ranges; neighbours at the same offset are one
+ */
+struct xen_bus_table {
+	unsigned int nr;
+	struct xen_bus_range range[XEN_BUS_RANGES];
+};
+
+const char *xen_bus_add(struct xen_bus_table *table, u64 start, u64 size,
+			u64 offset);
+const char *xen_bus_fill(struct xen_bus_table *table,
+			 const struct xen_bus_table *ram, u64 offset);
+const char *xen_bus_check(const struct xen_bus_table *table,
+			  const struct xen_bus_table *ram);
+const char *xen_bus_read_offset(const __be32 *prop, int len, u64 *offset);
+const char *xen_bus_read_rows(struct xen_bus_table *table, const __be32 *prop,
+			      int len, int addr_cells, int size_cells);
+const char *xen_bus_read_param(struct xen_bus_table *table, const char *arg,
+			       const struct xen_bus_table *ram);
+const struct xen_bus_range *xen_bus_find(const struct xen_bus_table *table,
+					 u64 phys);
+u64 xen_bus_highest(const struct xen_bus_table *table);
+
+struct bus_dma_region *
+xen_bus_device_map(const struct xen_bus_table *table,
+		   const struct bus_dma_region *hw);
+const struct bus_dma_region *
+xen_bus_hardware_map(const struct bus_dma_region *map);
+
+/* The domain's table, empty where nothing is known. */
+const struct xen_bus_table *xen_dma_table(void);
+
+/* What xen_stray() says of a page that is none, or of one that may be anywhere. */
+#define XEN_NO_STRAY		ULONG_MAX
+#define XEN_MOVED		((unsigned long)LONG_MAX)
+
+extern struct xarray xen_strays;
+extern bool xen_all_moved;
+
+int xen_stray_add(unsigned long pfn, unsigned long mfn, gfp_t gfp);
+void xen_stray_del(unsigned long pfn);
+unsigned long xen_stray_next(unsigned long first, unsigned long last);
+unsigned long xen_stray(unsigned long pfn);
+
+/**
+ * xen_any_strays() - is any page elsewhere than the ranges say?
+ *
+ * Context: Any.
+ * Return: Whether xen_stray() has to be asked.
+ */
+static inline bool xen_any_strays(void)
+{
+	return !xa_empty(&xen_strays) || READ_ONCE(xen_all_moved);
+}
+
+#endif /* __XEN_BUS_RANGES_H */

@@ -1,0 +1,36 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# Has the device use pages that another domain's arm_offer.sh offers.
+#
+# The cases are in test_modules/xdt_arm_foreign_dom.c. XDT_OFFER_FROM, or the
+# argument, is the number of the other domain; without, there is nothing to do.
+cd "$(dirname "$0")" || exit 1
+. ./arm_lib.sh
+
+from=${1:-${XDT_OFFER_FROM:-}}
+case $from in
+--help)
+	echo "usage: arm_foreign_dom.sh [DOMID]"
+	echo "DOMID is who offers pages; else XDT_OFFER_FROM."
+	exit 0
+	;;
+'')
+	skip_all "no other domain"
+	;;
+esac
+
+# insmod MODULE: that of the cases is told who offers
+insmod()
+{
+	case $1 in
+	*xdt_arm_foreign_dom.ko)
+		command insmod "$1" dom="$from" timeout="${XDT_TIMEOUT:-120}"
+		;;
+	*)
+		command insmod "$@"
+		;;
+	esac
+}
+
+prepare_arm
+run_suite xdt_arm_foreign_dom xdt_arm_foreign_dom

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=sh
+#
+# What the tests for ARM share: the modules that all of them need, and counting
+# lines of the kernel log.
+#
+# Which of them fit a domain is for whoever boots it to choose: they judge what the
+# driver does by where grants say that memory is, and skip what the domain lacks.
+# XDT_IOMMU=1 tells them that the hypervisor has an IOMMU translate for devices.
+. ./lib.sh
+
+# prepare_arm: the modules that all of these tests need
+prepare_arm()
+{
+	case $(uname -m) in
+	aarch64|arm*) ;;
+	*) skip_all "not an ARM machine" ;;
+	esac
+	[ "$(cat /sys/hypervisor/type 2>/dev/null)" = xen ] ||
+		skip_all "not in a Xen domain"
+	[ "$(id -u)" -eq 0 ] || skip_all "only root can load modules"
+	[ -d /sys/module/kunit ] || skip_all "the kernel has no KUnit"
+	if ! loaded xdt_grant; then
+		insmod ./xdt_grant.ko ${XDT_IOMMU:+iommu=1} ||
+			skip_all "xdt_grant.ko can't be loaded"
+	fi
+	for module in xdt_edu xdt_arm; do
+		load "$module" || skip_all "$module.ko can't be loaded"
+	done
+}
+
+# check NAME COMMAND...: a result by the command's exit status
+check()
+{
+	name=$1
+	shift
+	if "$@"; then
+		result pass "$name"
+	else
+		result fail "$name"
+	fi
+}
+
+# log_lines REGEX: how many lines of the kernel log match
+log_lines()
+{
+	dmesg | grep -cE -e "$1"
+}
+
+# one_line REGEX: exactly one does
+one_line()
+{
+	n=$(log_lines "$1")
+	say "$n lines match $1"
+	[ "$n" -eq 1 ]
+}
+
+# edu_device: the name of the device that the modules map memory for
+edu_device()
+{
+	for device in /sys/bus/pci/drivers/xdt_edu/*:*; do
+		[ -e "$device" ] || continue
+		echo "${device##*/}"
+		return
+	done
+}

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A domain's own memory, of every run: mapped, it is where it is in the machine,
+ * and the device reads and writes it there; coherent memory is in one piece.
+ *
+ * For pages that have never left the domain; see xdt_arm_moved.c for others.
+ */
+#include <linux/module.h>
+
+#include "xdt_arm.h"
+
+#define ORDER	3
+#define WHOLE	(PAGE_SIZE << ORDER)
+
+/**
+ * struct span - part of a buffer
+ * @offset: where it starts
+ * @size: bytes
+ */
+struct span {
+	unsigned int offset;
+	unsigned int size;
+};
+
+static const struct span spans[] = {
+	{ 0, 1 }, { 17, 300 }, { 4000, 200 }, { 100, 8000 }, { 4095, 8194 },
+	{ 4096, 4096 }, { 2047, 2 }, { 0, WHOLE }, { WHOLE - 1, 1 },
+};
+
+static void check_runs(struct kunit *test, unsigned int bits)
+{
+	struct xdt_part *parts;
+	void *found[XDT_MAX_RUNS];
+	unsigned int i, n = 0;
+
+	parts = xdt_parts(test, XDT_MAX_RUNS);
+	xdt_from_runs(test, 0, found);
+	xdt_mask(test, bits);
+	for (i = 0; i < XDT_MAX_RUNS; i++) {
+		if (!found[i])
+			continue;
+		xdt_own(test, &parts[n], found[i], PAGE_SIZE, 0, PAGE_SIZE);
+		parts[n].machine = xdt_where(test, found[i]);
+		if (parts[n].machine + PAGE_SIZE - 1 > DMA_BIT_MASK(bits))
+			continue;
+		n++;
+	}
+	KUNIT_ASSERT_NE(test, 0, n);
+	xdt_check_parts(test, parts, n);
+}
+
+/* A page of each run. */
+static void each_run_64(struct kunit *test)
+{
+	check_runs(test, 64);
+}
+
+static void each_run_40(struct kunit *test)
+{
+	check_runs(test, 40);
+}
+
+/* Offsets and sizes, each in pages of its own, in one run after the other. */
+static void spans_64(struct kunit *test)
+{
+	struct xdt_part *parts = xdt_parts(test, ARRAY_SIZE(spans));
+	void *found[XDT_MAX_RUNS];
+	unsigned int i, run = 0;
+
+	xdt_from_runs(test, ORDER + 4, found);
+	for (i = 0; i < ARRAY_SIZE(spans); i++) {
+		u8 *base;
+
+		while (!found[run])
+			run = (run + 1) % XDT_MAX_RUNS;
+		base = found[run] + i * WHOLE;
+		xdt_own(test, &parts[i], base, WHOLE, spans[i].offset,
+			spans[i].size);
+		parts[i].machine = xdt_where(test, base);
+		run = (run + 1) % XDT_MAX_RUNS;
+	}
+	xdt_check_parts(test, parts, ARRAY_SIZE(spans));
+}
+
+/* From one run into another: in one piece for the device all the same. */
+static void across_runs(struct kunit *test)
+{
+	struct xdt_part parts[3] = { };
+	size_t half;
+	u8 *base = xdt_across(test, &half);
+
+	xdt_own(test, &parts[0], base, 2 * half, half - PAGE_SIZE - 5,
+		3 * PAGE_SIZE < half ? 2 * PAGE_SIZE + 77 : PAGE_SIZE + 77);
+	xdt_check_parts(test, parts, 1);
+	xdt_own(test, &parts[0], base, half, half - 100, 100);
+	xdt_own(test, &parts[1], base + half, half, 0, 100);
+	parts[0].machine = xdt_where(test, base + half - PAGE_SIZE) + PAGE_SIZE -
+			   half;
+	parts[1].machine = xdt_where(test, base + half);
+	xdt_check_parts(test, parts, 2);
+}
+
+static void coherent_small(struct kunit *test)
+{
+	static const size_t sizes[] = {
+		PAGE_SIZE, 2 * PAGE_SIZE, 3 * PAGE_SIZE, SZ_32K,
+		5 * PAGE_SIZE + 512,
+	};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(sizes); i++)
+		xdt_check_coherent(test, sizes[i]);
+}
+
+static void coherent_large(struct kunit *test)
+{
+	xdt_check_coherent(test, SZ_128K);
+	xdt_check_coherent(test, SZ_1M);
+	xdt_check_coherent(test, SZ_4M);
+}
+
+/* Many at a time, so that they come from all over. */
+static void coherent_many(struct kunit *test)
+{
+	enum { NR = 64, SIZE = SZ_64K };
+	struct device *dev = xdt_dev(test);
+	unsigned int i, wrong = 0, none = 0;
+	dma_addr_t *bus;
+	void **addr;
+	size_t at;
+
+	bus = kunit_kcalloc(test, NR, sizeof(*bus), GFP_KERNEL);
+	addr = kunit_kcalloc(test, NR, sizeof(*addr), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, bus);
+	KUNIT_ASSERT_NOT_NULL(test, addr);
+	for (i = 0; i < NR; i++) {
+		addr[i] = dma_alloc_coherent(dev, SIZE, &bus[i],
+					     GFP_KERNEL | __GFP_NOWARN);
+		none += !addr[i];
+		for (at = 0; addr[i] && at < SIZE; at += PAGE_SIZE)
+			wrong += xdt_where(test, addr[i] + at) != bus[i] + at;
+	}
+	for (i = 0; i < NR; i++)
+		if (addr[i])
+			dma_free_coherent(dev, SIZE, addr[i], bus[i]);
+	KUNIT_EXPECT_EQ(test, 0, none);
+	KUNIT_EXPECT_EQ(test, 0, wrong);
+}
+
+/* A driver that trusts the answer must not be given addresses above it. */
+static void required_mask(struct kunit *test)
+{
+	const struct xdt_run *runs;
+	unsigned int i, n = xdt_runs(&runs);
+	u64 highest = 0;
+
+	for (i = 0; i < n; i++)
+		highest = max(highest, runs[i].end + runs[i].offset - 1);
+	KUNIT_EXPECT_GE(test, dma_get_required_mask(xdt_dev(test)), highest);
+}
+
+static struct kunit_case map_cases[] = {
+	KUNIT_CASE(each_run_64),
+	KUNIT_CASE(each_run_40),
+	KUNIT_CASE(spans_64),
+	KUNIT_CASE(across_runs),
+	KUNIT_CASE(coherent_small),
+	KUNIT_CASE(coherent_large),
+	KUNIT_CASE(coherent_many),
+	KUNIT_CASE(required_mask),
+	{ }
+};
+
+static struct kunit_suite map_suite = {
+	.name = "xdt_arm_map",
+	.init = xdt_arm_init,
+	.exit = xdt_arm_exit,
+	.test_cases = map_cases,
+};
+
+kunit_test_suite(map_suite);
+
+MODULE_DESCRIPTION("DMA tests for ARM: the domain's own memory");
+MODULE_LICENSE("GPL");
