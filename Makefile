@@ -23,7 +23,7 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 20
 	@echo 'Variables (defaults in brackets):'
 	@echo '  KVER=V            kernel series: 6.12, 7.3 or 6.1 [$(KVER)]'
-	@echo '  ARCH=A            x86, or um for the kernel of make kunit [$(ARCH)]'
+	@echo '  ARCH=A            x86, arm64, arm, or um for the kernel of make kunit [$(ARCH)]'
 	@echo '  FLAVOUR=F         test or debug [$(FLAVOUR)]'
 	@echo '  STOCK=1           the same kernel without our driver'
 	@echo '  KSRC=DIR          a kernel tree of your own (copied, never changed)'
@@ -36,6 +36,10 @@ demo: ## real disks, a network and edu do DMA through the driver, in a dom0 unde
 .PHONY: check
 check: ## static checks, and all tests in a dom0 under Xen
 	@scripts/check
+
+.PHONY: check-arm
+check-arm: ## the part of make check that is about ARM
+	@scripts/check arm
 
 .PHONY: kunit
 kunit: ## the unit tests, in a User Mode Linux kernel (FLAVOUR)

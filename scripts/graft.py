@@ -67,6 +67,9 @@ NEEDED = ("arch/arm/xen/mm.c", "arch/arm/xen/p2m.c", "arch/x86/xen/mmu.c",
 
 SELFTEST = "xen-dma"
 
+# Only newer trees have it.
+XEN_BINDING = "Documentation/devicetree/bindings/arm/xen.yaml"
+
 FORMAT = 1
 STATE = ".xen-dma"
 MANIFEST = STATE + "/manifest.json"
@@ -422,6 +425,16 @@ def mend_reservation(text):
                          "#include <xen/swiotlb-xen.h>")
 
 
+def mend_xen_binding(text):
+    """The binding of the hypervisor's node: ours adds properties to it."""
+    closed = "\nadditionalProperties: false\n"
+    if text.count(closed) != 1:
+        raise Refused("does not close the list of properties once")
+    return text.replace(closed, "\nallOf:\n"
+                        "  - $ref: /schemas/arm/xen,dma.yaml#\n"
+                        "\nunevaluatedProperties: false\n")
+
+
 def mends(ours, has):
     """Map from stock path to what mends it.
 
@@ -435,6 +448,8 @@ def mends(ours, has):
         "drivers/xen/mem-reservation.c": mend_reservation,
         "include/xen/arm/page.h": mend_arm_page,
     }
+    if has(XEN_BINDING):
+        plan[XEN_BINDING] = mend_xen_binding
     if f"tools/testing/selftests/{SELFTEST}/Makefile" in ours:
         plan["tools/testing/selftests/Makefile"] = mend_selftests
     pages = {}

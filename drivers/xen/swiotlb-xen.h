@@ -33,6 +33,7 @@ struct scatterlist;
  * @XEN_BOUNCE_FORCED:		swiotlb=force, or the device's own pool
  * @XEN_BOUNCE_KMALLOC:		shares cache lines, device not coherent
  * @XEN_BOUNCE_FOREIGN:		foreign page, device not coherent
+ * @XEN_BOUNCE_MOVED:		may be anywhere in the machine
  * @XEN_BOUNCE_REASONS:		how many there are
  */
 enum xen_bounce_reason {
@@ -92,50 +93,20 @@ void xen_swiotlb_sync_sg_for_device(struct device *dev,
 				    struct scatterlist *sgl, int nents,
 				    enum dma_data_direction dir);
 
-/**
- * xen_bus_of() - where a buffer is for the bus
- * @dev:	device
- * @phys:	pseudo-physical address
+/*
+ * The translation, for memory that is exchanged and for memory that is found (see
+ * arch/arm/xen/mm.c). Machine addresses are what the aperture deals in; a bus may
+ * have its own for them, which the device's dma_range_map holds.
  *
- * Context: Any.
- * Return: The bus address; on ARM DMA_MAPPING_ERROR where it is not known.
- *
- * xen_dma_of() - what a device uses for a machine address
- * @dev:	device
- * @machine:	machine address
- *
- * Context: Any.
- * Return: The bus address, DMA_MAPPING_ERROR where the bus does not lead there.
- *
- * xen_machine_of() - what a device's bus address leads to
- * @dev:	device
- * @dma:	bus address
- *
- * Context: Any.
- * Return: The machine address.
- *
- * xen_machine_limit() - the highest machine address that a device reaches
- * @dev:	device
- * @limit:	the highest bus address that it can use
- *
- * Context: Any.
- * Return: The machine address.
- *
- * xen_is_contiguous() - is a buffer of several pages in one piece for the bus?
- * @dev:	device
- * @phys:	pseudo-physical address
- * @size:	bytes
- *
- * Context: Any.
- * Return: Whether it is.
- *
- * xen_local_phys() - what a bus address says of the domain's own memory
- * @dev:	device
- * @dma:	bus address
- * @phys:	where the pseudo-physical address goes
- *
- * Context: Any.
- * Return: Whether it is the domain's.
+ *   xen_bus_of		where a buffer is for the bus; on ARM DMA_MAPPING_ERROR
+ *			where that is not known
+ *   xen_dma_of		what a device uses for a machine address,
+ *			DMA_MAPPING_ERROR where its bus does not lead there
+ *   xen_machine_of	the machine address behind a bus address
+ *   xen_machine_limit	the highest machine address that a device reaches which can
+ *			use bus addresses up to a limit
+ *   xen_is_contiguous	is a buffer of several pages in one piece for the bus?
+ *   xen_local_phys	is a bus address the domain's own memory, and where is that?
  */
 #if XEN_DMA_EXCHANGES
 static __always_inline dma_addr_t xen_bus_of(struct device *dev, phys_addr_t phys)

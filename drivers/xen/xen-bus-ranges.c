@@ -15,6 +15,7 @@
  */
 #include <linux/bits.h>
 #include <linux/dma-direct.h>
+#include <linux/hex.h>
 #include <linux/kernel.h>
 #include <linux/minmax.h>
 #include <linux/of.h>
@@ -220,18 +221,25 @@ const char *xen_bus_read_rows(struct xen_bus_table *table, const __be32 *prop,
 	return NULL;
 }
 
-/* Reads a hexadecimal number, perhaps with a sign; fails without a digit. */
+/*
+ * Reads a hexadecimal number of up to 64 bits, with 0x or not, perhaps with a sign.
+ */
 static bool read_hex(const char **arg, u64 *value)
 {
 	bool negative = **arg == '-';
-	const char *begin = *arg + negative;
-	char *end;
+	const char *s = *arg + negative, *begin;
+	u64 sum = 0;
 
-	*value = simple_strtoull(begin, &end, 16);
-	if (negative)
-		*value = -*value;
-	*arg = end;
-	return end != begin;
+	if (s[0] == '0' && (s[1] | 0x20) == 'x')
+		s += 2;
+	for (begin = s; hex_to_bin(*s) >= 0; s++) {
+		if (sum >> 60)
+			return false;
+		sum = sum << 4 | hex_to_bin(*s);
+	}
+	*value = negative ? -sum : sum;
+	*arg = s;
+	return s != begin;
 }
 
 /**

@@ -5,7 +5,8 @@
  * "bounces" counts mappings by the reason they were bounced for, "aperture"
  * lists the chunks with their bus addresses and use, "coherent" tells what has
  * become of exchanged memory. On ARM "ranges" is the translation, and "caches"
- * counts the pages that Xen has done cache maintenance on. "fail_call" and "fail_extent" make exchanges fail.
+ * counts the pages that Xen has done cache maintenance on. "fail_call" and
+ * "fail_extent" make exchanges fail.
  */
 #include <linux/debugfs.h>
 #include <linux/fault-inject.h>

@@ -35,6 +35,11 @@ int xen_make_contiguous(phys_addr_t pstart, unsigned int order,
 			dma_addr_t *dma_handle);
 u64 xen_required_dma_mask(void);
 
+/* ARM: found. */
+struct page *xen_alloc_reachable(unsigned int order, unsigned int address_bits,
+				 gfp_t gfp);
+void xen_free_reachable(struct page *page, unsigned int order);
+
 /* Cache maintenance of memory that another domain owns. */
 int xen_dma_sync_for_cpu(struct device *dev, dma_addr_t handle, size_t size,
 			 enum dma_data_direction dir);
@@ -67,10 +72,6 @@ bool xen_dma_contiguous(struct device *dev, phys_addr_t phys, size_t size);
 bool xen_dma_local(struct device *dev, dma_addr_t dma, phys_addr_t *phys);
 
 void xen_dma_forget_foreign(unsigned long pfn);
-
-struct page *xen_alloc_reachable(unsigned int order, unsigned int address_bits,
-				 gfp_t gfp);
-void xen_free_reachable(struct page *page, unsigned int order);
 
 struct seq_file;
 void xen_dma_show_ranges(struct seq_file *s);

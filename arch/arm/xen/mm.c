@@ -1053,7 +1053,11 @@ static void adopt_bus_map(const struct bus_dma_region *map)
 	xen_source = XEN_DMA_BUS;
 }
 
-/* Is a bus's dma-ranges what the table says already? Then it is no translation. */
+/*
+ * Does a map say what the table says already? Then it does not come on top of that,
+ * be it that dma-ranges were made to help a domain whose kernel knows no better, or
+ * that the device has been set up before.
+ */
 static bool repeats_table(const struct bus_dma_region *map)
 {
 	const struct bus_dma_region *m;
@@ -1075,9 +1079,15 @@ static bool repeats_table(const struct bus_dma_region *map)
 	return true;
 }
 
-/* An empty map; the entry behind its end notes whether that has been said. */
+/*
+ * An empty map; the entry behind its end notes whether that has been said. A device
+ * may be set up more than once.
+ */
 static void refuse(struct device *dev)
 {
+	if (dev->dma_range_map && !dev->dma_range_map->size)
+		return;
+
 	kfree(dev->dma_range_map);
 	dev->dma_range_map = kcalloc(2, sizeof(*dev->dma_range_map),
 				     GFP_KERNEL | __GFP_NOFAIL);
@@ -1115,8 +1125,7 @@ static void set_map(struct device *dev)
 {
 	const struct bus_dma_region *hw = dev->dma_range_map;
 
-	if (hw && (xen_source == XEN_DMA_PROBED || xen_source == XEN_DMA_BUS) &&
-	    repeats_table(hw))
+	if (hw && repeats_table(hw))
 		hw = NULL;
 	hw = xen_bus_device_map(&xen_table, hw);
 	kfree(dev->dma_range_map);
@@ -1219,13 +1228,12 @@ void xen_dma_show_caches(struct seq_file *s)
 		   atomic_long_read(&xen_flush_failed));
 }
 
-/* An operation of no bytes tells whether there are any. */
+/* An operation on no bytes succeeds where there are any. */
 static bool __init has_cache_flush(void)
 {
 	struct gnttab_cache_flush flush = {};
 
-	return HYPERVISOR_grant_table_op(GNTTABOP_cache_flush, &flush, 1) !=
-	       -ENOSYS;
+	return !HYPERVISOR_grant_table_op(GNTTABOP_cache_flush, &flush, 1);
 }
 
 static int __init xen_mm_init(void)

@@ -54,11 +54,14 @@ void xdt_arm_exit(struct kunit *test);
 /* Memory */
 unsigned int xdt_runs(const struct xdt_run **runs);
 bool xdt_ram_within(u64 mask);
+bool xdt_ram_beyond(u64 mask);
+bool xdt_may_mask(struct kunit *test, unsigned int bits);
 u64 xdt_where(struct kunit *test, const void *addr);
 unsigned int xdt_from_runs(struct kunit *test, unsigned int order,
 			   void **blocks);
 void *xdt_across(struct kunit *test, size_t *half);
 void *xdt_at(struct kunit *test, phys_addr_t phys);
+bool xdt_settled(void);
 struct xdt_foreign *xdt_foreign(struct kunit *test, unsigned int nr, u64 above);
 void xdt_add_foreign(struct xdt_foreign *foreign);
 void xdt_end_foreign(struct kunit *test, struct xdt_foreign *foreign);

@@ -7,8 +7,6 @@
  * They are pages of ours that were granted to ourselves, so that the CPU has a view
  * of their bytes that does not go through the mapping under test.
  */
-#include <linux/delay.h>
-#include <linux/jiffies.h>
 #include <linux/module.h>
 #include <linux/random.h>
 
@@ -20,8 +18,6 @@
 #define MANY		256
 /* Of many, so many are looked at by the device. */
 #define LOOKS		16
-
-#define BACK_TIMEOUT	(30 * HZ)
 
 /* A foreign page's parts: as many as there are pages. */
 static void cut(struct xdt_part *parts, struct xdt_foreign *foreign,
@@ -74,35 +70,23 @@ static void direct_list_40(struct kunit *test)
 	check_direct(test, 40, true);
 }
 
-/* Under the first mask that is accepted and has pages beyond it. */
-static struct xdt_foreign *beyond(struct kunit *test)
+/* Beyond a mask within which there is memory to bounce through. */
+static struct xdt_foreign *bounced(struct kunit *test)
 {
 	static const unsigned int widths[] = { 32, 31, 33, 34, 35, 36, 37 };
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(widths); i++) {
 		u64 mask = DMA_BIT_MASK(widths[i]);
-		struct xdt_foreign *foreign;
 
-		if (dma_set_mask(xdt_dev(test), mask))
-			continue;
-		foreign = xdt_foreign_self(NR, mask + 1);
-		if (IS_ERR(foreign))
+		if (!xdt_ram_within(mask) || !xdt_ram_beyond(mask))
 			continue;
 		kunit_info(test, "a mask of %u bits\n", widths[i]);
-		return foreign;
+		xdt_mask(test, widths[i]);
+		return xdt_foreign(test, NR, mask + 1);
 	}
+	kunit_skip(test, "no mask has memory within and beyond it");
 	return NULL;
-}
-
-static struct xdt_foreign *bounced(struct kunit *test)
-{
-	struct xdt_foreign *foreign = beyond(test);
-
-	if (!foreign)
-		kunit_skip(test, "no mask has memory within and beyond it");
-	xdt_add_foreign(foreign);
-	return foreign;
 }
 
 static void bounced_pages(struct kunit *test)
@@ -309,13 +293,15 @@ static void another_there(struct kunit *test)
 /* Where a foreign page was, there is a page of ours again. */
 static void own_there(struct kunit *test)
 {
-	unsigned long before = balloon_stats.current_pages;
-	struct xdt_foreign *foreign = xdt_foreign(test, NR, 0);
-	unsigned long end = jiffies + BACK_TIMEOUT;
 	struct xdt_part *parts = xdt_parts(test, NR);
+	struct xdt_foreign *foreign;
 	phys_addr_t phys[NR];
 	unsigned int i, n = 0;
+	unsigned long before;
 
+	KUNIT_ASSERT_TRUE(test, xdt_settled());
+	before = balloon_stats.current_pages;
+	foreign = xdt_foreign(test, NR, 0);
 	if (balloon_stats.current_pages == before)
 		kunit_skip(test, "grants are not mapped over memory of ours");
 	for (i = 0; i < NR; i++) {
@@ -327,10 +313,7 @@ static void own_there(struct kunit *test)
 		xdt_unmap(test, bus);
 	}
 	xdt_end_foreign(test, foreign);
-	while (READ_ONCE(balloon_stats.current_pages) < before &&
-	       time_before(jiffies, end))
-		msleep(20);
-	KUNIT_ASSERT_GE(test, balloon_stats.current_pages, before);
+	KUNIT_ASSERT_TRUE(test, xdt_settled());
 	for (i = 0; i < NR; i++) {
 		void *addr = xdt_at(test, phys[i]);
 

@@ -32,7 +32,8 @@
 /* Of the largest item that is read: a count and one entry. */
 #define FW_ENTRY	(4 + 64)
 
-#define FW_TIMEOUT	(2 * HZ)
+/* The emulated device is done at once. */
+#define FW_TIMEOUT	(HZ / 5)
 
 /**
  * struct fw_dma - what the device is to do

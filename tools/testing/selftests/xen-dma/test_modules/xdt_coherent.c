@@ -415,7 +415,7 @@ static void check_unmapped(struct kunit *test, size_t size)
 			u64 *word = kmap_local_page(sg_page_iter_page(&iter));
 
 			if (memchr_inv(word, 0, PAGE_SIZE))
-				KUNIT_FAIL(test, "page %zu is not zeroed",
+				KUNIT_FAIL(test, "page %lu is not zeroed",
 					   done / PAGE_SIZE);
 			*word = done + 1;
 			kunmap_local(word);
