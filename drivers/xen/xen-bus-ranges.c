@@ -14,6 +14,7 @@
  * number; a look-up takes no lock.
  */
 #include <linux/bits.h>
+#include <linux/ctype.h>
 #include <linux/dma-direct.h>
 #include <linux/hex.h>
 #include <linux/kernel.h>
@@ -38,7 +39,7 @@ static u64 last_of(const struct xen_bus_range *range)
 
 static bool overlaps(u64 a, u64 b, u64 a_size, u64 b_size)
 {
-	return a < b + b_size && b < a + a_size;
+	return a <= b + (b_size - 1) && b <= a + (a_size - 1);
 }
 
 /* Joins a range with the next one where they are in one piece. */
@@ -242,6 +243,32 @@ static bool read_hex(const char **arg, u64 *value)
 	return s != begin;
 }
 
+/* The same for a decimal number or one with 0x, and a suffix of K, M or G. */
+static bool read_size(const char **arg, u64 *value)
+{
+	const char *s = *arg;
+	u64 sum = 0;
+	int shift;
+
+	if (s[0] == '0' && (s[1] | 0x20) == 'x') {
+		if (!read_hex(&s, &sum))
+			return false;
+	} else {
+		if (!isdigit(*s))
+			return false;
+		for (; isdigit(*s); s++)
+			if (check_mul_overflow(sum, 10ULL, &sum) ||
+			    check_add_overflow(sum, (u64)(*s - '0'), &sum))
+				return false;
+	}
+
+	shift = (*s | 0x20) == 'k' ? 10 : (*s | 0x20) == 'm' ? 20 :
+		(*s | 0x20) == 'g' ? 30 : 0;
+	*arg = s + !!shift;
+	*value = sum << shift;
+	return *value >> shift == sum;
+}
+
 /**
  * xen_bus_read_param() - read the boot parameter xen_dma_offset=
  * @table:	an empty table
@@ -255,9 +282,8 @@ static bool read_hex(const char **arg, u64 *value)
 const char *xen_bus_read_param(struct xen_bus_table *table, const char *arg,
 			       const struct xen_bus_table *ram)
 {
-	const char *wrong;
 	u64 start, size, offset;
-	char *end;
+	const char *wrong;
 
 	if (!*arg)
 		return "is empty";
@@ -268,13 +294,9 @@ const char *xen_bus_read_param(struct xen_bus_table *table, const char *arg,
 	}
 
 	for (;; arg++) {
-		if (!read_hex(&arg, &start) || *arg++ != '+')
-			break;
-		size = memparse(arg, &end);
-		if (end == arg || *end != ':')
-			break;
-		arg = end + 1;
-		if (!read_hex(&arg, &offset))
+		if (!read_hex(&arg, &start) || *arg++ != '+' ||
+		    !read_size(&arg, &size) || *arg++ != ':' ||
+		    !read_hex(&arg, &offset))
 			break;
 		wrong = xen_bus_add(table, start, size, offset);
 		if (wrong)
@@ -352,14 +374,15 @@ static bool intersect(const struct xen_bus_range *range,
 {
 	u64 machine = range->start + range->offset;
 	u64 first = max_t(u64, machine, window->cpu_start);
-	u64 end = min(machine + range->size, window->cpu_start + window->size);
+	u64 last = min(machine + (range->size - 1),
+		       window->cpu_start + (window->size - 1));
 
-	if (first >= end)
+	if (first > last)
 		return false;
 
 	xen_set_region(out, first - range->offset,
 		       first - window->cpu_start + window->dma_start,
-		       end - first);
+		       last - first + 1);
 	return true;
 }
 

@@ -5,13 +5,16 @@
  * The domain's memory is contiguous in the machine but for the borders of a few
  * ranges and for pages that may have moved. So the generic allocator serves, with
  * the device's map (see xen-bus-ranges.c), and what it finds is looked at: memory
- * that does not suit is held while it looks on, then freed. For the aperture,
- * which wants the lowest memory in the machine, the page allocator is asked for
- * particular pages.
+ * that does not suit is held while it looks on, then freed. Where many pages have
+ * moved it finds none, for those that were freed last come first, nor where a zone of
+ * the kernel's has more than what the device reaches; then a reserve serves. For the reserve, and for the aperture, which wants the lowest memory in the
+ * machine, the page allocator is asked for particular pages.
  */
 #include <linux/dma-direct.h>
 #include <linux/dma-map-ops.h>
+#include <linux/genalloc.h>
 #include <linux/gfp.h>
+#include <linux/init.h>
 #include <linux/mm.h>
 #include <linux/mmzone.h>
 #include <linux/pfn.h>
@@ -28,13 +31,24 @@
 
 /* How many unsuitable blocks are held, where it may not sleep and where it may. */
 #define XEN_TRIES_ATOMIC	16
-#define XEN_TRIES		1024
+#define XEN_TRIES		64
+
+/* What the reserve grows by, at least. Bytes. */
+#define XEN_RESERVE_STEP	SZ_2M
 
 /* How many places are tried for contiguous pages, for it takes long. */
 #define XEN_PLACES		256
 
 static atomic_long_t xen_unsuited;
+static atomic_long_t xen_reserved;
 static atomic_long_t xen_failed;
+
+/*
+ * The reserve: memory as the kernel maps it, and mapped anew for devices that do not
+ * see the caches. What is once in it stays.
+ */
+static struct gen_pool *xen_cached_pool __ro_after_init;
+static struct gen_pool *xen_uncached_pool __ro_after_init;
 
 /**
  * struct xen_coherent_try - memory that the generic allocator has found
@@ -139,6 +153,133 @@ static struct xen_coherent_try search(const struct xen_coherent_request *req,
 	return first;
 }
 
+/* The reserve that a request may be served from, NULL for none. */
+static struct gen_pool *pool_for(const struct xen_coherent_request *req)
+{
+	if (req->is_page || dev_is_dma_coherent(req->dev))
+		return xen_cached_pool;
+
+	return req->attrs & DMA_ATTR_NO_KERNEL_MAPPING ? NULL :
+							 xen_uncached_pool;
+}
+
+static u64 reach_of(struct device *dev)
+{
+	return min_not_zero(dev->coherent_dma_mask, dev->bus_dma_limit);
+}
+
+static bool grow_pool(struct gen_pool *pool,
+		      const struct xen_coherent_request *req)
+{
+	u64 limit = xen_machine_limit(req->dev, reach_of(req->dev));
+	unsigned int order = get_order(max_t(size_t, req->size,
+					     XEN_RESERVE_STEP));
+	size_t size = PAGE_SIZE << order;
+	void *vaddr;
+	struct page *page;
+
+	/* Of a limit within a width only the width below is sure. */
+	page = xen_alloc_reachable(order, limit == U64_MAX ? 63 :
+				   fls64(limit + 1) - 1, req->gfp);
+	if (!page)
+		return false;
+
+	vaddr = page_address(page);
+	if (pool == xen_uncached_pool) {
+		arch_dma_prep_coherent(page, size);
+		vaddr = dma_common_contiguous_remap(page, size,
+						    dma_pgprot(req->dev,
+							       PAGE_KERNEL, 0),
+						    __builtin_return_address(0));
+	}
+	if (!vaddr || gen_pool_add_virt(pool, (unsigned long)vaddr,
+					page_to_phys(page), size,
+					NUMA_NO_NODE)) {
+		if (vaddr && pool == xen_uncached_pool)
+			dma_common_free_remap(vaddr, size);
+		xen_free_reachable(page, order);
+		return false;
+	}
+
+	atomic_long_add(size, &xen_reserved);
+	return true;
+}
+
+/* Takes memory of the reserve that the device reaches. */
+static void *take_pooled(struct gen_pool *pool,
+			 const struct xen_coherent_request *req,
+			 dma_addr_t *bus)
+{
+	unsigned long vaddr = gen_pool_alloc(pool, PAGE_ALIGN(req->size));
+
+	if (!vaddr)
+		return NULL;
+
+	*bus = phys_to_dma(req->dev, gen_pool_virt_to_phys(pool, vaddr));
+	if (*bus + req->size - 1 <= reach_of(req->dev)) {
+		memset((void *)vaddr, 0, PAGE_ALIGN(req->size));
+		return (void *)vaddr;
+	}
+
+	gen_pool_free(pool, vaddr, PAGE_ALIGN(req->size));
+	return NULL;
+}
+
+static struct xen_coherent_try take_reserved(const struct xen_coherent_request *req)
+{
+	struct gen_pool *pool = pool_for(req);
+	struct xen_coherent_try found = {};
+
+	if (!pool)
+		return found;
+
+	found.cpu = take_pooled(pool, req, &found.bus);
+	if (!found.cpu && gfpflags_allow_blocking(req->gfp) &&
+	    grow_pool(pool, req))
+		found.cpu = take_pooled(pool, req, &found.bus);
+	if (found.cpu && (req->is_page ||
+			  req->attrs & DMA_ATTR_NO_KERNEL_MAPPING))
+		found.cpu = virt_to_page(found.cpu);
+
+	return found;
+}
+
+/* Gives memory back that came from the reserve; false for other. */
+static bool free_reserved(void *vaddr, size_t size)
+{
+	struct gen_pool *pool = is_vmalloc_addr(vaddr) ? xen_uncached_pool :
+							 xen_cached_pool;
+
+	size = PAGE_ALIGN(size);
+	if (likely(!atomic_long_read(&xen_reserved)) || !pool ||
+	    !gen_pool_has_addr(pool, (unsigned long)vaddr, size))
+		return false;
+
+	gen_pool_free(pool, (unsigned long)vaddr, size);
+	return true;
+}
+
+static struct gen_pool * __init create_pool(void)
+{
+	struct gen_pool *pool = gen_pool_create(PAGE_SHIFT, NUMA_NO_NODE);
+
+	if (pool)
+		gen_pool_set_algo(pool, gen_pool_first_fit_order_align, NULL);
+	return pool;
+}
+
+/* Before any device has a driver. */
+static int __init xen_coherent_init(void)
+{
+	if (!xen_domain())
+		return 0;
+
+	xen_cached_pool = create_pool();
+	xen_uncached_pool = create_pool();
+	return 0;
+}
+core_initcall(xen_coherent_init);
+
 static struct xen_coherent_try take(const struct xen_coherent_request *req)
 {
 	struct xen_coherent_try found = {};
@@ -147,6 +288,8 @@ static struct xen_coherent_try take(const struct xen_coherent_request *req)
 		found = find(req);
 		if (found.cpu && unlikely(!suits(req, &found)))
 			found = search(req, found);
+		if (unlikely(!found.cpu))
+			found = take_reserved(req);
 	}
 	if (!found.cpu)
 		atomic_long_inc(&xen_failed);
@@ -195,7 +338,12 @@ void *xen_coherent_alloc(struct device *dev, size_t size,
 void xen_coherent_free(struct device *dev, size_t size, void *vaddr,
 		       dma_addr_t dma_handle, unsigned long attrs)
 {
-	dma_direct_free(dev, size, vaddr, dma_handle, attrs);
+	void *addr = !dev_is_dma_coherent(dev) ||
+		     !(attrs & DMA_ATTR_NO_KERNEL_MAPPING) ?
+		     vaddr : page_address(vaddr);
+
+	if (!free_reserved(addr, size))
+		dma_direct_free(dev, size, vaddr, dma_handle, attrs);
 }
 
 /**
@@ -240,7 +388,8 @@ void xen_coherent_free_pages(struct device *dev, size_t size,
 			     struct page *page, dma_addr_t dma_handle,
 			     enum dma_data_direction dir)
 {
-	dma_direct_free_pages(dev, size, page, dma_handle, dir);
+	if (!free_reserved(page_address(page), size))
+		dma_direct_free_pages(dev, size, page, dma_handle, dir);
 }
 
 /**
@@ -307,8 +456,9 @@ int xen_coherent_get_sgtable(struct device *dev, struct sg_table *sgt,
  */
 void xen_coherent_show(struct seq_file *s)
 {
-	seq_printf(s, "unsuited %ld\nfailed %ld\n",
+	seq_printf(s, "unsuited %ld\nreserved %ld\nfailed %ld\n",
 		   atomic_long_read(&xen_unsuited),
+		   atomic_long_read(&xen_reserved),
 		   atomic_long_read(&xen_failed));
 }
 
