@@ -66,3 +66,51 @@ edu_device()
 		return
 	done
 }
+
+# is_coherent: does the device see the caches? Its host bridge's node says it, or one
+# above that.
+is_coherent()
+{
+	path=$(readlink -f "/sys/bus/pci/devices/$(edu_device)")
+	while [ -n "$path" ] && [ ! -e "$path/of_node" ]; do
+		path=${path%/*}
+	done
+	node=$(readlink -f "$path/of_node")
+	while [ -n "$node" ]; do
+		[ ! -e "$node/dma-coherent" ] || return 0
+		node=${node%/*}
+	done
+	return 1
+}
+
+caches=/sys/kernel/debug/xen-dma/caches
+
+# counter NAME: one of the driver's counters of cache maintenance; 0 for none
+counter()
+{
+	n=$(sed -n "s/^$1 //p" "$caches" 2>/dev/null)
+	echo "${n:-0}"
+}
+
+# count_mapped: how many foreign pages the suite's cases say they have mapped
+count_mapped()
+{
+	echo "$log" | awk '/xdt: foreign pages mapped: / { n += $NF }
+		END { print n + 0 }'
+}
+
+# is_flushed BEFORE: each page once when it was mapped, perhaps when it was unmapped
+is_flushed()
+{
+	mapped=$(count_mapped)
+	flushed=$(($(counter flushed) - $1))
+	say "$mapped foreign pages were mapped, $flushed cleaned"
+	[ "$mapped" -gt 0 ] && [ "$flushed" -ge "$mapped" ] &&
+		[ "$flushed" -le $((2 * mapped)) ]
+}
+
+# none_failed: and the counter is there
+none_failed()
+{
+	[ -r "$caches" ] && [ "$(counter failed)" -eq 0 ]
+}
