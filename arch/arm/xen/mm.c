@@ -628,22 +628,25 @@ dma_addr_t xen_dma_to_machine(struct device *dev, dma_addr_t dma)
  * @dev:	device
  * @limit:	the highest bus address that it can use
  *
+ * A bus that ends where the domain's memory does is no limit to what the domain can
+ * offer.
+ *
  * Context: Any.
- * Return: The machine address, 0 for none at all.
+ * Return: The machine address, all ones when it reaches all of the domain's memory, 0
+ * for none at all.
  */
 u64 xen_dma_machine_limit(struct device *dev, u64 limit)
 {
 	const struct bus_dma_region *map = hardware_map(dev);
-	u64 highest = 0;
+	u64 highest = map ? 0 : limit;
 
-	if (!map)
-		return limit;
-	for (; map->size; map++)
+	for (; map && map->size; map++)
 		if (map->dma_start <= limit)
 			highest = max(highest, map->cpu_start +
 				      min_t(u64, map->size - 1,
 					    limit - map->dma_start));
-	return highest;
+
+	return highest >= xen_bus_highest(&xen_table) ? U64_MAX : highest;
 }
 
 /**
