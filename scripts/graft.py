@@ -395,8 +395,9 @@ def mend_arm_page(text):
     if len(found) != 1 or len(tree) != 1:
         raise Refused("does not define pfn_to_bfn and declare phys_to_mach "
                       "once")
-    uses = [i for i, line in enumerate(src.code) if "phys_to_mach." in line]
-    if any(i not in found[0] for i in uses):
+    uses = [i for i, line in enumerate(src.code)
+            if re.search(r"\bphys_to_mach\b", line)]
+    if any(i not in found[0] and i != tree[0] for i in uses):
         raise Refused("uses phys_to_mach otherwise than expected")
     lines = []
     for i, line in enumerate(src.lines):
@@ -415,6 +416,8 @@ def mend_reservation(text):
                         r"XENMEM_decrease_reservation,", line)]
     include = [i for i, line in enumerate(lines)
                if line == "#include <xen/mem-reservation.h>\n"]
+    if "xen_dma_pages_leave" in text:
+        raise Refused("mended already")
     if len(call) != 1 or len(include) != 1 or \
             not re.search(r"int xenmem_reservation_decrease\("
                           r"int count, xen_pfn_t \*frames\)", text):
@@ -427,12 +430,11 @@ def mend_reservation(text):
 
 def mend_xen_binding(text):
     """The binding of the hypervisor's node: ours adds properties to it."""
-    closed = "\nadditionalProperties: false\n"
-    if text.count(closed) != 1:
+    closed = re.compile(r"^additionalProperties: false$", re.M)
+    if len(closed.findall(text)) != 1:
         raise Refused("does not close the list of properties once")
-    return text.replace(closed, "\nallOf:\n"
-                        "  - $ref: /schemas/arm/xen,dma.yaml#\n"
-                        "\nunevaluatedProperties: false\n")
+    return closed.sub("allOf:\n  - $ref: /schemas/arm/xen,dma.yaml#\n"
+                      "\nunevaluatedProperties: false", text)
 
 
 def mends(ours, has):
@@ -448,7 +450,8 @@ def mends(ours, has):
         "drivers/xen/mem-reservation.c": mend_reservation,
         "include/xen/arm/page.h": mend_arm_page,
     }
-    if has(XEN_BINDING):
+    if os.path.dirname(XEN_BINDING) + "/xen,dma.yaml" in ours and \
+            has(XEN_BINDING):
         plan[XEN_BINDING] = mend_xen_binding
     if f"tools/testing/selftests/{SELFTEST}/Makefile" in ours:
         plan["tools/testing/selftests/Makefile"] = mend_selftests
@@ -972,6 +975,7 @@ def show():
              for path in ours]
     docs = {f"Documentation/{d}/index.rst" for d in ("admin-guide",
                                                     "driver-api")}
+    docs.add(XEN_BINDING)
     lines += [("mend", path) for path in mends(ours, docs.__contains__)]
     for verb, path in sorted(lines, key=lambda line: line[1]):
         print(verb, path)
@@ -997,8 +1001,8 @@ def main():
         formatter_class=argparse.RawDescriptionHelpFormatter,
         description=f"""\
 Lays xen-dma over the Linux source tree TREE: copies our files in, takes the
-code they replace out of the stock files, and adds a line each to Kconfig,
-Makefile, the selftests and the documentation's index. Running it again brings
+code they replace out of the stock files, and adds what the rest has to know to
+Kconfig, Makefile, the balloon's hypercalls, the selftests and the documentation. Running it again brings
 over what changed since, and touches nothing else. Linux {', '.join(KNOWN)}.""",
         epilog=f"""\
 It refuses, with one line and without a change: a tree that it does not know,

@@ -99,6 +99,22 @@ void xen_count_bounce(enum xen_bounce_reason why)
 	this_cpu_inc(xen_bounces[why]);
 }
 
+/*
+ * Can the device use a bounced buffer where the bus has it? The aperture knows
+ * machine addresses only, and a bus may have several windows to them.
+ */
+static bool bus_leads_there(struct device *dev, dma_addr_t machine,
+			    phys_addr_t phys, dma_addr_t bus, size_t size)
+{
+	const struct xen_dma_limits limits = xen_limits_of(dev);
+	dma_addr_t last = bus + size - 1;
+
+	return bus != DMA_MAPPING_ERROR && last >= bus && last <= limits.last &&
+	       xen_dma_of(dev, machine + size - 1) == last &&
+	       !((phys ^ bus) & limits.align_mask) &&
+	       !xen_crosses_boundary(&limits, phys, bus, size);
+}
+
 /**
  * xen_map_bounced() - map a copy
  * @dev:	device
@@ -134,14 +150,34 @@ dma_addr_t xen_map_bounced(struct device *dev, phys_addr_t phys, size_t size,
 		return machine;
 
 	bus = xen_dma_of(dev, machine);
-	if (unlikely(bus == DMA_MAPPING_ERROR)) {
+	if (!XEN_DMA_EXCHANGES && unlikely(dev->dma_range_map) &&
+	    !bus_leads_there(dev, machine, phys, bus, size)) {
 		xen_aperture_unmap(dev, xen_aperture_find(machine), machine, sg,
 				   DMA_TO_DEVICE, attrs);
 		if (!(attrs & DMA_ATTR_NO_WARN))
 			dev_err_ratelimited(dev,
 					    "xen_swiotlb: the bus's dma-ranges don't lead to the aperture\n");
+		return DMA_MAPPING_ERROR;
 	}
 	return bus;
+}
+
+static void xen_swiotlb_unmap_phys(struct device *dev, dma_addr_t bus,
+				   size_t size, enum dma_data_direction dir,
+				   unsigned long attrs)
+{
+	struct xen_aperture_chunk *chunk;
+
+	if (attrs & DMA_ATTR_MMIO)
+		return;
+
+	if (!dev_is_dma_coherent(dev) && !(attrs & DMA_ATTR_SKIP_CPU_SYNC))
+		xen_sync_caches_for_cpu(dev, bus, size, dir);
+
+	bus = xen_machine_of(dev, bus);
+	chunk = xen_aperture_find(bus);
+	if (chunk)
+		xen_aperture_unmap(dev, chunk, bus, NULL, dir, attrs);
 }
 
 static dma_addr_t xen_swiotlb_map_phys(struct device *dev, phys_addr_t phys,
@@ -164,28 +200,14 @@ static dma_addr_t xen_swiotlb_map_phys(struct device *dev, phys_addr_t phys,
 	}
 
 	if (!dev_is_dma_coherent(dev) && !(attrs & DMA_ATTR_SKIP_CPU_SYNC) &&
-	    unlikely(xen_sync_caches_for_device(dev, bus, size, dir)))
+	    unlikely(xen_sync_caches_for_device(dev, bus, size, dir))) {
+		if (why != XEN_BOUNCE_NONE)
+			xen_swiotlb_unmap_phys(dev, bus, size, dir, attrs |
+					       DMA_ATTR_SKIP_CPU_SYNC);
 		return DMA_MAPPING_ERROR;
+	}
 
 	return bus;
-}
-
-static void xen_swiotlb_unmap_phys(struct device *dev, dma_addr_t bus,
-				   size_t size, enum dma_data_direction dir,
-				   unsigned long attrs)
-{
-	struct xen_aperture_chunk *chunk;
-
-	if (attrs & DMA_ATTR_MMIO)
-		return;
-
-	if (!dev_is_dma_coherent(dev) && !(attrs & DMA_ATTR_SKIP_CPU_SYNC))
-		xen_sync_caches_for_cpu(dev, bus, size, dir);
-
-	bus = xen_machine_of(dev, bus);
-	chunk = xen_aperture_find(bus);
-	if (chunk)
-		xen_aperture_unmap(dev, chunk, bus, NULL, dir, attrs);
 }
 
 #if XEN_DMA_OPS_TAKE_PAGE

@@ -392,8 +392,9 @@ static bool intersect(const struct xen_bus_range *range,
  * @hw:		what the bus's dma-ranges make of machine addresses, NULL for the
  *		same addresses
  *
- * The map ends with an entry without a size, as the generic code has it. Behind
- * that follows a copy of @hw with an end of its own, see xen_bus_hardware_map().
+ * The map ends with an entry without a size, as the generic code has it. That entry
+ * holds the map's own address, by which it is known again; a copy of the map is not it.
+ * Behind it follows a copy of @hw with an end of its own, see xen_bus_hardware_map().
  *
  * Context: Process, may sleep.
  * Return: The map, to be freed by kfree() as the driver core does.
@@ -405,6 +406,7 @@ xen_bus_device_map(const struct xen_bus_table *table,
 	unsigned int nr_hw = nr_regions(hw), i, j, n = 0;
 	struct bus_dma_region *map;
 
+	/* The end of an empty map has something behind it too. */
 	map = kcalloc(table->nr * max(nr_hw, 1U) + nr_hw + 2, sizeof(*map),
 		      GFP_KERNEL | __GFP_NOFAIL);
 	for (i = 0; i < table->nr; i++) {
@@ -417,10 +419,23 @@ xen_bus_device_map(const struct xen_bus_table *table,
 				       range->start + range->offset,
 				       range->size);
 	}
+	map[n].cpu_start = (uintptr_t)map;
 	if (nr_hw)
 		memcpy(&map[n + 1], hw, nr_hw * sizeof(*map));
 
 	return map;
+}
+
+/**
+ * xen_bus_is_made() - is a map made by xen_bus_device_map()?
+ * @map:	the map
+ *
+ * Context: Any.
+ * Return: Whether it is, rather than a bus's own or a copy.
+ */
+bool xen_bus_is_made(const struct bus_dma_region *map)
+{
+	return map[nr_regions(map)].cpu_start == (phys_addr_t)(uintptr_t)map;
 }
 
 /**
@@ -429,12 +444,12 @@ xen_bus_device_map(const struct xen_bus_table *table,
  *
  * Context: Any.
  * Return: The bus's translation of machine addresses; without an entry they are
- * the same.
+ * the same. NULL for a map that was not made here.
  */
 const struct bus_dma_region *
 xen_bus_hardware_map(const struct bus_dma_region *map)
 {
-	return map + nr_regions(map) + 1;
+	return xen_bus_is_made(map) ? map + nr_regions(map) + 1 : NULL;
 }
 
 /* Strays */

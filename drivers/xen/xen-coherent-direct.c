@@ -7,8 +7,9 @@
  * the device's map (see xen-bus-ranges.c), and what it finds is looked at: memory
  * that does not suit is held while it looks on, then freed. Where many pages have
  * moved it finds none, for those that were freed last come first, nor where a zone of
- * the kernel's has more than what the device reaches; then a reserve serves. For the reserve, and for the aperture, which wants the lowest memory in the
- * machine, the page allocator is asked for particular pages.
+ * the kernel's has more than what the device reaches; then a reserve serves. For the
+ * reserve, and for the aperture, which wants the lowest memory in the machine, the
+ * page allocator is asked for particular pages.
  */
 #include <linux/dma-direct.h>
 #include <linux/dma-map-ops.h>
@@ -104,12 +105,25 @@ static void drop(const struct xen_coherent_request *req,
 				req->attrs);
 }
 
-/* Is it in one piece, and has none of it ever left the domain? */
+static u64 reach_of(struct device *dev)
+{
+	return min_not_zero(dev->coherent_dma_mask, dev->bus_dma_limit);
+}
+
+/*
+ * Does the device reach it, is it in one piece, and has none of it ever left the
+ * domain? (The generic code does not look on every architecture.)
+ */
 static bool suits(const struct xen_coherent_request *req,
 		  const struct xen_coherent_try *found)
 {
 	phys_addr_t phys = dma_to_phys(req->dev, found->bus);
+	u64 last = found->bus + PAGE_ALIGN(req->size) - 1;
 	unsigned long first = XEN_PFN_DOWN(phys);
+
+	if (found->bus == DMA_MAPPING_ERROR || last < found->bus ||
+	    last > reach_of(req->dev))
+		return false;
 
 	if (xen_any_strays() &&
 	    xen_stray_next(first, first + XEN_PFN_UP(req->size) - 1) !=
@@ -158,14 +172,12 @@ static struct gen_pool *pool_for(const struct xen_coherent_request *req)
 {
 	if (req->is_page || dev_is_dma_coherent(req->dev))
 		return xen_cached_pool;
+	/* There the kernel's own mapping would have to be cleaned by hand. */
+	if (IS_ENABLED(CONFIG_ARM))
+		return NULL;
 
 	return req->attrs & DMA_ATTR_NO_KERNEL_MAPPING ? NULL :
 							 xen_uncached_pool;
-}
-
-static u64 reach_of(struct device *dev)
-{
-	return min_not_zero(dev->coherent_dma_mask, dev->bus_dma_limit);
 }
 
 static bool grow_pool(struct gen_pool *pool,
@@ -205,24 +217,25 @@ static bool grow_pool(struct gen_pool *pool,
 	return true;
 }
 
-/* Takes memory of the reserve that the device reaches. */
-static void *take_pooled(struct gen_pool *pool,
-			 const struct xen_coherent_request *req,
-			 dma_addr_t *bus)
+/* Takes memory of the reserve that suits. */
+static struct xen_coherent_try
+take_pooled(struct gen_pool *pool, const struct xen_coherent_request *req)
 {
 	unsigned long vaddr = gen_pool_alloc(pool, PAGE_ALIGN(req->size));
+	struct xen_coherent_try found = { .cpu = (void *)vaddr };
 
 	if (!vaddr)
-		return NULL;
+		return found;
 
-	*bus = phys_to_dma(req->dev, gen_pool_virt_to_phys(pool, vaddr));
-	if (*bus + req->size - 1 <= reach_of(req->dev)) {
-		memset((void *)vaddr, 0, PAGE_ALIGN(req->size));
-		return (void *)vaddr;
+	found.bus = phys_to_dma(req->dev, gen_pool_virt_to_phys(pool, vaddr));
+	if (suits(req, &found)) {
+		memset(found.cpu, 0, PAGE_ALIGN(req->size));
+		return found;
 	}
 
 	gen_pool_free(pool, vaddr, PAGE_ALIGN(req->size));
-	return NULL;
+	found.cpu = NULL;
+	return found;
 }
 
 static struct xen_coherent_try take_reserved(const struct xen_coherent_request *req)
@@ -233,10 +246,10 @@ static struct xen_coherent_try take_reserved(const struct xen_coherent_request *
 	if (!pool)
 		return found;
 
-	found.cpu = take_pooled(pool, req, &found.bus);
+	found = take_pooled(pool, req);
 	if (!found.cpu && gfpflags_allow_blocking(req->gfp) &&
 	    grow_pool(pool, req))
-		found.cpu = take_pooled(pool, req, &found.bus);
+		found = take_pooled(pool, req);
 	if (found.cpu && (req->is_page ||
 			  req->attrs & DMA_ATTR_NO_KERNEL_MAPPING))
 		found.cpu = virt_to_page(found.cpu);

@@ -89,12 +89,24 @@ static bool joins_bounced(const struct xen_sg_plan *plan,
 	       plan->limits.boundary;
 }
 
+/*
+ * May a segment's caches be maintained as if it were one buffer? Neighbours on the bus
+ * need not be neighbours for the CPU, nor belong to the same domain.
+ */
+static bool is_one_buffer(const struct xen_sg_plan *plan,
+			  const struct xen_sg_segment *seg, phys_addr_t phys)
+{
+	return XEN_DMA_EXCHANGES || dev_is_dma_coherent(plan->dev) ||
+	       (!xen_any_strays() && phys == sg_phys(seg->first) + seg->size);
+}
+
 /* The same for entries that the device can use in place. */
 static bool joins_direct(const struct xen_sg_plan *plan,
 			 const struct xen_sg_segment *seg, dma_addr_t bus,
-			 size_t size)
+			 struct scatterlist *sg, size_t size)
 {
-	if (bus != seg->bus + seg->size || seg->why != XEN_BOUNCE_NONE)
+	if (bus != seg->bus + seg->size || seg->why != XEN_BOUNCE_NONE ||
+	    !is_one_buffer(plan, seg, sg_phys(sg)))
 		return false;
 
 	size += seg->size;
@@ -224,7 +236,7 @@ static int plan_list(struct xen_sg_plan *plan, struct scatterlist *sg,
 
 		why = look_at(plan, sg, dir, &bus);
 		if (why == XEN_BOUNCE_NONE ?
-		    joins_direct(plan, &seg, bus, size) :
+		    joins_direct(plan, &seg, bus, sg, size) :
 		    joins_bounced(plan, &seg, sg_phys(sg), size)) {
 			seg.entries++;
 			seg.size += size;

@@ -54,6 +54,7 @@ u64 xen_bus_highest(const struct xen_bus_table *table);
 struct bus_dma_region *
 xen_bus_device_map(const struct xen_bus_table *table,
 		   const struct bus_dma_region *hw);
+bool xen_bus_is_made(const struct bus_dma_region *map);
 const struct bus_dma_region *
 xen_bus_hardware_map(const struct bus_dma_region *map);
 

@@ -79,7 +79,7 @@ void xen_dma_show_caches(struct seq_file *s);
 #endif
 
 /* Pages are about to be given back to the hypervisor. */
-#if defined(CONFIG_XEN) && !XEN_DMA_EXCHANGES
+#if defined(CONFIG_XEN) && (defined(CONFIG_ARM) || defined(CONFIG_ARM64))
 void xen_dma_pages_leave(const xen_pfn_t *frames, int nr);
 #elif defined(CONFIG_XEN)
 static inline void xen_dma_pages_leave(const xen_pfn_t *frames, int nr)

@@ -23,6 +23,7 @@
 #include <linux/dma-direct.h>
 #include <linux/dma-map-ops.h>
 #include <linux/init.h>
+#include <linux/iommu.h>
 #include <linux/memblock.h>
 #include <linux/mm.h>
 #include <linux/mutex.h>
@@ -310,10 +311,10 @@ static int find_window(unsigned long *window)
 
 static void end_grants(struct xen_probe *probe, unsigned int nr)
 {
-	while (nr--) {
-		gnttab_end_foreign_access_ref(probe->refs[nr]);
-		gnttab_free_grant_reference(probe->refs[nr]);
-	}
+	/* A reference that is still in use must not be used for another page. */
+	while (nr--)
+		if (gnttab_end_foreign_access_ref(probe->refs[nr]))
+			gnttab_free_grant_reference(probe->refs[nr]);
 }
 
 static void unmap_grants(struct xen_probe *probe, unsigned int nr)
@@ -479,7 +480,7 @@ out:
 	}
 
 	xen_source = XEN_DMA_PROBED;
-	pr_info("probed where memory is: %u ranges; a device behind an IOMMU of Xen's needs xen-dma-safe\n",
+	pr_info("probed where memory is: %u ranges; for devices behind an IOMMU of Xen's see xen-dma-safe, or boot with xen_dma_offset=0\n",
 		xen_table.nr);
 }
 
@@ -507,9 +508,12 @@ void xen_dma_pages_leave(const xen_pfn_t *frames, int nr)
 	if (is_direct())
 		return;
 
+	/* Probing must not take them for what it has just seen in place. */
+	mutex_lock(&xen_dma_mutex);
 	for (i = 0; i < nr; i++)
 		for (k = 0; k < XEN_PFN_PER_PAGE; k++)
 			add_stray(frames[i] + k, GFP_NOIO | __GFP_NOWARN);
+	mutex_unlock(&xen_dma_mutex);
 }
 
 /**
@@ -554,8 +558,8 @@ unsigned long pfn_to_bfn(unsigned long pfn)
 	}
 
 	range = xen_bus_find(&xen_table, (u64)pfn << XEN_PAGE_SHIFT);
-	return range ? pfn + (unsigned long)(range->offset >> XEN_PAGE_SHIFT) :
-		       pfn;
+	return range ? (((u64)pfn << XEN_PAGE_SHIFT) + range->offset) >>
+		       XEN_PAGE_SHIFT : pfn;
 }
 EXPORT_SYMBOL_GPL(pfn_to_bfn);
 
@@ -663,7 +667,7 @@ dma_addr_t xen_dma_of_stray(struct device *dev, phys_addr_t phys)
 
 	if (mfn == XEN_NO_STRAY)
 		return phys_to_dma(dev, phys);
-	if (mfn == XEN_MOVED)
+	if (mfn == XEN_MOVED || xen_dma_refuses(dev))
 		return DMA_MAPPING_ERROR;
 	return xen_machine_to_dma(dev, ((dma_addr_t)mfn << XEN_PAGE_SHIFT) |
 				  xen_offset_in_page(phys));
@@ -812,12 +816,12 @@ static int run_flushes(struct xen_flushes *flushes)
 					      flushes->op, nr) : 0;
 }
 
-static int add_flush(struct xen_flushes *flushes, phys_addr_t machine,
+static int add_flush(struct xen_flushes *flushes, u64 machine,
 		     unsigned int length, u32 op)
 {
 	struct gnttab_cache_flush *flush = &flushes->op[flushes->nr++];
 
-	flush->a.dev_bus_addr = machine & XEN_PAGE_MASK;
+	flush->a.dev_bus_addr = machine - xen_offset_in_page(machine);
 	flush->offset = xen_offset_in_page(machine);
 	flush->length = length;
 	flush->op = op;
@@ -828,18 +832,18 @@ static int add_flush(struct xen_flushes *flushes, phys_addr_t machine,
  * A piece of one page. A line of which a part is the caller's may hold what
  * somebody else has just written: it is not invalidated before it is cleaned.
  */
-static int add_piece(struct xen_flushes *flushes, phys_addr_t machine,
+static int add_piece(struct xen_flushes *flushes, u64 machine,
 		     unsigned int length, u32 op)
 {
 	unsigned int line = dma_get_cache_alignment();
-	phys_addr_t end = machine + length;
+	u64 end = machine + length;
 	int rc = 0;
 
-	if (op == GNTTAB_CACHE_CLEAN)
+	if (op != GNTTAB_CACHE_INVAL)
 		return add_flush(flushes, machine, length, op);
 
 	if (machine & (line - 1)) {
-		phys_addr_t next = min_t(phys_addr_t, end, ALIGN(machine, line));
+		u64 next = min_t(u64, end, ALIGN(machine, line));
 
 		rc = add_flush(flushes, machine, next - machine,
 			       GNTTAB_CACHE_CLEAN | GNTTAB_CACHE_INVAL);
@@ -859,7 +863,7 @@ static int add_piece(struct xen_flushes *flushes, phys_addr_t machine,
 static int maintain_caches(struct device *dev, dma_addr_t dma, size_t size,
 			   u32 op)
 {
-	phys_addr_t machine = xen_dma_to_machine(dev, dma);
+	u64 machine = xen_dma_to_machine(dev, dma);
 	long pages = XEN_PFN_UP(xen_offset_in_page(machine) + size);
 	struct xen_flushes flushes = {};
 	int rc = 0;
@@ -919,7 +923,8 @@ int xen_dma_sync_for_device(struct device *dev, dma_addr_t handle, size_t size,
 			    enum dma_data_direction dir)
 {
 	return maintain_caches(dev, handle, size, dir == DMA_FROM_DEVICE ?
-			       GNTTAB_CACHE_INVAL : GNTTAB_CACHE_CLEAN);
+			       GNTTAB_CACHE_CLEAN | GNTTAB_CACHE_INVAL :
+			       GNTTAB_CACHE_CLEAN);
 }
 
 /**
@@ -967,13 +972,10 @@ static bool has_flag(struct device_node *np, const char *name)
 	return found;
 }
 
-static bool has_restricted_pool(struct device_node *np)
+static bool names_pool(struct device_node *np)
 {
 	bool found = false;
 	int i;
-
-	if (!IS_ENABLED(CONFIG_DMA_RESTRICTED_POOL))
-		return false;
 
 	for (i = 0; !found; i++) {
 		struct device_node *pool =
@@ -986,6 +988,17 @@ static bool has_restricted_pool(struct device_node *np)
 		of_node_put(pool);
 	}
 
+	return found;
+}
+
+/* Its own, or that of the bridge which its DMA is set up by. */
+static bool has_restricted_pool(struct device *dev)
+{
+	bool found = false;
+
+	for (; IS_ENABLED(CONFIG_DMA_RESTRICTED_POOL) && dev && !found;
+	     dev = dev->parent)
+		found = dev->of_node && names_pool(dev->of_node);
 	return found;
 }
 
@@ -1008,32 +1021,34 @@ static bool is_hardware(struct device_node *np)
 	return found;
 }
 
-static bool covers_memory(const struct bus_dma_region *map)
+/* Is all of a range of memory in the table? */
+static bool is_covered(const struct xen_bus_range *ram)
 {
-	unsigned int i;
+	u64 phys = ram->start, end = ram->start + ram->size;
 
-	for (i = 0; i < xen_ram.nr; i++) {
-		const struct bus_dma_region *m;
-		bool found = false;
+	while (phys < end) {
+		const struct xen_bus_range *in = xen_bus_find(&xen_table, phys);
 
-		for (m = map; m->size && !found; m++)
-			found = xen_ram.range[i].start >= m->cpu_start &&
-				xen_ram.range[i].start - m->cpu_start < m->size;
-		if (!found)
+		if (!in)
 			return false;
+		phys = in->start + in->size;
 	}
 
-	return xen_ram.nr;
+	return true;
 }
 
-/* Takes a bus's dma-ranges for what the hypervisor does not tell. */
+/*
+ * Takes a bus's dma-ranges for what the hypervisor does not tell. That a bus leads to
+ * the same addresses is what hardware says, not who knows where the domain is.
+ */
 static void adopt_bus_map(const struct bus_dma_region *map)
 {
 	const char *wrong = NULL;
+	unsigned int i, covered = 0;
 
 	for (; map->size && !wrong; map++) {
-		unsigned int i;
-
+		if (map->dma_start == map->cpu_start)
+			wrong = "a range leads to the same addresses";
 		for (i = 0; i < xen_ram.nr && !wrong; i++) {
 			u64 start = xen_ram.range[i].start;
 			u64 end = start + xen_ram.range[i].size;
@@ -1047,8 +1062,12 @@ static void adopt_bus_map(const struct bus_dma_region *map)
 						    map->cpu_start);
 		}
 	}
+	for (i = 0; i < xen_ram.nr; i++)
+		covered += is_covered(&xen_ram.range[i]);
+	if (!wrong && covered < xen_ram.nr)
+		wrong = "there is memory that no range leads to";
 	if (wrong) {
-		pr_err("dma-ranges: %s\n", wrong);
+		pr_err("dma-ranges of the bus: %s\n", wrong);
 		xen_table.nr = 0;
 		return;
 	}
@@ -1057,43 +1076,40 @@ static void adopt_bus_map(const struct bus_dma_region *map)
 }
 
 /*
- * Does a map say what the table says already? Then it does not come on top of that,
- * be it that dma-ranges were made to help a domain whose kernel knows no better, or
- * that the device has been set up before.
+ * Does a bus's dma-ranges say of any memory what the table says? Then it was made to
+ * help a domain whose kernel knows no better, and does not come on top of the table.
  */
 static bool repeats_table(const struct bus_dma_region *map)
 {
-	const struct bus_dma_region *m;
 	unsigned int i;
 
-	if (!covers_memory(map))
-		return false;
-	for (i = 0; i < xen_table.nr; i++) {
-		const struct xen_bus_range *range = &xen_table.range[i];
-		bool same = false;
+	for (; map->size; map++)
+		for (i = 0; i < xen_table.nr; i++) {
+			const struct xen_bus_range *range = &xen_table.range[i];
 
-		for (m = map; m->size && !same; m++)
-			same = range->start - m->cpu_start < m->size &&
-			       m->dma_start - m->cpu_start == range->offset;
-		if (!same)
-			return false;
-	}
+			if (range->start < map->cpu_start + map->size &&
+			    map->cpu_start < range->start + range->size &&
+			    map->dma_start - map->cpu_start == range->offset)
+				return true;
+		}
 
-	return true;
+	return false;
 }
 
-/*
- * An empty map; the entry behind its end notes whether that has been said. A device
- * may be set up more than once.
- */
+/* An empty map; the entry behind its end notes whether that has been said. */
 static void refuse(struct device *dev)
 {
-	if (dev->dma_range_map && !dev->dma_range_map->size)
-		return;
+	static const struct xen_bus_table nothing;
 
 	kfree(dev->dma_range_map);
-	dev->dma_range_map = kcalloc(2, sizeof(*dev->dma_range_map),
-				     GFP_KERNEL | __GFP_NOFAIL);
+	dev->dma_range_map = xen_bus_device_map(&nothing, NULL);
+}
+
+static bool xen_dma_is_refused(struct device *dev)
+{
+	const struct bus_dma_region *map = dev->dma_range_map;
+
+	return unlikely(map && !map->size) && !is_direct();
 }
 
 /**
@@ -1109,10 +1125,11 @@ bool xen_dma_refuses(struct device *dev)
 {
 	const struct bus_dma_region *map = dev->dma_range_map;
 
-	if (likely(!map || map->size || is_direct()))
+	if (likely(!xen_dma_is_refused(dev)))
 		return false;
 
-	if (test_and_set_bit(0, (unsigned long *)&map[1].cpu_start))
+	if (!xen_bus_is_made(map) ||
+	    test_and_set_bit(0, (unsigned long *)&map[1].cpu_start))
 		return true;
 	if (xen_table.nr)
 		dev_err(dev, "xen_swiotlb: DMA refused: the bus's dma-ranges lead to none of this domain's memory\n");
@@ -1123,16 +1140,40 @@ bool xen_dma_refuses(struct device *dev)
 	return true;
 }
 
-/* Gives the device the map from guest-physical to bus addresses. */
+static void setup_aperture(void)
+{
+	static bool done;
+
+	if (!done)
+		xen_aperture_setup();
+	done = true;
+}
+
+/*
+ * Gives the device the map from guest-physical to bus addresses, or an empty one. It may
+ * have been set up before.
+ */
 static void set_map(struct device *dev)
 {
 	const struct bus_dma_region *hw = dev->dma_range_map;
+	bool repeats = hw && repeats_table(hw);
 
-	if (hw && repeats_table(hw))
-		hw = NULL;
-	hw = xen_bus_device_map(&xen_table, hw);
-	kfree(dev->dma_range_map);
-	dev->dma_range_map = hw;
+	if (hw && xen_bus_is_made(hw))
+		return;
+
+	/* What one bus says holds for that bus. */
+	if (!xen_table.nr || (xen_source == XEN_DMA_BUS && !repeats)) {
+		refuse(dev);
+		return;
+	}
+
+	dev->dma_range_map = xen_bus_device_map(&xen_table,
+						repeats ? NULL : hw);
+	kfree(hw);
+	if (dev->dma_range_map->size)
+		setup_aperture();
+	else
+		refuse(dev);
 }
 
 /* Finds out where the memory is, when the first device needs it. */
@@ -1142,18 +1183,8 @@ static void learn(struct device *dev)
 		return;
 	if (xen_may_probe)
 		probe_memory();
-	if (xen_source == XEN_DMA_UNKNOWN && dev->dma_range_map &&
-	    covers_memory(dev->dma_range_map))
+	if (xen_source == XEN_DMA_UNKNOWN && dev->dma_range_map)
 		adopt_bus_map(dev->dma_range_map);
-}
-
-static void setup_aperture(void)
-{
-	static bool done;
-
-	if (!done)
-		xen_aperture_setup();
-	done = true;
 }
 
 /**
@@ -1174,20 +1205,15 @@ void xen_setup_dma_ops(struct device *dev)
 
 	mutex_lock(&xen_dma_mutex);
 	if (is_direct()) {
-		if (!has_restricted_pool(np)) {
+		if (!has_restricted_pool(dev)) {
 			setup_aperture();
 			dev->dma_ops = &xen_swiotlb_dma_ops;
 		}
 	} else if (xen_source != XEN_DMA_IOMMU && is_hardware(np) &&
-		   !device_iommu_mapped(dev)) {
+		   !device_iommu_mapped(dev) && !dev_iommu_fwspec_get(dev)) {
 		learn(dev);
-		if (xen_table.nr) {
-			set_map(dev);
-			setup_aperture();
-		} else {
-			refuse(dev);
-		}
-		if (!xen_table.nr || !has_restricted_pool(np))
+		set_map(dev);
+		if (xen_dma_is_refused(dev) || !has_restricted_pool(dev))
 			dev->dma_ops = &xen_swiotlb_dma_ops;
 	}
 	mutex_unlock(&xen_dma_mutex);

@@ -336,6 +336,7 @@ static void *take(const phys_addr_t *phys, unsigned int nr, unsigned int order)
 	LIST_HEAD(kept);
 
 	while (n < nr) {
+		cond_resched();
 		block = add_block(order, &others);
 		if (!block)
 			break;
