@@ -323,19 +323,20 @@ const struct xen_bus_range *xen_bus_find(const struct xen_bus_table *table,
 {
 	unsigned int low = 0, high = table->nr;
 
+	/* The last range that begins at or before the address. */
 	while (low < high) {
 		unsigned int mid = (low + high) / 2;
-		const struct xen_bus_range *range = &table->range[mid];
 
-		if (phys < range->start)
+		if (phys < table->range[mid].start)
 			high = mid;
-		else if (phys - range->start < range->size)
-			return range;
 		else
 			low = mid + 1;
 	}
+	if (!low || phys - table->range[low - 1].start >=
+		    table->range[low - 1].size)
+		return NULL;
 
-	return NULL;
+	return &table->range[low - 1];
 }
 
 /**
