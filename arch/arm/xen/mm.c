@@ -1021,22 +1021,6 @@ static bool is_hardware(struct device_node *np)
 	return found;
 }
 
-/* Is all of a range of memory in the table? */
-static bool is_covered(const struct xen_bus_range *ram)
-{
-	u64 phys = ram->start, end = ram->start + ram->size;
-
-	while (phys < end) {
-		const struct xen_bus_range *in = xen_bus_find(&xen_table, phys);
-
-		if (!in)
-			return false;
-		phys = in->start + in->size;
-	}
-
-	return true;
-}
-
 /*
  * Takes a bus's dma-ranges for what the hypervisor does not tell. That a bus leads to
  * the same addresses is what hardware says, not who knows where the domain is.
@@ -1044,7 +1028,7 @@ static bool is_covered(const struct xen_bus_range *ram)
 static void adopt_bus_map(const struct bus_dma_region *map)
 {
 	const char *wrong = NULL;
-	unsigned int i, covered = 0;
+	unsigned int i;
 
 	for (; map->size && !wrong; map++) {
 		if (map->dma_start == map->cpu_start)
@@ -1062,9 +1046,7 @@ static void adopt_bus_map(const struct bus_dma_region *map)
 						    map->cpu_start);
 		}
 	}
-	for (i = 0; i < xen_ram.nr; i++)
-		covered += is_covered(&xen_ram.range[i]);
-	if (!wrong && covered < xen_ram.nr)
+	if (!wrong && xen_bus_check(&xen_ram, &xen_table))
 		wrong = "there is memory that no range leads to";
 	if (wrong) {
 		pr_err("dma-ranges of the bus: %s\n", wrong);

@@ -29,18 +29,6 @@ prepare_arm()
 	done
 }
 
-# check NAME COMMAND...: a result by the command's exit status
-check()
-{
-	name=$1
-	shift
-	if "$@"; then
-		result pass "$name"
-	else
-		result fail "$name"
-	fi
-}
-
 # log_lines REGEX: how many lines of the kernel log match
 #
 # But for those that repeat the command line, which may hold the expression itself.

@@ -33,18 +33,6 @@ bytes()
 	echo $((${whole%%.*} * unit + tenths * unit / 10))
 }
 
-# check NAME CONDITION...
-check()
-{
-	name=$1
-	shift
-	if "$@"; then
-		result pass "boot_message.$name"
-	else
-		result fail "boot_message.$name"
-	fi
-}
-
 line=$(dmesg | grep -i 'xen.*swiotlb.*aperture.*chunk')
 [ -z "$line" ] || say "$line"
 size=$(figure 'aperture \([0-9.]* [KMG]iB\)')
@@ -57,10 +45,10 @@ size=$(bytes $size) largest=$(bytes $largest)
 chunks=${chunks:-0} highest=$((${highest:-0}))
 
 plan 4
-check one_line [ "$(echo "$line" | grep -c .)" -eq 1 ]
-check size [ "$size" -ge 1048576 ]
-check chunks [ "$chunks" -ge 1 -a "$largest" -gt 0 -a \
+check boot_message.one_line [ "$(echo "$line" | grep -c .)" -eq 1 ]
+check boot_message.size [ "$size" -ge 1048576 ]
+check boot_message.chunks [ "$chunks" -ge 1 -a "$largest" -gt 0 -a \
 	"$largest" -le "$size" -a $((largest * chunks)) -ge "$size" ]
-check highest [ "$largest" -gt 0 -a "$highest" -ge "$largest" -a \
+check boot_message.highest [ "$largest" -gt 0 -a "$highest" -ge "$largest" -a \
 	"$highest" -le $((0xffffffff)) ]
 finish

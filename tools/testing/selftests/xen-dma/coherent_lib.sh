@@ -20,18 +20,6 @@ prepare()
 	done
 }
 
-# check NAME COMMAND...: a result by the command's exit status
-check()
-{
-	name=$1
-	shift
-	if "$@"; then
-		result pass "$name"
-	else
-		result fail "$name"
-	fi
-}
-
 # set_fault HOOK FILE VALUE...: the framework's files of a hook, if there is one
 set_fault()
 {

@@ -54,6 +54,18 @@ result()
 	esac
 }
 
+# check NAME COMMAND...: a result by the command's exit status
+check()
+{
+	name=$1
+	shift
+	if "$@"; then
+		result pass "$name"
+	else
+		result fail "$name"
+	fi
+}
+
 # finish: exit with what the results add up to
 finish()
 {
