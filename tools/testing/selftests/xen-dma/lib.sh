@@ -119,12 +119,12 @@ log_since()
 # scatter_memory: have the domain's memory in pieces, where it can be
 #
 # A domain that has given pages back and got others no longer has memory that is
-# in one piece in the machine wherever it is in one piece for the domain.
+# in one piece in the machine wherever it is in one piece for the domain. What came
+# back last is given out first, so each script that looks for pieces does it anew.
 scatter_memory()
 {
 	balloon=/sys/devices/system/xen_memory/xen_memory0
-	stamp=/tmp/xdt-memory-scattered
-	[ -w "$balloon/target" ] && [ ! -e "$stamp" ] || return 0
+	[ -w "$balloon/target" ] || return 0
 
 	full=$(cat "$balloon/target_kb")
 	small=$((full - 262144))
@@ -132,7 +132,6 @@ scatter_memory()
 	wait_memory "$balloon" "$small"
 	echo "${full}K" >"$balloon/target"
 	wait_memory "$balloon" "$full"
-	: >"$stamp"
 }
 
 # wait_memory BALLOON KIB: until the domain has that much, or a minute is over
