@@ -144,16 +144,18 @@ def stage(name, log):
         def run(command, **options):
             options.setdefault("stdin", subprocess.DEVNULL)
             options.setdefault("stderr", subprocess.STDOUT)
-            if verbose and "stdout" not in options:
-                options["stdout"] = subprocess.PIPE
-                with subprocess.Popen([str(word) for word in command], **options) as process:
-                    for line in process.stdout:
+            options.setdefault("stdout", subprocess.PIPE if verbose else file)
+            # In a group of its own: one signal reaches the compilers that make's shells have started.
+            with subprocess.Popen([str(word) for word in command], process_group=0, **options) as process:
+                try:
+                    for line in process.stdout or ():
                         file.write(line)
                         sys.stderr.buffer.write(line)
-                status = process.returncode
-            else:
-                options.setdefault("stdout", file)
-                status = subprocess.run([str(word) for word in command], check=False, **options).returncode
+                    status = process.wait()
+                except BaseException:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.killpg(process.pid, signal.SIGTERM)
+                    raise
             file.flush()
             if status:
                 raise subprocess.CalledProcessError(status, command)
@@ -177,7 +179,7 @@ def stage(name, log):
 
 def tail(log, lines=20):
     """The last lines of a log, for the standard error."""
-    text = Path(log).read_text(errors="replace").replace("\r", "")
+    text = Path(log).read_bytes().decode(errors="replace").replace("\r", "")
     print("\n".join(text.splitlines()[-lines:]), file=sys.stderr, flush=True)
 
 

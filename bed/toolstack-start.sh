@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Starts Xen's toolstack in a dom0 that is little more than busybox: source this
-# at the top of a script (scripts/toolstack puts it at /usr/sbin), then use xl.
+# at the top of a script (bed/toolstack.py puts it at /usr/sbin), then use xl.
 #
 # The order matters. xenstored needs xenfs, from which it learns where the kernel
 # keeps the ring and the event channel it shares with it. xen-init-dom0 talks to

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Build the hypervisor of Debian's Xen for arm64 with our patches (patches/README), which
+make it tell a domain where its memory is for devices, and one more for our tests. Prints
+where it lies, as scripts/boot --arch arm64 --xen takes it.
+
+The source is a copy of the fetched one made of hard links; patch writes the files it
+changes anew. A patch that has changed makes a new copy, which ccache compiles in seconds.
+
+Environment: XENSRC=DIR is a source of your own of that version, for when Debian's archive
+has none; it is copied and never changed. JOBS=N at a time; V=1 shows the compiler at work.
+"""
+
+import os
+from pathlib import Path
+
+from bed import base, fetch
+from bed.base import TOP, Failure, cache, log_path
+from bed.build import cksum, copy_own, link_tree, own_id
+from bed.known import ARCHES, XENS, one_of
+
+CROSS = ARCHES["arm64"].cross
+CONFIG = TOP / "patches/config"
+
+
+def arguments(parser):
+    """What can be said on the command line."""
+    parser.add_argument("--version", default=next(iter(XENS)), metavar="V",
+                        help=f"{' '.join(XENS)}; the default is the first")
+    parser.add_argument("--print", action="store_true", help="build nothing, print where the hypervisor lies")
+
+
+def main(args):
+    """Build; the standard output is one line."""
+    print(image(args.version) if args.print else build(args.version))
+
+
+def image(version):
+    """Where the hypervisor lies."""
+    return cache() / "img" / f"xen-{one_of('Xen version', version, XENS)}-arm64-dma"
+
+
+def own_source():
+    """The full path of a source of the user's, or None."""
+    own = os.environ.get("XENSRC")
+    if own and not (Path(own) / "xen/Makefile").is_file():
+        raise Failure(f"XENSRC={own} is no source of Xen: it has no xen/Makefile")
+    return Path(own).resolve() if own else None
+
+
+def make(tree, *targets):
+    """The command that makes something: the same names and times in every build, for ccache's sake."""
+    return ["make", "-C", tree / "xen", "-j", base.jobs(), "XEN_TARGET_ARCH=arm64", f"CROSS_COMPILE={CROSS}",
+            f"CC=ccache {CROSS}gcc", "HOSTCC=ccache gcc", "XEN_BUILD_DATE=Thu Jan 1 00:00:00 UTC 1970",
+            "XEN_BUILD_TIME=00:00:00", "XEN_BUILD_HOST=host", "XEN_DOMAIN=domain", "XEN_WHOAMI=user", *targets]
+
+
+def build(version=next(iter(XENS)), arch="arm64"):
+    """Build what has changed; returns the hypervisor."""
+    one_of("architecture", arch, ("arm64",))
+    found, name, own = image(version), f"xen-{version}-arm64", own_source()
+    base.need("make", "gcc", "libc6-dev", *ARCHES["arm64"].packages, "flex", "bison", "python3", "ccache", "patch",
+              "rsync")
+    source = copy_own(own, f"xen-{own_id(own)}", f"{name}-own") if own else fetch.xen_source(version)
+    tree = cache() / "build" / name
+    place = TOP / "patches" / f"xen-{version}"
+    patches = [*sorted(place.glob("*.patch")), *sorted(place.glob("test/*.patch"))]
+
+    def apply(run, part):
+        """Our patches on the fresh copy."""
+        for patch in patches:
+            run(["patch", "-d", part, "-p1", "--fuzz=0", "--no-backup-if-mismatch", "-i", patch])
+
+    with base.lock(f"{name}-dma"):
+        base.make_dirs(tree.parent, found.parent, cache() / "ccache")
+        origin = f"{source} {cksum(b''.join(patch.read_bytes() for patch in patches))}"
+        link_tree(tree, origin, log_path(f"{name}-patch"), apply)
+        configure(tree, log_path(f"{name}-config"))
+        with base.stage(f"compile the hypervisor ({name})", log_path(f"{name}-make")) as run:
+            run(make(tree, "build"), env=base.compiler_cache())
+        built = (tree / "xen/xen").read_bytes()
+        if not found.is_file() or found.read_bytes() != built:
+            fetch.put(built, found)
+    return found
+
+
+def configure(tree, log):
+    """Configure when our configuration is not that of before."""
+    stamp, want = tree / ".configured", CONFIG.read_text()
+    if stamp.is_file() and stamp.read_text() == want:
+        return
+    with base.stage(f"configure {tree.name}", log) as run:
+        run(["cp", CONFIG, tree / "xen/.config"])
+        run(make(tree, "olddefconfig"), env=base.compiler_cache())
+    got = (tree / "xen/.config").read_text().splitlines()
+    missing = [line for line in want.splitlines() if "CONFIG_" in line and line not in got]
+    if missing:
+        raise Failure(f"these came out otherwise than {CONFIG} asks for: {' '.join(missing)} (see {tree}/xen/.config)")
+    stamp.write_text(want)
