@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The beds: what is booted, with which kernels, and which scripts of the kselftest run in it.
+
+To add a bed, add a row to BEDS: a name of its own, the scripts in the order in which they
+are to run, the kernels, and words for scripts/boot. A test that is impossible there is
+named in `impossible`: it must then be skipped, and no other may. `main` are the kernels
+that make check boots, all others are for make check-all. On a stock kernel exactly those
+tests must fail that tools/testing/selftests/xen-dma/stock-failures lists (on ARM
+arm-stock-failures, with the bed's name before them); so a bed with a stock kernel needs its
+failures there. A new script of the kselftest goes into the row of each bed that can run it.
+"""
+
+from dataclasses import dataclass
+
+from bed.known import edu_devices
+
+
+@dataclass(frozen=True)
+class Bed:
+    """A row of the table. A kernel is "6.12", "6.12-stock", or "6.12-FLAVOUR"."""
+
+    name: str
+    scripts: str
+    kernels: str = "6.12 6.12-stock"
+    boot: tuple = ()
+    impossible: str = ""
+    arch: str = "arm64"
+    main: str = ""              # of the kernels
+    environment: str = ""       # for the scripts
+    dts: str = ""               # appended to the machine's device tree
+    beside: str = ""            # what runs in the other domain
+    publishing: bool = False    # with our patches, which make Xen tell where memory is
+    timeout: int = 900          # seconds for the boot; three times that with a flavour
+
+    def __str__(self):
+        return f"{self.arch}-{self.name}".rstrip("-")
+
+
+# The stock lists' names for a test begin with the bed's, except on x86.
+X86 = Bed("", "boot_message map sync sg limits growth exhaust coherent mmap parallel disk_read coherent_atomic "
+          "coherent_balloon coherent_exhaust coherent_fault coherent_conserve",
+          "6.12 6.12-stock 7.3 6.1 6.12-debug 6.12-race 6.12-rt",
+          ("--append", "swiotlb_xen.max=128M swiotlb_xen.idle=2"),
+          arch="x86", main="6.12 6.12-stock", environment="XDT_IDLE=2", timeout=1800)
+
+# In this order: on stock, pages move that grants were mapped at.
+OWN = "arm_map arm_masks arm_sg arm_foreign"
+
+# What is not possible where all memory is in one run, or on one side of 4 GiB.
+CROSSING = "xdt_arm_map.across_runs xdt_arm_sg.across_runs xdt_arm_sg.beside_crossing"
+ONE_RUN = CROSSING + " xdt_arm_foreign.bounced_pages xdt_arm_foreign.bounced_list xdt_arm_foreign.bounced_sync"
+
+# Device trees of dom0: a device that does not see the caches, one that an IOMMU is said
+# to protect, one that bounces through a pool of its own.
+NONCOHERENT = "/ { pcie@10000000 { /delete-property/ dma-coherent; }; };"
+SAFE = "/ { pcie@10000000 { xen-dma-safe; }; };"
+RESTRICTED = """
+/ {
+	reserved-memory {
+		#address-cells = <2>;
+		#size-cells = <2>;
+		ranges;
+		pool: pool@d0000000 {
+			compatible = "restricted-dma-pool";
+			reg = <0 0xd0000000 0 0x400000>;
+		};
+	};
+	pcie@10000000 { memory-region = <&pool>; };
+};
+"""
+
+# Driver domains: their memory in one run or in four; one whose device does not see the caches.
+DOMU = ("--domu", "256M")
+DOMU_4 = ("--domu", "512M", "--hole-every", "256M")
+APART = ("--pass-props", "/delete-property/ dma-coherent;")
+UNPROBED = ("--append", "xen_dma_probe=off")
+
+# dma-ranges of the bus, written by who knows the offsets: right for stock's own memory
+# too, as long as that stays where it is.
+RANGES_1 = ("--pass-props", "dma-ranges = <0x02000000 1 0x20000000 0 0x40000000 0 0x10000000>;")
+RANGES_4 = ("--pass-props", "dma-ranges = <0x02000000 1 0x08000000 0 0x40000000 0 0x08000000>, "
+            "<0x02000000 1 0x18000000 0 0x48000000 0 0x08000000>, "
+            "<0x02000000 1 0x28000000 0 0x50000000 0 0x08000000>, "
+            "<0x02000000 0 0x88000000 0 0x58000000 0 0x08000000>;")
+
+OFFER = "cd /kselftest/xen-dma && XDT_OFFER_TO={} ./arm_offer.sh\n"
+TO_DOM0 = {"boot": (*DOMU, "--test-in", "dom0"), "environment": "XDT_OFFER_FROM=1", "beside": OFFER.format(0)}
+TO_DOMU = {"environment": "XDT_OFFER_FROM=0", "beside": OFFER.format(1)}
+
+ARM64 = [
+    # 1:1; the device reaches all memory, or does not see the caches
+    Bed("dom0-3g", "map sync sg parallel arm_map arm_masks arm_sg", "6.12 7.3 6.12-stock",
+        ("--dom0-mem", "3G", "--smp", "2"), CROSSING + " xdt_map.straddling_pages"),
+    Bed("dom0", OWN + " arm_moved", "6.12 6.12-stock 6.12-debug", (), ONE_RUN, main="6.12"),
+    Bed("dom0-noncoherent", OWN + " arm_noncoherent", impossible=ONE_RUN, dts=NONCOHERENT, main="6.12"),
+    Bed("restricted", "arm_restricted", dts=RESTRICTED),
+    Bed("safe-dom0", "arm_safe", dts=SAFE),
+    # An unmodified hypervisor: probed
+    Bed("domu-1", OWN + " arm_fwcfg arm_moved", "6.12 6.12-stock 6.12-debug", DOMU, ONE_RUN, main="6.12"),
+    Bed("domu-noncoherent", OWN + " arm_noncoherent arm_moved", boot=DOMU + APART, impossible=ONE_RUN),
+    Bed("domu-4", OWN + " arm_moved", "6.12 7.3 6.12-stock", DOMU_4, main="6.12"),
+    Bed("domu-6", "arm_map arm_sg arm_moved", "6.12 7.3",
+        ("--mem", "6G", "--domu", "768M", "--hole-every", "256M")),
+    Bed("domu-4.20", "arm_map arm_foreign arm_fwcfg", "6.12", (*DOMU, "--xen-version", "4.20"), ONE_RUN),
+    # Told by the command line, by the hypervisor, by nobody
+    Bed("param-1", "arm_map arm_moved", impossible=ONE_RUN, main="6.12",
+        boot=(*DOMU, "--append", "xen_dma_probe=off xen_dma_offset=0xe0000000")),
+    Bed("published-1", "arm_map arm_fwcfg arm_moved", boot=DOMU, impossible=ONE_RUN, publishing=True),
+    Bed("published-4", "arm_map arm_sg arm_moved", "6.12 7.3", DOMU_4, publishing=True, main="6.12"),
+    Bed("refused", "arm_refused", "6.12 7.3 6.12-stock", DOMU + UNPROBED, environment="XDT_BED=refused", main="6.12"),
+    Bed("ranges-1", OWN + " arm_moved", boot=DOMU + UNPROBED + RANGES_1, impossible=ONE_RUN),
+    Bed("ranges-4", "arm_map arm_moved", boot=DOMU_4 + UNPROBED + RANGES_4, main="6.12"),
+    # On stock it is chance what of these gets pages that have moved.
+    Bed("ranges-4-others", "arm_masks arm_sg arm_foreign", "6.12", DOMU_4 + UNPROBED + RANGES_4),
+    Bed("ranges-probed", "arm_map arm_moved", "6.12", DOMU + RANGES_1, ONE_RUN),
+    # An IOMMU: for no device (above), for all, for some
+    Bed("iommu-all", "arm_safe", publishing=True,
+        boot=(*DOMU, "--domu-props", "test,dma-offset = <0 0>;", "--pass-props", "xen-dma-safe;")),
+    Bed("iommu-some", "arm_safe arm_fwcfg", "6.12", (*DOMU, "--pass-props", "xen-dma-safe;"), main="6.12"),
+    # Another domain's pages
+    Bed("to-dom0", "arm_foreign_dom", "6.12 7.3 6.12-stock", **TO_DOM0),
+    Bed("to-domu", "arm_foreign_dom", "6.12 7.3 6.12-stock", DOMU, **TO_DOMU, main="6.12"),
+    Bed("to-dom0-noncoherent", "arm_foreign_dom", **TO_DOM0, dts=NONCOHERENT),
+    Bed("to-domu-noncoherent", "arm_foreign_dom", boot=DOMU + APART, **TO_DOMU),
+]
+
+# What says where memory is makes no sense: properties of the hypervisor's node, and the
+# one line that the driver then has to say.
+ROWS = "test,xen,dma-ranges"
+WRONG = {
+    "empty": ("dma-offset: is empty", "test,dma-offset;"),
+    "cells": ("dma-offset: has neither one cell nor two", "test,dma-offset = <1 2 3>;"),
+    "unaligned": ("dma-offset: is not aligned to pages", "test,dma-offset = <0 0x800>;"),
+    "overflow": ("dma-offset: a range overflows", "test,dma-offset = <0x7fffffff 0>;"),
+    "rows-empty": ("xen,dma-ranges: is empty", f"{ROWS};"),
+    "rows-cut": ("xen,dma-ranges: does not consist of whole rows", f"{ROWS} = <1 0 0 0x40000000 0>;"),
+    "rows-overlap": ("xen,dma-ranges: ranges overlap",
+                     f"{ROWS} = <1 0x20000000 0 0x40000000 0 0x2000000>, <1 0x30000000 0 0x41000000 0 0x1000000>;"),
+    "rows-outside": ("xen,dma-ranges: a range lies outside the memory",
+                     f"{ROWS} = <1 0x20000000 0 0x80000000 0 0x1000000>;"),
+    "rows-overflow": ("xen,dma-ranges: a range overflows", f"{ROWS} = <0xffffffff 0 0 0x40000000 0 0x1000000>;"),
+    "contradiction": ("xen,dma-ranges: contradicts dma-offset",
+                      f"test,dma-offset = <0 0xe0000000>; {ROWS} = <1 0x30000000 0 0x40000000 0 0x10000000>;"),
+}
+
+
+def wrong(name, message, *boot):
+    """A bed where the driver complains in these words."""
+    return Bed(f"wrong-{name}", "arm_messages", "6.12", DOMU + boot, environment=f"XDT_MESSAGE='{message}'",
+               publishing=True)
+
+
+MESSAGES = [wrong(name, f"xen_swiotlb: /hypervisor: {message}, DMA is refused", "--domu-props", properties)
+            for name, (message, properties) in WRONG.items()]
+MESSAGES.append(wrong("param", "xen_swiotlb: xen_dma_offset=4[+]x:1: takes <start>",
+                      "--domu-props", "test,publish-nothing;", "--append", "xen_dma_offset=4+x:1"))
+
+ARM = [
+    Bed("dom0", OWN, "6.12", ("--mem", "1G"), ONE_RUN, "arm"),
+    Bed("domu", "arm_map arm_masks arm_sg", "6.12", ("--mem", "1G", "--domu", "256M"), ONE_RUN, "arm"),
+]
+
+BEDS = [X86, *ARM64, *MESSAGES, *ARM]
+
+# QEMU's arguments for every bed.
+DEVICES = edu_devices()
