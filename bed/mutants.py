@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Are the tests worth anything? Put one deliberate fault after the other into the driver
+(tests/mutants.toml lists them) and run the tests, which have to notice. A fault that
+no test notices survives, and is shown.
+
+The faults go into a copy of the checkout with builds of its own. The unit tests judge
+the driver, in the kernel with KASAN and lockdep if the plain one notices nothing;
+the kselftest in a dom0 judges what only an exchange with Xen shows.
+"""
+
+import re
+import shutil
+import subprocess
+import tempfile
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+from bed import base, check, fetch, known
+from bed.base import Failure
+
+TABLE = base.TOP / "tests" / "mutants.toml"
+
+# The tests that look at exchanged memory, in a dom0.
+EXCHANGE = [f"tests/test_kselftest.py::test_kselftest[x86-{next(iter(known.KERNELS))}-{script}.sh]"
+            for script in ("map", "coherent", "coherent_fault", "coherent_conserve")]
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A fault: in the checkout's file `path` the text `old` becomes `new`."""
+
+    name: str
+    path: Path
+    old: str
+    new: str
+
+    @property
+    def exchange(self):
+        """Is it in what only a domain under Xen runs?"""
+        return self.path.parts[0] == "arch"
+
+    def changed(self, top):
+        """The file's text in a checkout, with the fault."""
+        text = Path(top, self.path).read_text(encoding="utf-8")
+        if text.count(self.old) != 1 or self.old == self.new:
+            raise Failure(f"{self.name}: its old text stands {text.count(self.old)} times in {self.path}, "
+                          "or does not change; mend tests/mutants.toml")
+        return text.replace(self.old, self.new)
+
+
+def table():
+    """The faults, by name."""
+    found = {}
+    for file, mutants in tomllib.loads(TABLE.read_text(encoding="utf-8")).items():
+        path = Path("arch/x86/xen" if file == "mmu.c" else "drivers/xen", file)
+        for name, texts in mutants.items():
+            found[name] = Mutant(name, path, texts["old"], texts["new"])
+    return found
+
+
+def compile_one(mutant, kernel):
+    """Compile the file with its fault as it was compiled for a kernel; returns what the compiler has to say."""
+    place = Path("drivers/xen-dma") if kernel.arch == "um" else mutant.path.parent
+    stem = mutant.path.stem
+    words = (kernel.out / place / f".{stem}.o.cmd").read_text(encoding="utf-8").split("\n", 1)[0].split(" := ", 1)[1]
+    with tempfile.TemporaryDirectory() as top:
+        shutil.copytree(base.TOP / mutant.path.parent, top, dirs_exist_ok=True)
+        Path(top, mutant.path.name).write_text(mutant.changed(base.TOP), encoding="utf-8")
+        # The compiler alone, with files of our own for those that it reads and writes.
+        command = re.sub(r"-Wp,-MMD,\S+", "", words.split(" ; ")[0])
+        command = command.replace(f"-o {place}/{stem}.o", f"-o {top}/{stem}.o")
+        command = re.sub(rf"\S*/{stem}\.c(?=\s|$)", f"{top}/{stem}.c", command)
+        return subprocess.run(command, shell=True, check=False, cwd=kernel.out, env=base.compiler_cache(), text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT).stdout
+
+
+class Copy:
+    """A copy of the checkout, with a cache of its own but for sources and compiler results."""
+
+    def __init__(self):
+        self.place = base.cache() / "mutants"
+        self.top = self.place / "checkout"
+        base.make_dirs(self.top, self.place / "xen-dma")
+        for shared in ("src", "img", "ccache"):
+            base.make_dirs(base.cache() / shared)
+            link = self.place / "xen-dma" / shared
+            if not link.is_symlink():
+                link.symlink_to(base.cache() / shared)
+        self.env = dict(check.environment(), XDG_CACHE_HOME=str(self.place), PYTHONPATH=str(self.top))
+
+    def fresh(self, mutant=None):
+        """The copy is as the checkout is, but for the fault."""
+        subprocess.run(["rsync", "-a", "--checksum", "--delete", "--exclude=/.git", "--exclude=__pycache__",
+                        f"{base.TOP}/", f"{self.top}/"], check=True)
+        if mutant:
+            (self.top / mutant.path).write_text(mutant.changed(base.TOP), encoding="utf-8")
+
+    def run(self, log, *words):
+        """Run a command in the copy; returns its exit status and standard output."""
+        with open(log, "w", encoding="utf-8") as errors, \
+                subprocess.Popen([str(word) for word in words], cwd=self.top, env=self.env, stdin=subprocess.DEVNULL,
+                                 stdout=subprocess.PIPE, stderr=errors, text=True) as process:
+            try:
+                output = process.communicate()[0]
+            except BaseException:
+                # Not killed: it has a machine to end.
+                process.terminate()
+                raise
+            errors.write(output)
+        return process.returncode, output
+
+    def kunit(self, name, flavour, scale):
+        """Which unit test notices the fault?"""
+        log = base.log_path(f"mutant-{name}-{flavour}")
+        status, output = self.run(log, "scripts/bed", "kunit", "--flavour", flavour, "--timeout", 600,
+                                  "--arg", f"xen_aperture_test.scale={scale}")
+        if not re.search(r"^\d+ passed, \d+ failed$", output, re.M):
+            raise Failure(f"{name}: the tests could not be built (log: {log}); mend tests/mutants.toml")
+        return status and flavour + ": " + first(r"not ok: (.*)", output, log)
+
+    def kselftest(self, name):
+        """Which kselftest notices the fault?"""
+        log = base.log_path(f"mutant-{name}-kselftest")
+        if self.run(log, "scripts/bed", "build")[0]:
+            raise Failure(f"{name}: does not compile (log: {log}); mend tests/mutants.toml")
+        status, output = self.run(log, "/usr/bin/python3", "-m", "pytest", "-q", *EXCHANGE)
+        if status not in (0, 1):
+            raise Failure(f"{name}: the kselftest could not begin (log: {log})")
+        return status and "kselftest: " + first(r"E {3,}(?!AssertionError)(?:not ok: )?(\S.*)", output, log)
+
+    def noticed(self, mutant, scale):
+        """Which test notices the fault? None or 0 for none."""
+        self.fresh(mutant)
+        if mutant.exchange:
+            return self.kselftest(mutant.name)
+        return self.kunit(mutant.name, "test", scale) or self.kunit(mutant.name, "debug", scale // 4 + 1)
+
+
+def first(pattern, output, log):
+    """What the first test that failed is called, else the log's last line."""
+    found = re.search("^" + pattern, output, re.M)
+    return found[1] if found else Path(log).read_text(encoding="utf-8", errors="replace").rstrip().split("\n")[-1]
+
+
+def arguments(parser):
+    """What can be said on the command line."""
+    parser.add_argument("--list", action="store_true", help="only tell their names")
+    parser.add_argument("--scale", type=int, default=20, metavar="PERCENT",
+                        help="how long the long unit tests are (20; the tests' own is 100)")
+    parser.add_argument("name", nargs="*", metavar="NAME", help="only these faults")
+
+
+def main(args):
+    """Run them; 0 when every fault was noticed."""
+    mutants = table()
+    if args.list:
+        print("\n".join(mutants))
+        return 0
+    for name in args.name:
+        if name not in mutants:
+            raise Failure(f"no such fault: '{name}' (see --list)")
+    chosen = [mutants[name] for name in args.name or mutants]
+    base.need(*check.PACKAGES, *known.BUILD_PACKAGES)
+    survivors = []
+    with base.lock("mutants"):
+        copy = Copy()
+        copy.fresh()
+        for exchange in sorted({mutant.exchange for mutant in chosen}):
+            # Under the cache's own locks; the copy finds it then.
+            fetch.linux(next(iter(known.KERNELS)) if exchange else known.UML_KERNEL)
+            if exchange:
+                fetch.xen()
+            by = copy.kselftest("none") if exchange else copy.kunit("none", "test", args.scale)
+            if by:
+                raise Failure(f"the tests fail without any fault: {by} (logs: {base.log_path('mutant-none-*')})")
+        for mutant in chosen:
+            by = copy.noticed(mutant, args.scale)
+            print(f"noticed   {mutant.name}: {by}" if by else f"SURVIVED  {mutant.name}", flush=True)
+            if not by:
+                survivors.append(mutant.name)
+    if survivors:
+        print("Survivors:", *survivors)
+    print(f"{len(chosen) - len(survivors)} noticed, {len(survivors)} survived")
+    return 1 if survivors else 0
