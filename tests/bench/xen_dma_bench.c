@@ -93,7 +93,7 @@ struct work {
 
 /**
  * struct row - a line of results
- * @name: by which scripts/bench knows it
+ * @name: by which bed/figures.toml knows it
  * @figure: instructions of a pair, or what the name says
  * @memcpy: instructions of copying as many bytes
  * @copies: how many such copies a pair holds
