@@ -2,10 +2,11 @@
 //
 // What leaves arch/x86/xen/mmu_pv.c: the memory exchange, its state, and the
 // call that prepares it at boot. arch/x86/xen/mmu.c of this repository takes
-// its place, under the same entry points.
+// its place, under the same entry points. And what drivers/xen/mem-reservation.c
+// gains: a call that tells which pages leave.
 //
-// Names only: scripts/graft.py reads the sets in braces and the symbols below
-// as the list of what must be defined exactly once before and be gone after.
+// bed/graft.py reads the sets in braces as the list of names that must be there before
+// and be gone after.
 
 @function@
 identifier fn = {
@@ -25,9 +26,11 @@ identifier fn = {
 
 @lock@
 declarer name DEFINE_SPINLOCK;
-symbol xen_reservation_lock;
+identifier lock = {
+	xen_reservation_lock
+};
 @@
-- static DEFINE_SPINLOCK(xen_reservation_lock);
+- static DEFINE_SPINLOCK(lock);
 
 @state@
 identifier var = {
@@ -53,3 +56,19 @@ identifier mac = {
 expression E;
 @@
 - #define mac E
+
+@leave@
+identifier count, frames;
+symbol XENMEM_decrease_reservation;
+@@
+ int xenmem_reservation_decrease(int count, xen_pfn_t *frames)
+ {
+ ...
++ xen_dma_pages_leave(frames, count);
+ return HYPERVISOR_memory_op(XENMEM_decrease_reservation, ...);
+ }
+
+@depends on leave@
+@@
+ #include <xen/mem-reservation.h>
++#include <xen/swiotlb-xen.h>

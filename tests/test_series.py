@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Tests of make patch: git am takes the series on a pristine tree and makes the grafted tree of it, byte for byte; each
+patch is clean for checkpatch, and the tree builds after each."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from bed import base, fetch, graft, known, series
+from bed.build import Kernel
+
+# Only the sender can sign off, and MAINTAINERS is the maintainers'. The compat header is where the kernel's version is
+# looked at, and a Kconfig that is sourced has the name of another as its beginning.
+IGNORED = ("MISSING_SIGN_OFF", "FILE_PATH_CHANGES", "EMBEDDED_FILENAME")
+COMPAT = ("LINUX_VERSION_CODE", "CONSTANT_COMPARISON")
+
+
+@pytest.fixture(name="patches")
+def made_patches(request, tmp_path):
+    """The series for a kernel, as files."""
+    return series.make(fetch.linux(request.param), tmp_path / "scratch", tmp_path / "patches")
+
+
+def git(tree, *words):
+    """Run git in a tree; returns what it prints."""
+    return subprocess.run(["git", "-C", tree, "-c", "user.name=t", "-c", "user.email=t@localhost", *words], check=True,
+                          capture_output=True).stdout
+
+
+@pytest.mark.parametrize("kver", ["6.12", "7.3", pytest.param("6.1", marks=pytest.mark.full)])
+def test_applies(kver, tmp_path):
+    """git am makes of the stock files what the graft makes of them; the mbox is the same each time."""
+    stock, tree, laid = fetch.linux(kver), tmp_path / "tree", tmp_path / "laid"
+    for name in ("Makefile", "Kconfig", "Kbuild", *graft.EDITS, *graft.REPLACED):
+        for top in (tree, laid):
+            if (stock / name).exists():
+                (top / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(stock / name, top / name)
+    git(tree.parent, "init", "-q", tree)
+    git(tree, "add", "-A", "-f")
+    git(tree, "commit", "-q", "-m", "stock")
+    graft.lay(laid)
+    made = [subprocess.run([base.TOP / "scripts/bed", "series", "--kver", kver], check=True, capture_output=True).stdout
+            for _ in range(2)]
+    assert made[0] == made[1] and b"Signed-off-by" not in made[0]
+    (tmp_path / "series.mbox").write_bytes(made[0])
+    git(tree, "am", "--quiet", tmp_path / "series.mbox")
+    assert git(tree, "rev-list", "--count", "HEAD") == b"%d\n" % len(series.messages())
+    files = [{str(path.relative_to(top)): (path.stat().st_mode & 0o111, path.read_bytes()) for path in top.rglob("*")
+              if path.is_file() and not {".git", ".xen-dma"} & set(path.relative_to(top).parts)}
+             for top in (tree, laid)]
+    assert files[0] == files[1]
+
+
+@pytest.mark.parametrize("judge", ["6.12", pytest.param("7.3", marks=pytest.mark.full)])
+@pytest.mark.parametrize("patches", ["6.12"], indirect=True)
+def test_checkpatch(patches, judge):
+    """checkpatch says nothing about any patch, beside what is ignored above."""
+    found = []
+    for patch in patches[1:]:
+        ignored = IGNORED + (COMPAT if b"compat.h" in patch.read_bytes() else ())
+        done = subprocess.run([fetch.linux(judge) / "scripts/checkpatch.pl", "--no-tree", "--strict", "--terse",
+                               "--quiet", "--no-summary", "--show-types", "--ignore", ",".join(ignored), patch],
+                              check=False, capture_output=True, text=True)
+        found += (done.stdout + done.stderr).splitlines()
+    assert not found
+
+
+def test_unshared_file():
+    """A file that no patch names is not left out silently."""
+    with pytest.raises(base.Failure, match="lib/new.c belongs to no patch"):
+        series.share(["lib/new.c"], series.messages()[1:])
+    (_, _), *patches = series.messages()
+    assert series.share(["drivers/xen/xen-sg.c", "drivers/xen/new.c"], patches)[-3] == ["drivers/xen/new.c"]
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("patches", ["6.12"], indirect=True)
+def test_each_builds(patches, tmp_path):
+    """After each patch the objects that the series is about compile, without a warning."""
+    kernel = Kernel(arch="x86", kver="6.12")
+    kernel.build()
+    tree, out = tmp_path / "tree", tmp_path / "out"
+    shutil.copytree(fetch.linux("6.12"), tree, copy_function=os.link, symlinks=True)
+    out.mkdir()
+    shutil.copy2(Path(kernel.out) / ".config", out / ".config")
+    objects = ("drivers/xen/", "arch/x86/xen/", "arch/x86/kernel/pci-dma.o")
+    for patch in [None, *patches[1:]]:
+        if patch:
+            subprocess.run(["git", "apply", "--whitespace=nowarn", patch], cwd=tree, check=True,
+                           env=dict(os.environ, GIT_CEILING_DIRECTORIES=str(tmp_path)))
+        for targets in (["olddefconfig"], objects):
+            done = subprocess.run(["make", "-s", "-C", tree, f"O={out}", f"-j{base.jobs()}", "KCFLAGS=-Werror",
+                                   "CC=ccache gcc", *targets], check=False, capture_output=True, text=True,
+                                  env=base.compiler_cache())
+            assert done.returncode == 0, f"{patch}: {done.stderr[-3000:]}"
+    assert (out / "drivers/xen/xen-aperture.o").exists()
