@@ -36,8 +36,8 @@ insmod()
 # more_results: run_suite's hook, behind the module's own results
 more_results()
 {
-	check xdt_arm_foreign_dom.none_failed none_failed
-	check xdt_arm_foreign_dom.flushed is_flushed "$before"
+	ktap_test_result xdt_arm_foreign_dom.none_failed none_failed
+	ktap_test_result xdt_arm_foreign_dom.flushed is_flushed "$before"
 }
 
 prepare_arm

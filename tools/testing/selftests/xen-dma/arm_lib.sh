@@ -18,30 +18,20 @@ prepare_arm()
 	esac
 	[ "$(cat /sys/hypervisor/type 2>/dev/null)" = xen ] ||
 		skip_all "not in a Xen domain"
-	[ "$(id -u)" -eq 0 ] || skip_all "only root can load modules"
 	[ -d /sys/module/kunit ] || skip_all "the kernel has no KUnit"
 	if ! loaded xdt_grant; then
 		insmod ./xdt_grant.ko ${XDT_IOMMU:+iommu=1} ||
 			skip_all "xdt_grant.ko can't be loaded"
 	fi
-	for module in xdt_edu xdt_arm; do
-		load "$module" || skip_all "$module.ko can't be loaded"
-	done
+	need_modules xdt_edu xdt_arm
 }
 
-# log_lines REGEX: how many lines of the kernel log match
-#
-# But for those that repeat the command line, which may hold the expression itself.
-log_lines()
-{
-	dmesg | grep -v 'command line' | grep -cE -e "$1"
-}
-
-# one_line REGEX: exactly one does
+# one_line: exactly one line of the kernel log matches $message, an extended regular
+# expression; but for those that repeat the command line, which may hold it itself
 one_line()
 {
-	n=$(log_lines "$1")
-	say "$n lines match $1"
+	n=$(dmesg | grep -v 'command line' | grep -cE -e "${message:?}")
+	ktap_print_msg "$n lines match $message"
 	[ "$n" -eq 1 ]
 }
 
@@ -92,7 +82,7 @@ is_flushed()
 {
 	mapped=$(count_mapped)
 	flushed=$(($(counter flushed) - $1))
-	say "$mapped foreign pages were mapped, $flushed cleaned"
+	ktap_print_msg "$mapped foreign pages were mapped, $flushed cleaned"
 	[ "$mapped" -gt 0 ] && [ "$flushed" -ge "$mapped" ] &&
 		[ "$flushed" -le $((2 * mapped)) ]
 }

@@ -12,7 +12,7 @@ cd "$(dirname "$0")" || exit 1
 # more_results: run_suite's hook, behind the module's own results
 more_results()
 {
-	check xdt_arm_noncoherent.none_failed none_failed
+	ktap_test_result xdt_arm_noncoherent.none_failed none_failed
 }
 
 prepare_arm

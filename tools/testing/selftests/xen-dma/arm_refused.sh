@@ -24,9 +24,9 @@ esac
 # more_results: run_suite's hook, behind the module's own results
 more_results()
 {
-	check xdt_arm_refused.one_message one_line "$edu.*DMA refused"
+	ktap_test_result xdt_arm_refused.one_message one_line
 }
 
 prepare_arm
-edu=$(edu_device)
+message="$(edu_device).*DMA refused"
 run_suite xdt_arm_refused xdt_arm_refused 1

@@ -34,7 +34,7 @@ bytes()
 }
 
 line=$(dmesg | grep -i 'xen.*swiotlb.*aperture.*chunk')
-[ -z "$line" ] || say "$line"
+[ -z "$line" ] || ktap_print_msg "$line"
 size=$(figure 'aperture \([0-9.]* [KMG]iB\)')
 chunks=$(figure ' \([0-9]*\) chunk')
 largest=$(figure 'largest \([0-9.]* [KMG]iB\)')
@@ -44,11 +44,12 @@ highest=$(figure 'highest bus address \(0x[0-9a-f]*\)')
 size=$(bytes $size) largest=$(bytes $largest)
 chunks=${chunks:-0} highest=$((${highest:-0}))
 
-plan 4
-check boot_message.one_line [ "$(echo "$line" | grep -c .)" -eq 1 ]
-check boot_message.size [ "$size" -ge 1048576 ]
-check boot_message.chunks [ "$chunks" -ge 1 -a "$largest" -gt 0 -a \
+ktap_print_header
+ktap_set_plan 4
+ktap_test_result boot_message.one_line [ "$(echo "$line" | grep -c .)" -eq 1 ]
+ktap_test_result boot_message.size [ "$size" -ge 1048576 ]
+ktap_test_result boot_message.chunks [ "$chunks" -ge 1 -a "$largest" -gt 0 -a \
 	"$largest" -le "$size" -a $((largest * chunks)) -ge "$size" ]
-check boot_message.highest [ "$largest" -gt 0 -a "$highest" -ge "$largest" -a \
+ktap_test_result boot_message.highest [ "$largest" -gt 0 -a "$highest" -ge "$largest" -a \
 	"$highest" -le $((0xffffffff)) ]
-finish
+ktap_finished

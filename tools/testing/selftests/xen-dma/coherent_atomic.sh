@@ -10,10 +10,10 @@ cd "$(dirname "$0")" || exit 1
 # more_results: run_suite's hook, behind the module's own results
 more_results()
 {
-	say "exchanged: $made and $(counter made), kept: $hits and $(counter hits)"
-	check xdt_atomic.from_xen [ "$(counter made)" -gt "$made" ]
-	check xdt_atomic.from_cache [ "$(counter hits)" -gt "$hits" ]
-	check xdt_atomic.quiet quiet
+	ktap_print_msg "exchanged: $made and $(counter made), kept: $hits and $(counter hits)"
+	ktap_test_result xdt_atomic.from_xen [ "$(counter made)" -gt "$made" ]
+	ktap_test_result xdt_atomic.from_cache [ "$(counter hits)" -gt "$hits" ]
+	ktap_test_result xdt_atomic.quiet quiet
 }
 
 prepare

@@ -56,9 +56,9 @@ more_results()
 	calls=$(hit fail_call)
 	extents=$(hit fail_extent)
 	no_faults
-	say "$calls calls and $extents extents have failed"
-	check xdt_conserve.calls_failed [ "$calls" -gt 0 ]
-	check xdt_conserve.extents_failed [ "$extents" -gt 0 ]
+	ktap_print_msg "$calls calls and $extents extents have failed"
+	ktap_test_result xdt_conserve.calls_failed [ "$calls" -gt 0 ]
+	ktap_test_result xdt_conserve.extents_failed [ "$extents" -gt 0 ]
 	check_memory xdt_conserve
 }
 

@@ -40,7 +40,7 @@ disarm()
 # wrong WORDS...: one step of a walk has gone wrong
 wrong()
 {
-	say "$*"
+	ktap_print_msg "$*"
 	broken=$((broken + 1))
 }
 
@@ -141,8 +141,8 @@ walk()
 	done
 	give_all
 	[ "$n" -gt "$4" ] || wrong "$name: only $n steps"
-	say "$name: $n steps"
-	check "$name" [ "$broken" -eq 0 ]
+	ktap_print_msg "$name: $n steps"
+	ktap_test_result "$name" [ "$broken" -eq 0 ]
 }
 
 # walks ORDER STRIDE STRIDE-OF-EXTENTS: allocating and giving back, with both hooks
@@ -155,10 +155,11 @@ walks()
 }
 
 prepare
-load xdt_fault || skip_all "xdt_fault.ko can't be loaded"
+need_modules xdt_fault
 mark="xdt: xdt_fault starts at $(cut -d' ' -f1 /proc/uptime)"
 echo "$mark" >/dev/kmsg
-plan 24
+ktap_print_header
+ktap_set_plan 24
 for hook in fail_call fail_extent; do
 	set_fault "$hook" verbose 0 interval 1 probability 100 times 0
 done
@@ -179,4 +180,4 @@ walks 12 4 2
 unload xdt_fault
 log=$(log_since "$mark")
 check_memory xdt_fault
-finish
+ktap_finished

@@ -12,12 +12,9 @@ driver=$debugfs/xen-dma
 prepare()
 {
 	need_edu
-	[ "$(id -u)" -eq 0 ] || skip_all "only root can load modules"
 	# The kernel tells of each drop of its caches unless it is told not to.
 	echo 4 >/proc/sys/vm/drop_caches
-	for module in xdt_edu xdt_memory; do
-		load "$module" || skip_all "$module.ko can't be loaded"
-	done
+	need_modules xdt_edu xdt_memory
 }
 
 # set_fault HOOK FILE VALUE...: the framework's files of a hook, if there is one
@@ -132,11 +129,11 @@ quiet()
 check_memory()
 {
 	slack=${2:-128}
-	check "$1.quiet" quiet
-	check "$1.domain_pages" eventually have_pages
-	say "the domain has $have pages, had $had_pages"
-	check "$1.xen_low_memory" eventually have_low
-	say "Xen has $have free pages below 4 GiB, had $had_low"
-	check "$1.linux_memory" eventually have_free
-	say "Linux has $have free pages, had $had_free"
+	ktap_test_result "$1.quiet" quiet
+	ktap_test_result "$1.domain_pages" eventually have_pages
+	ktap_print_msg "the domain has $have pages, had $had_pages"
+	ktap_test_result "$1.xen_low_memory" eventually have_low
+	ktap_print_msg "Xen has $have free pages below 4 GiB, had $had_low"
+	ktap_test_result "$1.linux_memory" eventually have_free
+	ktap_print_msg "Linux has $have free pages, had $had_free"
 }

@@ -44,24 +44,17 @@ args=$*
 sums=$#
 # shellcheck disable=SC2086 # one word per disk
 set -- $disks
-plan $(($# + sums))
+ktap_print_header
+ktap_set_plan $(($# + sums))
 nothing=$(: | sha256sum | cut -d' ' -f1)
 for disk in "$@"; do
 	first=$(sum "$disk" 1M)
 	second=$(sum "$disk" 64K)
-	if [ "$first" != "$nothing" ] && [ "$first" = "$second" ]; then
-		result pass "disk_read.twice_$disk"
-	else
-		say "$disk: $first, then $second"
-		result fail "disk_read.twice_$disk"
-	fi
 	want=$(expected "$disk")
-	[ -n "$want" ] || continue
-	if [ "$first" = "$want" ]; then
-		result pass "disk_read.sum_$disk"
-	else
-		say "$disk: $first, not $want"
-		result fail "disk_read.sum_$disk"
-	fi
+	ktap_print_msg "$disk: $first, then $second, expected ${want:-anything}"
+	ktap_test_result "disk_read.twice_$disk" \
+		[ "$first" != "$nothing" -a "$first" = "$second" ]
+	[ -z "$want" ] ||
+		ktap_test_result "disk_read.sum_$disk" [ "$first" = "$want" ]
 done
-finish
+ktap_finished

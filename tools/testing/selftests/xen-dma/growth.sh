@@ -30,7 +30,7 @@ released()
 		left=$((left - 1))
 		sleep 1
 	done
-	say "slots: $boot_slots before, $grown_slots grown, $(slots) now;" \
+	ktap_print_msg "slots: $boot_slots before, $grown_slots grown, $(slots) now;" \
 		"free: $before KiB before, $(free_kib) now"
 	[ "$grown_slots" -gt "$boot_slots" ] &&
 		[ "$(slots)" -le "$boot_slots" ] &&
@@ -41,11 +41,7 @@ released()
 more_results()
 {
 	grown_slots=$(slots)
-	if released; then
-		result pass xdt_growth.released
-	else
-		result fail xdt_growth.released
-	fi
+	ktap_test_result xdt_growth.released released
 }
 
 boot_slots=$(slots)

@@ -1,79 +1,24 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=sh
 #
-# What the scripts of this kselftest share: TAP, and running a test module.
+# What the scripts of this kselftest share: running a test module, and looking at the
+# kernel log. Results are printed by the kernel's own ktap_helpers.sh.
 #
 # A module's cases are KUnit cases, which run while the module is loaded. Their
 # results are read from the kernel log, where they are complete on every kernel;
 # the files that KUnit has in debugfs cut them short on older ones.
-
-# shellcheck disable=SC2034 # for the scripts that source this file
-KSFT_PASS=0
-KSFT_FAIL=1
-KSFT_SKIP=4
-
-tests=0
-failed=0
-skipped=0
-
-say()
-{
-	echo "# $*"
-}
+if [ -r ../kselftest/ktap_helpers.sh ]; then
+	# shellcheck source=/dev/null
+	. ../kselftest/ktap_helpers.sh
+else
+	. ./ktap_compat.sh
+fi
 
 # skip_all REASON: nothing here can be tested
 skip_all()
 {
-	echo "1..0 # SKIP $*"
+	ktap_skip_all "$*"
 	exit "$KSFT_SKIP"
-}
-
-# plan N
-plan()
-{
-	echo "TAP version 13"
-	echo "1..$1"
-}
-
-# result STATUS NAME [SKIP-REASON]: STATUS is pass, fail or skip
-result()
-{
-	tests=$((tests + 1))
-	case $1 in
-	pass)
-		echo "ok $tests $2"
-		;;
-	skip)
-		skipped=$((skipped + 1))
-		echo "ok $tests $2 # SKIP ${3:-}"
-		;;
-	*)
-		failed=$((failed + 1))
-		echo "not ok $tests $2"
-		;;
-	esac
-}
-
-# check NAME COMMAND...: a result by the command's exit status
-check()
-{
-	name=$1
-	shift
-	if "$@"; then
-		result pass "$name"
-	else
-		result fail "$name"
-	fi
-}
-
-# finish: exit with what the results add up to
-finish()
-{
-	say "Totals: pass:$((tests - failed - skipped)) fail:$failed" \
-		"xfail:0 xpass:0 skip:$skipped error:0"
-	[ "$failed" -eq 0 ] || exit "$KSFT_FAIL"
-	[ "$skipped" -lt "$tests" ] || exit "$KSFT_SKIP"
-	exit "$KSFT_PASS"
 }
 
 # need_edu: skip everything on a machine without the device
@@ -94,10 +39,14 @@ loaded()
 	[ -d "/sys/module/$1" ]
 }
 
-# load MODULE
-load()
+# need_modules MODULE...: load them, or skip everything
+need_modules()
 {
-	loaded "$1" || insmod "./$1.ko"
+	[ "$(id -u)" -eq 0 ] || skip_all "only root can load modules"
+	for module in "$@"; do
+		loaded "$module" || insmod "./$module.ko" ||
+			skip_all "$module.ko can't be loaded"
+	done
 }
 
 # unload MODULE...
@@ -142,7 +91,7 @@ wait_memory()
 		left=$((left - 1))
 		usleep 100000 2>/dev/null || sleep 0.1
 	done
-	[ "$left" -gt 0 ] || say "the balloon did not get to $2 KiB"
+	[ "$left" -gt 0 ] || ktap_print_msg "the balloon did not get to $2 KiB"
 }
 
 # run_suite MODULE SUITE [N]: load a test module, and tell what its cases said
@@ -151,51 +100,49 @@ wait_memory()
 run_suite()
 {
 	need_edu
-	[ "$(id -u)" -eq 0 ] || skip_all "only root can load modules"
 	[ -d /sys/module/kunit ] || skip_all "the kernel has no KUnit"
 	# On ARM a grant tells the witness where it is.
-	[ ! -e xdt_grant.ko ] || load xdt_grant
-	load xdt_edu || skip_all "xdt_edu.ko can't be loaded"
+	[ ! -e xdt_grant.ko ] || need_modules xdt_grant
+	need_modules xdt_edu
 	unload "$1" || skip_all "an earlier $1 can't be unloaded"
 
 	mark="xdt: $2 starts at $(cut -d' ' -f1 /proc/uptime)"
 	echo "$mark" >/dev/kmsg
+	ktap_print_header
 	if ! insmod "./$1.ko"; then
-		plan 1
-		result fail "$2.load"
-		finish
+		ktap_set_plan 1
+		ktap_test_fail "$2.load"
+		ktap_finished
 	fi
 	log=$(log_since "$mark")
 	unload "$1"
 
-	# Two levels: "    ok 1 case" for cases, "ok 1 suite" for the suite.
+	# Two levels: "    ok 1 case" for cases, "ok 1 suite" for the suite. A case without
+	# a result breaks the plan, which ktap_finished takes for a failure.
 	count=$(echo "$log" | sed -n 's/^ \{4\}1\.\.\([0-9]*\)$/\1/p' | head -n 1)
-	plan $((${count:-1} + ${3:-0}))
+	ktap_set_plan $((${count:-1} + ${3:-0}))
 	while IFS= read -r line; do
 		name=${line#*ok }
 		name=${name#* }
 		name=${name#- }
 		case $line in
 		"    ok "*"# SKIP"*)
-			result skip "$2.${name%% *}" "${name#*SKIP }"
+			ktap_print_msg "skipped: ${name#*SKIP }"
+			ktap_test_skip "$2.${name%% *}"
 			;;
 		"    ok "*)
-			result pass "$2.${name%% *}"
+			ktap_test_pass "$2.${name%% *}"
 			;;
 		"    not ok "*)
-			result fail "$2.${name%% *}"
+			ktap_test_fail "$2.${name%% *}"
 			;;
 		*)
-			say "$line"
+			echo "# $line"
 			;;
 		esac
 	done <<-END
 	$log
 	END
-	if [ "$tests" -ne "${count:-1}" ]; then
-		say "$tests results for ${count:-no} cases"
-		failed=$((failed + 1))
-	fi
 	[ "${3:-0}" -eq 0 ] || more_results
-	finish
+	ktap_finished
 }

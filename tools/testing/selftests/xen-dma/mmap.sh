@@ -7,9 +7,7 @@ cd "$(dirname "$0")" || exit 1
 . ./lib.sh
 
 need_edu
-[ "$(id -u)" -eq 0 ] || skip_all "only root can load modules"
-load xdt_edu || skip_all "xdt_edu.ko can't be loaded"
-load xdt_mmap || skip_all "xdt_mmap.ko can't be loaded"
+need_modules xdt_edu xdt_mmap
 
 # Without udev or devtmpfs nobody has made the node.
 node=/dev/xdt_mmap
