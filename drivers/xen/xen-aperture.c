@@ -1293,6 +1293,9 @@ static bool grow_now(unsigned int classes, u32 nr)
 
 	if (need > XEN_GROW_ORDER || growth_has_failed(classes))
 		return false;
+	/* On PREEMPT_RT the page allocator may sleep for its locks. */
+	if (IS_ENABLED(CONFIG_PREEMPT_RT) && !preemptible())
+		return false;
 
 	for (;; order--) {
 		rc = grow(class_bits(classes - 1), order, XEN_CHUNK_GROWN,
