@@ -18,6 +18,12 @@
 #include <linux/pci.h>
 #include <linux/scatterlist.h>
 #include <linux/sizes.h>
+#include <linux/slab.h>
+
+/* Older kernels do not have it. */
+#ifndef kzalloc_obj
+#define kzalloc_obj(obj)	kzalloc(sizeof(obj), GFP_KERNEL)
+#endif
 
 /* The longest transfer that QEMU 7.2's edu survives, and is used for. */
 #define XDT_XFER_MAX	4095U

@@ -231,7 +231,7 @@ static struct arm_block *add_block(unsigned int order, struct list_head *list)
 
 	if (si_mem_available() < XDT_LEFT)
 		return NULL;
-	block = kmalloc(sizeof(*block), GFP_KERNEL);
+	block = kzalloc_obj(*block);
 	if (!block)
 		return NULL;
 	block->page = alloc_pages(GFP_KERNEL | __GFP_NOWARN | __GFP_NORETRY,

@@ -2,7 +2,8 @@
 /*
  * Coherent memory that is allocated in an interrupt, where nobody may sleep:
  * first while the driver has nothing at hand, then again while it has what was
- * freed. It is looked at, and freed, where there is time.
+ * freed. It is looked at, and freed, where there is time. On PREEMPT_RT nobody gets
+ * memory in an interrupt: there it is a thread that allocates.
  *
  * Whether the hypervisor had a part in it is coherent_atomic.sh's to see.
  */
@@ -23,7 +24,7 @@
  * @work: has it raised
  * @dev: the device
  * @areas: what it has allocated
- * @hard: it was an interrupt, and its CPU took no other
+ * @hard: it was an interrupt, and its CPU took no other; or else its thread
  */
 struct interrupt {
 	struct irq_work work;
@@ -37,7 +38,8 @@ static void allocate(struct irq_work *work)
 	struct interrupt *irq = container_of(work, struct interrupt, work);
 	unsigned int order;
 
-	irq->hard = in_hardirq() && irqs_disabled();
+	irq->hard = IS_ENABLED(CONFIG_PREEMPT_RT) ||
+		    (in_hardirq() && irqs_disabled());
 	for (order = 0; order < NR_ORDERS; order++)
 		xdt_take(irq->dev, &irq->areas[order], PAGE_SIZE << order,
 			 GFP_ATOMIC);
@@ -70,7 +72,7 @@ static void check_interrupts(struct kunit *test, unsigned int bits)
 	KUNIT_ASSERT_EQ(test, 0, dma_set_coherent_mask(xdt_dev(test),
 						       DMA_BIT_MASK(bits)));
 	for (i = 0; i < NR_INTERRUPTS; i++) {
-		irqs[i].work = IRQ_WORK_INIT_HARD(allocate);
+		irqs[i].work = IRQ_WORK_INIT(allocate);
 		irqs[i].dev = xdt_dev(test);
 		KUNIT_EXPECT_TRUE(test, irq_work_queue(&irqs[i].work));
 		irq_work_sync(&irqs[i].work);

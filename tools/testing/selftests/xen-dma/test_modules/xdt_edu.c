@@ -380,7 +380,7 @@ static struct xdt_block *xdt_add_block(struct kunit *test, unsigned int order)
 	struct xdt *x = test->priv;
 	struct xdt_block *block;
 
-	block = kzalloc(sizeof(*block), GFP_KERNEL);
+	block = kzalloc_obj(*block);
 	if (!block)
 		return NULL;
 	block->addr = (void *)__get_free_pages(GFP_KERNEL | __GFP_NOWARN,
@@ -683,7 +683,7 @@ dma_addr_t xdt_try_map(struct kunit *test, void *addr, size_t size,
 	struct xdt_mapping *map;
 	dma_addr_t bus;
 
-	map = kzalloc(sizeof(*map), GFP_KERNEL);
+	map = kzalloc_obj(*map);
 	KUNIT_ASSERT_NOT_NULL(test, map);
 	bus = dma_map_single_attrs(x->dev, addr, size, dir, attrs);
 	if (dma_mapping_error(x->dev, bus)) {

@@ -21,6 +21,7 @@
 #include <xen/page.h>
 #include <xen/xen.h>
 
+#include "xdt.h"
 #include "xdt_grant.h"
 
 /* From the end, in pages; the last one is left to whoever else needs one. */
@@ -260,7 +261,7 @@ static struct xdt_foreign *new_foreign(domid_t domid, unsigned int nr)
 	struct xdt_foreign *foreign;
 	unsigned int i;
 
-	foreign = kzalloc(sizeof(*foreign), GFP_KERNEL);
+	foreign = kzalloc_obj(*foreign);
 	if (!foreign)
 		return NULL;
 	foreign->domid = domid;
