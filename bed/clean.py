@@ -13,7 +13,7 @@ import subprocess
 from bed import base
 from bed.base import Failure, cache
 
-PARTS = ("build", "tree", "log", "demo", "check", "compare")
+PARTS = ("build", "tree", "log", "demo", "check", "bench")
 ALL = (*PARTS, "toolstack", "src", "dl", "apt", "img", "ccache", "lock")
 
 

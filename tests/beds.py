@@ -162,5 +162,8 @@ ARM = [
 
 BEDS = [X86, *ARM64, *MESSAGES, *ARM]
 
+# What the watchers of a flavour want to be told at boot.
+FLAVOUR_BOOT = {"debug": ("--append", "page_poison=1")}
+
 # QEMU's arguments for every bed.
 DEVICES = edu_devices()

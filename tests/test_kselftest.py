@@ -22,8 +22,18 @@ from bed.known import ARCHES
 SELFTEST = base.TOP / "tools/testing/selftests/xen-dma"
 
 # What a kernel's watchers say; a script's own messages in the log begin with "#".
-REPORT = re.compile(r"\[ *[0-9]+\.[0-9]{6}\](?:\[ *[TC][0-9]+\])? (?:WARNING: |BUG: |UBSAN: |Oops|kmemleak: [0-9]+ new|"
-                    r"INFO: (?:possible|trying|suspicious|rcu|task)|\S+ [0-9a-f:.]+: DMA-API: |.*invalid wait context)")
+REPORT = re.compile(r"\[ *[0-9]+\.[0-9]{6}\](?:\[ *[TC][0-9]+\])? (?:WARNING: |BUG[: ]|INFO: (?:possible|trying|suspicious|rcu|"
+                    r"task)|UBSAN: |ODEBUG: |Oops|pagealloc: |kmemleak: (?:[0-9]+ new|.*disabled)|"
+                    r"(?:\S+ [0-9a-f:.]+: )?DMA-API: (?!preallocated|debugging enabled)|.*invalid wait context)")
+
+# Before and after the scripts, where the kernel has watchers that must be asked. A leak is one
+# only when a second scan, some seconds later, still finds nobody who knows of the memory.
+ALL_ERRORS = "[ ! -e /sys/kernel/debug/dma-api/all_errors ] || echo 1 >/sys/kernel/debug/dma-api/all_errors"
+LEAKS = """leaks=/sys/kernel/debug/kmemleak
+if [ -e $leaks ]; then
+	echo scan >$leaks; sleep 6; echo scan >$leaks; echo scan >$leaks
+	sed 's/^/# /' $leaks >/dev/kmsg
+fi"""
 
 
 def items():
@@ -74,9 +84,9 @@ def bed_runner(build, once, booted, tmp_path_factory):
             environment.append(f"export KSELFTEST_DISK_READ_SH_ARGS='{' '.join(disks)}'")
         # Through a pipe: the runner opens /dev/stdout anew, which would cut a file short.
         runner = ["./run_kselftest.sh", *(["-o 1500"] if slow > 1 else []), *(f"-t xen-dma:{name}" for name in scripts)]
-        lines = [*environment, "cd /kselftest || exit 2", f"{' '.join(runner)} 2>&1 | cat", ""]
+        lines = [*environment, "cd /kselftest || exit 2", ALL_ERRORS, f"{' '.join(runner)} 2>&1 | cat", LEAKS, ""]
         (place / "script").write_text("\n".join(lines))
-        more = []
+        more = list(beds.FLAVOUR_BOOT.get(flavour, ()))
         for option, text in ("--dts", bed.dts), ("--beside", bed.beside):
             if text:
                 (place / option[2:]).write_text(text)
