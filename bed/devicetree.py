@@ -9,8 +9,11 @@ All of it is source, which dtc merges, so that a user's source can change any of
 
 import re
 import subprocess
+from pathlib import Path
 
 from bed.base import Failure
+
+HERE = Path(__file__).parent
 
 RAM = 0x40000000
 MIB = 1 << 20
@@ -23,57 +26,6 @@ STEP = 2 * MIB
 
 # The PCIe bridge's registers (address, size, both in two cells) and its last bus.
 ECAM = {"arm64": ("0x40 0x10000000", "0 0x10000000", "0xff"), "arm": ("0 0x3f000000", "0 0x01000000", "0x0f")}
-
-PASS_HEAD = """\
-/dts-v1/;
-/ {
-	#address-cells = <2>;
-	#size-cells = <2>;
-	gic: gic {
-		#interrupt-cells = <3>;
-		interrupt-controller;
-		phandle = <0xfde8>;
-	};
-	passthrough {
-		compatible = "simple-bus";
-		ranges;
-		#address-cells = <2>;
-		#size-cells = <2>;
-	};
-};
-"""
-
-# The bridge's windows leave out what Xen puts there in a domain's own address space,
-# and there is no INTx.
-PASS_DEVICES = """\
-/ { passthrough {
-	fw-cfg@9020000 {
-		compatible = "qemu,fw-cfg-mmio";
-		reg = <0 0x09020000 0 0x18>;
-		dma-coherent;
-		xen,reg = <0 0x09020000 0 0x1000 0 0x09020000>;
-		xen,path = "/fw-cfg@9020000";
-		xen,force-assign-without-iommu;
-	};
-	pcie@10000000 {
-		compatible = "pci-host-ecam-generic";
-		device_type = "pci";
-		#address-cells = <3>;
-		#size-cells = <2>;
-		bus-range = <0 LAST_BUS>;
-		linux,pci-domain = <0>;
-		reg = <ECAM ECAM_SIZE>;
-		ranges = <0x01000000 0 0 0 0x3eff0000 0 0x10000>,
-			 <0x02000000 0 0x10000000 0 0x10000000 0 0x10000000>;
-		dma-coherent;
-		xen,reg = <ECAM ECAM_SIZE ECAM>,
-			  <0 0x3eff0000 0 0x10000 0 0x3eff0000>,
-			  <0 0x10000000 0 0x10000000 0 0x10000000>;
-		xen,path = "/pcie@10000000";
-		xen,force-assign-without-iommu;
-	};
-}; };
-"""
 
 
 def mebibytes(size):
@@ -94,9 +46,10 @@ def quoted(text):
 def default_pass(arch, in_domu, props):
     """What a driver domain gets by default: two devices with DMA, if it is under test."""
     address, size, last_bus = ECAM[arch]
-    text = PASS_HEAD
+    text = (HERE / "pass.dts.in").read_text()
     if in_domu:
-        text += PASS_DEVICES.replace("ECAM_SIZE", size).replace("ECAM", address).replace("LAST_BUS", last_bus)
+        text += (HERE / "pass-devices.dts.in").read_text()
+        text = text.replace("ECAM_SIZE", size).replace("ECAM", address).replace("LAST_BUS", last_bus)
     # Merged, so that a property can be deleted too.
     return text + (f"/ {{ passthrough {{ pcie@10000000 {{ {props} }}; }}; }};\n" if props else "")
 

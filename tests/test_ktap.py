@@ -7,61 +7,14 @@ import pytest
 
 import beds
 import test_kselftest
-from bed import ktap
+from bed import base, ktap
 from bed.ktap import Result
 
 # run_kselftest.sh of Linux 6.12 in a dom0, from a real run, cut short.
-SCRIPT = """\
-TAP version 13
-1..16
-# timeout set to 300
-# selftests: xen-dma: boot_message.sh
-# # [    2.246517] xen_swiotlb: aperture 64.0 MiB in 5 chunks, largest 32.0 MiB, highest bus address 0x7f7fffff
-# TAP version 13
-# 1..4
-# ok 1 boot_message.one_line
-# ok 2 boot_message.size
-# # Totals: pass:2 fail:0 xfail:0 xpass:0 skip:0 error:0
-ok 1 selftests: xen-dma: boot_message.sh
-# timeout set to 300
-# selftests: xen-dma: map.sh
-# TAP version 13
-# 1..20
-# # xdt: xdt_map starts at 241.87
-# # KTAP version 1
-# # 1..1
-# #     KTAP version 1
-# #     # Subtest: xdt_map
-# #     # module: xdt_map
-# #     1..20
-# ok 1 xdt_map.bounce_to_device
-# #     # stale_from_device: Test should be marked slow (runtime: 3.156954423s)
-# ok 2 xdt_map.stale_from_device
-# # # xdt_map: pass:20 fail:0 skip:0 total:20
-# # ok 1 xdt_map
-# # Totals: pass:20 fail:0 xfail:0 xpass:0 skip:0 error:0
-ok 2 selftests: xen-dma: map.sh
-# timeout set to 300
-# selftests: xen-dma: disk_read.sh
-# 1..0 # SKIP no disk
-ok 3 selftests: xen-dma: disk_read.sh # SKIP
-"""
+SCRIPT = (base.TOP / "tests/ktap/kselftest.txt").read_text()
 
 # KUnit's form, written by hand: a suite of which a case has parameters.
-KUNIT = """\
-KTAP version 1
-1..1
-    KTAP version 1
-    # Subtest: s
-    1..2
-        KTAP version 1
-        # Subtest: a
-        ok 1 p
-        not ok 2 q
-    not ok 1 a
-    ok 2 b
-not ok 1 s
-"""
+KUNIT = (base.TOP / "tests/ktap/kunit.txt").read_text()
 
 
 def read(text):
