@@ -50,22 +50,22 @@ def flavour(name, kernel=X86):
     return (*kernel, "--flavour", name)
 
 
-# In the order in which they run; those without a kernel come first.
+# In the order in which they run, so that each finds its kernels built.
 STAGES = (
     Stage("graft", "what the graft does and refuses, and the patch series", ("test_graft.py", "test_series.py")),
     Stage("tools", "bad input to the tools, and their own unit tests",
           ("test_inputs.py", "test_build.py", "test_ktap.py", "test_bench.py", "test_mutants.py"),
           more_kernels=(X86, UM)),
-    Stage("static", "checkpatch, kernel-doc, sparse, W=1, dt-schema, ShellCheck", ("test_static.py",), (X86,)),
+    Stage("static", "checkpatch, kernel-doc, sparse, W=1, dt-schema, ShellCheck", ("test_static.py",)),
+    Stage("kunit", "the unit tests under User Mode Linux", ("test_kunit.py",), (UM,), (flavour("debug", UM),)),
+    Stage("parameters", "wrong boot parameters, too little memory", ("test_parameters.py",), (X86,)),
+    Stage("demo", "make demo", ("test_demo.py",), (X86,)),
     Stage("x86", "the kselftest in a dom0, with ours and with stock", ("test_kselftest.py", "-k", "x86"),
           (X86, STOCK), (("--kver", "7.3"), ("--kver", "6.1"), flavour("debug"), flavour("race"), flavour("rt"))),
-    Stage("parameters", "wrong boot parameters, too little memory", ("test_parameters.py",), (X86,)),
-    Stage("kunit", "the unit tests under User Mode Linux", ("test_kunit.py",), (UM,), (flavour("debug", UM),)),
     Stage("boot", "scripts/boot and its exit statuses", ("test_boot.py",), (X86, ARM64)),
     Stage("arm", "dom0 and driver domains of ARM", ("test_kselftest.py", "-k", "arm"), (ARM64,),
           ((*ARM64, "--stock"), ("--arch", "arm64", "--kver", "7.3"), ("--arch", "arm", "--kver", "6.12"),
            flavour("debug", ARM64))),
-    Stage("demo", "make demo", ("test_demo.py",), (X86,)),
     Stage("largest", "the largest coherent allocations, beside stock's", ("test_largest.py",), (), (X86, STOCK)),
     Stage("inert", "bare metal, PVH, HVM: the driver does nothing", ("test_inert.py",), (), (X86,)),
 )
