@@ -167,9 +167,10 @@ def stage(name, log):
         except (OSError, subprocess.CalledProcessError) as error:
             file.write(f"{error}\n".encode())
             file.flush()
+            why = f"after {span(time.monotonic() - start)}"
             if disk_full(log):
-                raise StageFailed(f"stage '{name}' failed: no space left on the disk of {cache()} (log: {log})", log) from None
-            raise StageFailed(f"stage '{name}' failed after {span(time.monotonic() - start)} (log: {log})", log) from None
+                why = f"(no space left on the disk of {cache()})"
+            raise StageFailed(f"stage '{name}' failed {why} (log: {log})", log) from None
         finally:
             over.set()
             if ticker.is_alive():

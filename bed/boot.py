@@ -57,6 +57,7 @@ def arguments(parser):
     """The options."""
     parser.epilog = EXIT
     parser.usage = "scripts/boot [option]... [-- QEMU ARGUMENT...]"
+
     def group(title):
         return parser.add_argument_group(title).add_argument
     several = {"action": "append", "default": []}

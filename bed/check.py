@@ -97,8 +97,8 @@ class Builder(threading.Thread):
             start = time.monotonic()
             log = base.log_path("check-build-" + "-".join(word.strip("-") for word in kernel))
             with open(log, "wb") as file:
-                self.process = subprocess.Popen([base.TOP / "scripts" / "bed", "build", *kernel], stdout=file, stderr=file,
-                                                stdin=subprocess.DEVNULL, env=environment(), start_new_session=True)
+                self.process = subprocess.Popen([base.TOP / "scripts/bed", "build", *kernel], stdin=subprocess.DEVNULL,
+                                                stdout=file, stderr=file, env=environment(), start_new_session=True)
                 if self.process.wait():
                     self.failed.add(kernel)
                     base.tail(log)

@@ -57,7 +57,8 @@ ARCHES = {arch.name: arch for arch in (
     # With one processor the emulated ARM machines boot several times faster.
     Arch("arm64", "arm64", "aarch64-linux-gnu-", ("Image", "modules"), "arch/arm64/boot/Image",
          ("gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross"),
-         "qemu-system-aarch64", "qemu-system-arm", "virt,virtualization=on,gic-version=3", "cortex-a57", 1, "4G", "512M"),
+         "qemu-system-aarch64", "qemu-system-arm", "virt,virtualization=on,gic-version=3", "cortex-a57", 1, "4G",
+         "512M"),
     # What lies above 4 GiB is out of reach: Xen's heap, and the PCIe bridge's registers.
     Arch("arm", "armhf", "arm-linux-gnueabihf-", ("zImage", "modules"), "arch/arm/boot/zImage",
          ("gcc-arm-linux-gnueabihf", "libc6-dev-armhf-cross"),

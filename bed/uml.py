@@ -42,7 +42,7 @@ def run(linux, log, timeout, *args):
     Returns None when it ended by itself and well, else what went wrong.
     """
     with directory() as place, open(log, "ab") as file:
-        # On a machine that is busy with other things a CPU may stall for half a minute: that is no fault of the kernel's.
+        # On a busy machine a CPU may stall for half a minute: that is no fault of the kernel's.
         command = [Path(linux).resolve(), "seccomp=on", "ncpus=2", f"mem={MEMORY}M", "con=null", "con0=fd:0,fd:1",
                    f"uml_dir={place}", "xen_machine_buffer=64M",
                    "rcupdate.rcu_cpu_stall_timeout=300", *args]

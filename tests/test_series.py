@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bed import base, fetch, graft, known, series
+from bed import base, fetch, graft, series
 from bed.build import Kernel
 
 # Only the sender can sign off, and MAINTAINERS is the maintainers'. The compat header is where the kernel's version is

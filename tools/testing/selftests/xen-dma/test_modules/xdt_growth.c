@@ -34,6 +34,12 @@ static enum dma_data_direction direction(unsigned int i)
 	return is_own(i) ? DMA_BIDIRECTIONAL : DMA_TO_DEVICE;
 }
 
+static dma_addr_t map_one(struct kunit *test, u8 *buf, unsigned int i)
+{
+	return dma_map_single_attrs(xdt_dev(test), buf, GROWTH_SIZE,
+				    direction(i), DMA_ATTR_NO_WARN);
+}
+
 /* Maps many times; returns how often it went. */
 static unsigned int map_many(struct kunit *test, u8 **own, u8 *shared,
 			     dma_addr_t *bus, bool atomic)
@@ -44,12 +50,13 @@ static unsigned int map_many(struct kunit *test, u8 **own, u8 *shared,
 		u8 *buf = is_own(i) ? own[i / GROWTH_STEP] : shared;
 		unsigned long flags;
 
-		if (atomic)
+		if (atomic) {
 			spin_lock_irqsave(&growth_lock, flags);
-		bus[i] = dma_map_single_attrs(xdt_dev(test), buf, GROWTH_SIZE,
-					      direction(i), DMA_ATTR_NO_WARN);
-		if (atomic)
+			bus[i] = map_one(test, buf, i);
 			spin_unlock_irqrestore(&growth_lock, flags);
+		} else {
+			bus[i] = map_one(test, buf, i);
+		}
 		if (dma_mapping_error(xdt_dev(test), bus[i]))
 			break;
 		cond_resched();
