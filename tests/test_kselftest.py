@@ -22,8 +22,8 @@ from bed.known import ARCHES
 SELFTEST = base.TOP / "tools/testing/selftests/xen-dma"
 
 # What a kernel's watchers say; a script's own messages in the log begin with "#".
-REPORT = re.compile(r"\[ *[0-9]+\.[0-9]{6}\](?:\[ *[TC][0-9]+\])? (?:WARNING: |BUG[: ]|UBSAN: |ODEBUG: |Oops|pagealloc: |"
-                    r"INFO: (?:possible|trying|suspicious|rcu|task)|kmemleak: (?:[0-9]+ new|.*disabled)|"
+REPORT = re.compile(r"\[ *[0-9]+\.[0-9]{6}\](?:\[ *[TC][0-9]+\])? (?:WARNING: |BUG[: ]|UBSAN: |ODEBUG: |Oops|"
+                    r"pagealloc: |INFO: (?:possible|trying|suspicious|rcu|task)|kmemleak: (?:[0-9]+ new|.*disabled)|"
                     r"(?:\S+ [0-9a-f:.]+: )?DMA-API: (?!preallocated|debugging enabled)|.*invalid wait context)")
 
 # Before and after the scripts, where the kernel has watchers that must be asked. A leak is one
