@@ -68,9 +68,9 @@ def arguments(parser):
     add("--flavour", metavar="F", default=os.environ.get("FLAVOUR") or "test",
         help=f"{', '.join(dict.fromkeys(name for arch, name in FLAVOURS if arch in MACHINES))} (default: test)")
     add("--stock", action="store_true", default=None, help="the kernel without our graft")
-    add("--kernel", metavar="FILE", help="this bzImage (arm64: Image, arm: zImage) instead of one of scripts/build's")
+    add("--kernel", metavar="FILE", help="this bzImage (arm64: Image, arm: zImage) in place of scripts/bed build's")
     add("--xen", metavar="FILE", help="this hypervisor (x86: ELF, or gzipped ELF) instead of Debian's")
-    add("--xen-version", metavar="V", help="Debian's hypervisor of this version (see scripts/fetch --help)")
+    add("--xen-version", metavar="V", help="Debian's hypervisor of this version (see scripts/bed fetch --help)")
     add("--bare", action="store_true", help="no hypervisor: the same kernel straight on the machine")
 
     add = group("what runs in it")
