@@ -22,9 +22,10 @@ from bed.check import environment
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config):
-    """Workers share groups, if nothing else is said."""
+    """Workers share groups, if nothing else is said. They read their options anew, so they must find it too."""
     if config.getoption("numprocesses", None) and config.option.dist == "no":
         config.option.dist = "loadgroup"
+        os.environ["PYTEST_ADDOPTS"] = os.environ.get("PYTEST_ADDOPTS", "") + " --dist=loadgroup"
 
 
 @pytest.fixture(scope="session", name="once")
