@@ -193,6 +193,17 @@ class Kernel:
         known.write_text(stamp + "\n")
 
 
+def install_kselftest(kernel, tree, place):
+    """The kselftest of a tree with our driver, built for a kernel, stock or ours; returns where it is installed."""
+    cross = ARCHES[kernel.arch].cross
+    machine = [f"ARCH={kernel.arch}", f"CROSS_COMPILE={cross}", f"CC={cross}gcc"] if cross else []
+    base.make_dirs(place)
+    with base.stage(f"build the kselftest ({kernel.name})", place / "log") as run:
+        run(["make", "-C", tree / "tools/testing/selftests", "TARGETS=xen-dma", "FORCE_TARGETS=1", *machine,
+             f"KDIR={kernel.builddir}", f"O={place}/obj", f"INSTALL_PATH={place}/install", "install"])
+    return place / "install"
+
+
 def own_id(path):
     """A name for a tree of the user's."""
     return "own-" + cksum(f"{path}\n".encode()).split()[0]

@@ -14,6 +14,7 @@ import shutil
 from pathlib import Path
 
 from bed import base, bench, ktap
+from bed.build import install_kselftest
 from bed.known import KERNELS, edu_devices, one_of
 
 STOCK_FAILURES = base.TOP / "tools" / "testing" / "selftests" / "xen-dma" / "stock-failures"
@@ -61,17 +62,6 @@ def aperture(lines):
     return int(said[3]) if said[3] else int(float(said[1]) * {"K": 1 / 1024, "M": 1, "G": 1024}[said[2]])
 
 
-def install_kselftest(tree, kernel):
-    """Build that tree's kselftest for a kernel; returns where it is installed."""
-    place = bench.results() / f"kselftest-{kernel.name}"
-    shutil.rmtree(place, ignore_errors=True)
-    base.make_dirs(place)
-    with base.stage(f"build the kselftest ({kernel.name})", bench.log(f"kselftest-{kernel.name}")) as run:
-        run(["make", "-C", tree / "tools" / "testing" / "selftests", "TARGETS=xen-dma", "FORCE_TARGETS=1",
-             f"KDIR={kernel.builddir}", f"O={place}/obj", f"INSTALL_PATH={place}/install", "install"])
-    return place / "install"
-
-
 def features(kernel, kselftest):
     """Boot a kernel for its features; returns rows and the names of the tests that passed."""
     files = ("--file", f"{kselftest}:/kselftest", "--run", base.TOP / "tests" / "bench" / "features-dom0")
@@ -89,7 +79,9 @@ def measure(kver):
     """Rows and passed tests of stock, and of ours."""
     stock, ours = bench.kernels(kver)
     module = bench.build_module(stock)
-    kselftest = install_kselftest(ours.tree, stock)
+    place = bench.results() / f"kselftest-{stock.name}"
+    shutil.rmtree(place, ignore_errors=True)
+    kselftest = install_kselftest(stock, ours.tree, place)
     sides = []
     for kernel in (stock, ours):
         rows, passed = features(kernel, kselftest)

@@ -17,7 +17,7 @@ import pytest
 
 import beds
 from bed import base, hypervisor, ktap
-from bed.known import ARCHES
+from bed.build import install_kselftest
 
 SELFTEST = base.TOP / "tools/testing/selftests/xen-dma"
 
@@ -53,15 +53,6 @@ def words_of(request, bed, kernel):
     return [params["word"] for params in chosen if params.get("bed") is bed and params["kernel"] == kernel]
 
 
-def install(kernel, ours, place):
-    """The kselftest, built for a kernel. It is ours even where the kernel is stock."""
-    cross = ARCHES[kernel.arch].cross
-    machine = [f"ARCH={kernel.arch}", f"CROSS_COMPILE={cross}", f"CC={cross}gcc"] if cross else []
-    with base.stage(f"build the kselftest ({kernel.name})", place / "log") as run:
-        run(["make", "-C", ours.tree / "tools/testing/selftests", "TARGETS=xen-dma", "FORCE_TARGETS=1", *machine,
-             f"KDIR={kernel.builddir}", f"O={place}/obj", f"INSTALL_PATH={place}/install", "install"])
-
-
 @pytest.fixture(scope="session", name="run_bed")
 def bed_runner(build, once, booted, tmp_path_factory):
     """run_bed(bed, kernel, scripts): boots it once; the boot, whose more["results"] are ktap.results()."""
@@ -70,7 +61,7 @@ def bed_runner(build, once, booted, tmp_path_factory):
         stock = flavour == "stock"
         ours = build(arch=bed.arch, kver=kver, flavour="test" if stock else flavour or "test")
         kernel = build(arch=bed.arch, kver=kver, stock=True) if stock else ours
-        tests = once(f"kselftest-{kernel.name}", lambda place: install(kernel, ours, place))
+        tests = once(f"kselftest-{kernel.name}", lambda place: install_kselftest(kernel, ours.tree, place))
         place = tmp_path_factory.mktemp(str(bed))
         slow = 3 if flavour and not stock else 1
         devices, environment = list(beds.DEVICES), [f"export {bed.environment}"] if bed.environment else []
