@@ -178,6 +178,17 @@ def stage(name, log):
             print(f"    {end} {span(time.monotonic() - start)}", file=sys.stderr, flush=True)
 
 
+def communicate(command, **options):
+    """Run a command without input to its end: its process, what it printed, and its complaints. It is ended by a
+    signal that it can heed, for it may have a machine to end."""
+    with subprocess.Popen([str(word) for word in command], stdin=subprocess.DEVNULL, **options) as process:
+        try:
+            return process, *process.communicate()
+        except BaseException:
+            process.terminate()
+            raise
+
+
 def tail(log, lines=20):
     """The last lines of a log, for the standard error."""
     text = Path(log).read_bytes().decode(errors="replace").replace("\r", "")
@@ -217,22 +228,18 @@ def _install(missing):
     log = log_path("packages")
     apt = [*root, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-o", "DPkg::Lock::Timeout=600"]
     install = [*apt, "install", "--yes", "--no-install-recommends", *missing]
-    try:
-        with stage(f"install {words}", log) as run:
-            run(install)
-        return
-    except StageFailed:
-        pass
-    try:
-        with stage("update the package lists", log) as run:
-            run([*apt, "update"])
-        with stage(f"install {words}", log) as run:
-            run(install)
-    except StageFailed as failed:
-        if failed.no_network():
-            raise Failure("no network: the package mirror is out of reach, and these packages are missing: "
-                          f"{words} (log: {log})") from None
-        raise
+    for commands in [install], [[*apt, "update"], install]:
+        try:
+            with stage(f"install {words}", log) as run:
+                for command in commands:
+                    run(command)
+            return
+        except StageFailed as failed:
+            failure = failed
+    if failure.no_network():
+        raise Failure("no network: the package mirror is out of reach, and these packages are missing: "
+                      f"{words} (log: {log})")
+    raise failure
 
 
 def jobs():

@@ -141,12 +141,7 @@ def run_stage(stage, everything, workers):
     files = [f"tests/{word}" if word.endswith(".py") else word for word in stage.select]
     command = ["/usr/bin/python3", "-m", "pytest", "-q", "--no-header", f"--junitxml={report}", "-n", str(workers),
                *([] if everything else ["-m", "not full"]), *files]
-    with subprocess.Popen(command, cwd=base.TOP, env=environment(), stdin=subprocess.DEVNULL) as process:
-        try:
-            status = process.wait()
-        except BaseException:
-            process.terminate()
-            raise
+    status = base.communicate(command, cwd=base.TOP, env=environment())[0].returncode
     try:
         passed, failed = count(report)
     except (OSError, ElementTree.ParseError):

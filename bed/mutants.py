@@ -98,15 +98,9 @@ class Copy:
 
     def run(self, log, *words):
         """Run a command in the copy; returns its exit status and standard output."""
-        with open(log, "w", encoding="utf-8") as errors, \
-                subprocess.Popen([str(word) for word in words], cwd=self.top, env=self.env, stdin=subprocess.DEVNULL,
-                                 stdout=subprocess.PIPE, stderr=errors, text=True) as process:
-            try:
-                output = process.communicate()[0]
-            except BaseException:
-                # Not killed: it has a machine to end.
-                process.terminate()
-                raise
+        with open(log, "w", encoding="utf-8") as errors:
+            process, output, _ = base.communicate(words, cwd=self.top, env=self.env, stdout=subprocess.PIPE,
+                                                  stderr=errors, text=True)
             errors.write(output)
         return process.returncode, output
 

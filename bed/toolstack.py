@@ -21,7 +21,7 @@ from pathlib import Path
 from bed import base
 from bed.base import Failure, cache, log_path
 from bed.build import cksum
-from bed.fetch import attempt, output
+from bed.fetch import attempt, output, update
 
 # Of the hypervisor's own release: their interface changes with each.
 RELEASE = "4.17"
@@ -78,9 +78,9 @@ def download(place):
                "-o", f"Dir::Cache::archives={place}/debs", *PACKAGES]
     if not attempt("download the Xen toolstack", log, [*apt, *install]):
         return
-    apt += ["-o", f"Dir::State::lists={place}/lists"]
-    failed = attempt("read Debian's package index", log, [*apt, "update"]) or \
-        attempt("download the Xen toolstack", log, [*apt, *install])
+    lists = ["-o", f"Dir::State::lists={place}/lists"]
+    update(log, ["-o", "Debug::NoLocking=1", *lists])
+    failed = attempt("download the Xen toolstack", log, [*apt, *lists, *install])
     if failed and failed.no_network():
         raise Failure("no network: Debian's mirror is out of reach, and the Xen toolstack is not in the cache "
                       f"(log: {log})")

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from bed import base
-from bed.build import Kernel
+from bed.build import Kernel, install_kselftest
 from bed.check import environment
 
 
@@ -58,6 +58,15 @@ def build_once(once):
     return build
 
 
+@pytest.fixture(scope="session", name="kselftest")
+def kselftest_once(once, build):
+    """kselftest(kernel): where the kselftest is installed that was built for it; of stock, with our tree's sources."""
+    def kselftest(kernel):
+        tree = build(arch=kernel.arch, kver=kernel.kver).tree if kernel.stock else kernel.tree
+        return once(f"kselftest-{kernel.name}", lambda place: install_kselftest(kernel, tree, place)) / "install"
+    return kselftest
+
+
 @dataclass
 class Boot:
     """What a boot left: scripts/boot's exit status, the script's lines, complaints, the console's log."""
@@ -81,14 +90,9 @@ class Boot:
 
 def boot(*words):
     """Boot and see what comes of it."""
-    command = [str(word) for word in (base.TOP / "scripts/boot", "--quiet", *words)]
-    with subprocess.Popen(command, env=environment(), text=True, errors="replace", stdin=subprocess.DEVNULL,
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        try:
-            output, error = process.communicate()
-        except BaseException:
-            process.terminate()
-            raise
+    process, output, error = base.communicate(
+        (base.TOP / "scripts/boot", "--quiet", *words), env=environment(), text=True, errors="replace",
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     # The log's name ends with the process's number.
     logs = sorted((base.cache() / "log").glob(f"boot-*-{process.pid}.log"))
     assert logs, error
