@@ -276,18 +276,16 @@ def suite_of(arch, version=next(iter(XENS))):
 def fetch_file(package, version, arch, found, files, hint=""):
     """One file out of a package, which has it in one of those places. Nothing is installed: a machine that
     merely builds should not find Xen in its boot menu."""
-    debian, suite = suite_of(arch, version)
-    log = log_path(f"fetch-{found.name}")
-    root, _ = download_package(package, apt_state(suite, debian), log)
-    if not root:
-        raise Failure(f"{package} ({debian}) could not be downloaded (log: {log}){hint}")
-    store(next(root / file for file in files if (root / file).is_file()), found)
-    shutil.rmtree(root)
-
-
-def store(path, found):
-    """A file into the cache, unpacked."""
-    put(gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes(), found)
+    def bring():
+        debian, suite = suite_of(arch, version)
+        log = log_path(f"fetch-{found.name}")
+        root, _ = download_package(package, apt_state(suite, debian), log)
+        if not root:
+            raise Failure(f"{package} ({debian}) could not be downloaded (log: {log}){hint}")
+        file = next(root / file for file in files if (root / file).is_file())
+        put(gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes(), found)
+        shutil.rmtree(root)
+    return once(lambda: found if found.is_file() else None, bring)
 
 
 def xen(arch="x86", version=None):
@@ -296,29 +294,15 @@ def xen(arch="x86", version=None):
     name = f"xen-{version}-{suite_of(arch)[0]}"
     if (arch, version) == ("arm", "4.20"):
         raise Failure("Debian has no Xen 4.20 for 32-bit ARM; 4.17 it has")
-    file = f"boot/{name}" + (".gz" if arch == "x86" else "")
-    own, found = Path("/") / file, cache() / "img" / name
-
-    def here():
-        """Is it here, and not older than one that the system has got since?"""
-        old = own.is_file() and found.is_file() and own.stat().st_mtime > found.stat().st_mtime
-        return found if found.is_file() and not old else None
-
-    def bring():
-        """The system's, if it has one."""
-        if os.access(own, os.R_OK):
-            store(own, found)
-        else:
-            fetch_file(name.replace("xen", "xen-hypervisor"), version, arch, found, [file],
-                       "; name a hypervisor of your own with scripts/boot --xen FILE")
-    return once(here, bring)
+    return fetch_file(name.replace("xen", "xen-hypervisor"), version, arch, cache() / "img" / name,
+                      [f"boot/{name}" + (".gz" if arch == "x86" else "")],
+                      "; name a hypervisor of your own with scripts/boot --xen FILE")
 
 
 def busybox(arch):
     """A static busybox; its place in the package is not the same in each release."""
     found = cache() / "img" / f"busybox-{suite_of(arch)[0]}"
-    return once(lambda: found if found.is_file() else None,
-                lambda: fetch_file("busybox-static", next(iter(XENS)), arch, found, ["bin/busybox", "usr/bin/busybox"]))
+    return fetch_file("busybox-static", next(iter(XENS)), arch, found, ["bin/busybox", "usr/bin/busybox"])
 
 
 def xen_source(version=None):
