@@ -17,7 +17,6 @@ import pytest
 
 import beds
 from bed import base, hypervisor, ktap
-from bed.build import install_kselftest
 
 SELFTEST = base.TOP / "tools/testing/selftests/xen-dma"
 
@@ -54,14 +53,12 @@ def words_of(request, bed, kernel):
 
 
 @pytest.fixture(scope="session", name="run_bed")
-def bed_runner(build, once, booted, tmp_path_factory):
+def bed_runner(build, kselftest, booted, tmp_path_factory):
     """run_bed(bed, kernel, scripts): boots it once; the boot, whose more["results"] are ktap.results()."""
     def words(bed, version, scripts):
         kver, _, flavour = version.partition("-")
         stock = flavour == "stock"
-        ours = build(arch=bed.arch, kver=kver, flavour="test" if stock else flavour or "test")
-        kernel = build(arch=bed.arch, kver=kver, stock=True) if stock else ours
-        tests = once(f"kselftest-{kernel.name}", lambda place: install_kselftest(kernel, ours.tree, place))
+        kernel = build(arch=bed.arch, kver=kver, stock=stock, flavour="test" if stock else flavour or "test")
         place = tmp_path_factory.mktemp(str(bed))
         slow = 3 if flavour and not stock else 1
         devices, environment = list(beds.DEVICES), [f"export {bed.environment}"] if bed.environment else []
@@ -85,7 +82,8 @@ def bed_runner(build, once, booted, tmp_path_factory):
         if bed.publishing:
             more += ["--xen", hypervisor.build()]
         return ["--arch", bed.arch, "--kernel", kernel.image, "--timeout", bed.timeout * slow,
-                "--file", f"{tests}/install:/kselftest", "--run", place / "script", *bed.boot, *more, "--", *devices]
+                "--file", f"{kselftest(kernel)}:/kselftest", "--run", place / "script", *bed.boot, *more, "--",
+                *devices]
 
     def run_bed(bed, kernel, scripts):
         boot = booted((bed, kernel, *scripts), lambda: words(bed, kernel, scripts))

@@ -10,7 +10,6 @@ beside it would prove nothing.
 
 import itertools
 import re
-import shutil
 
 import pytest
 
@@ -19,7 +18,6 @@ from bed.known import edu_devices
 
 pytestmark = pytest.mark.full
 
-SELFTEST = base.TOP / "tools/testing/selftests/xen-dma"
 MIB = 1 << 20
 
 # (machine, bits): MiB that ours gets at least. What Xen has in one piece below 4 GiB is a
@@ -27,25 +25,15 @@ MIB = 1 << 20
 BOUNDS = {("pc", 64): 1024, ("pc", 32): 1024, ("q35", 32): 512}
 
 
-def modules(kernel, place):
-    """The kselftest's witness and the module that tries, built for a kernel."""
-    for path in (*(SELFTEST / "test_modules").glob("*.[ch]"), SELFTEST / "lib.sh", SELFTEST / "ktap_compat.sh"):
-        shutil.copy(path, place)
-    (place / "Kbuild").write_text("obj-m += xdt_edu.o xdt_largest.o\n")
-    with base.stage(f"build the modules ({kernel.name})", place / "log") as run:
-        run(["make", "-C", kernel.builddir, f"M={place}", "modules"])
-
-
 @pytest.fixture(name="boot")
-def boot_of(driver, machine, build, once, booted):
+def boot_of(driver, machine, build, kselftest, booted):
     """The boot of a driver on a machine; more["figures"] are bytes, bytes again, exchanges by bits."""
     def words():
         kernel = build(kver="6.12", stock=driver == "stock")
-        place = once(f"largest-{kernel.name}", lambda place: modules(kernel, place))
         bits = ",".join(str(bits) for on, bits in BOUNDS if on == machine)
         return ["--kernel", kernel.image, "--timeout", "1200", "--machine", machine, "--mem", "8G", "--dom0-mem", "2G",
-                "--append", f"large={bits}", "--file", f"{place}:/large", "--run", base.TOP / "tests/largest-dom0",
-                "--", *edu_devices(8)]
+                "--append", f"large={bits}", "--file", f"{kselftest(kernel)}:/kselftest",
+                "--run", base.TOP / "tests/largest-dom0", "--", *edu_devices(8)]
     boot = booted((driver, machine), words)
     found = re.findall(r"^largest (\d+) (\d+) (\d+) (\d+)$", "\n".join(boot.lines), re.MULTILINE)
     boot.more["figures"] = {int(bits): [int(number) for number in numbers] for bits, *numbers in found}
