@@ -9,12 +9,11 @@ the tables and writes them, parted by tabs, to files in the cache. Exit status 0
 every measurement ran and no bound is exceeded.
 """
 
-import os
 import re
 import shutil
 import tomllib
 
-from bed import base, uml
+from bed import base, check, uml
 from bed.build import Kernel
 from bed.known import KERNELS, one_of
 
@@ -118,7 +117,9 @@ def boot(kernel, what, *options):
     file = log(f"boot-{what.split()[0]}-{kernel.name}")
     variant = ["--stock"] if kernel.stock else []
     with base.stage(f"{what} ({kernel.name})", file) as run:
-        run([base.TOP / "scripts" / "boot", "--kver", kernel.kver, *variant, "--quiet", *options])
+        # The figures are of known kernels and no others, whatever make was given.
+        run([base.TOP / "scripts" / "boot", "--kver", kernel.kver, *variant, "--quiet", *options],
+            env=check.environment())
     return file.read_text(errors="replace").replace("\r", "").splitlines()
 
 
@@ -167,16 +168,9 @@ def time_pairs():
                  for side in ("generic", "ours"))
 
 
-def forget_kernel():
-    """The figures are of known kernels and no others, whatever make was given."""
-    for name in ("STOCK", "KSRC", "ARCH", "FLAVOUR", "KVER"):
-        os.environ.pop(name, None)
-
-
 def main(args):
     """Measure, judge, show."""
     kvers = [one_of("kernel version", args.kver, KERNELS)] if args.kver else DEFAULT_KVERS
-    forget_kernel()
     base.need(*PACKAGES)
     good = True
     with base.lock("bench"):

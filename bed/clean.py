@@ -10,11 +10,10 @@ import fcntl
 import shutil
 import subprocess
 
-from bed import base
 from bed.base import Failure, cache
 
-PARTS = ("build", "tree", "log", "demo", "check", "bench")
-ALL = (*PARTS, "toolstack", "src", "dl", "apt", "img", "ccache", "lock")
+PARTS = ("build", "tree", "log", "demo", "check", "bench", "mutants")
+ALL = (*PARTS, "matplotlib", "toolstack", "src", "dl", "apt", "img", "ccache", "lock")
 
 
 def arguments(parser):
@@ -40,16 +39,9 @@ def main(args):
                 fcntl.flock(held.enter_context(open(path, "rb")), fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise Failure(f"another run is at work (it holds {path}); nothing was deleted") from None
-        before = left = size()
+        before = size()
         for part in ALL if args.all else PARTS:
             if (place / part).is_dir():
                 shutil.rmtree(place / part)
-                left, was = size(), left
-                print(f"  {part:<10} {was - left:6.0f} MiB")
-    if args.all:
-        try:
-            place.rmdir()
-            left = 0
-        except OSError:
-            base.note(f"{place} holds something of others, which stays")
+    left = size()
     print(f"freed {before - left:.0f} MiB, {left:.0f} MiB left in {place}")

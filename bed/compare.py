@@ -162,7 +162,6 @@ def chart(kver, lines):
 def main(args):
     """Measure both, show and write the table and the chart."""
     kver = one_of("kernel version", args.kver, KERNELS)
-    bench.forget_kernel()
     base.need(*bench.PACKAGES, "python3-matplotlib")
     base.make_dirs(args.output)
     with base.lock("bench"):

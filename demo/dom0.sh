@@ -15,15 +15,7 @@ wrong() {
 
 # driver_of BLOCKDEV: the PCI driver under it.
 driver_of() {
-	path=$(readlink -f "/sys/block/$1/device")
-	while [ "$path" != / ]; do
-		if [ -e "$path/subsystem" ] && [ -L "$path/driver" ] &&
-		   [ "$(basename "$(readlink -f "$path/subsystem")")" = pci ]; then
-			basename "$(readlink -f "$path/driver")"
-			return
-		fi
-		path=$(dirname "$path")
-	done
+	basename "$(readlink "$(readlink -f "/sys/block/$1/device" | sed 's,/\(ata\|nvme\).*,,')/driver")"
 }
 
 log_lines() {
