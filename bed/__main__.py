@@ -2,6 +2,7 @@
 """The one command: scripts/bed COMMAND."""
 
 import argparse
+import errno
 import importlib
 import os
 import sys
@@ -65,7 +66,9 @@ def main(words):
         base.note(failure)
         return failure.status if failure.status != 1 else status
     except OSError as error:
-        base.note(f"{error.filename or ''}: {error.strerror}".lstrip(": "))
+        # A write that fails does not know its file; what is large lies in the cache.
+        full = error.errno == errno.ENOSPC
+        base.note(f"{error.filename or (base.cache() if full else '')}: {error.strerror}".lstrip(": "))
         return status
 
 

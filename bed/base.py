@@ -140,7 +140,7 @@ def stage(name, log):
     ticker = threading.Thread(target=_tick, args=(name, start, over), daemon=True)
     verbose = os.environ.get("V", "0") not in ("", "0")
     end = "failed after"
-    with open(log, "wb") as file:
+    with open(log, "wb", buffering=0) as file:
         def run(command, **options):
             options.setdefault("stdin", subprocess.DEVNULL)
             options.setdefault("stderr", subprocess.STDOUT)
@@ -156,7 +156,6 @@ def stage(name, log):
                     with contextlib.suppress(ProcessLookupError):
                         os.killpg(process.pid, signal.SIGTERM)
                     raise
-            file.flush()
             if status:
                 raise subprocess.CalledProcessError(status, command)
         if not verbose:
@@ -165,8 +164,8 @@ def stage(name, log):
             yield run
             end = "done in"
         except (OSError, subprocess.CalledProcessError) as error:
-            file.write(f"{error}\n".encode())
-            file.flush()
+            with contextlib.suppress(OSError):
+                file.write(f"{error}\n".encode())
             why = f"after {span(time.monotonic() - start)}"
             if disk_full(log):
                 why = f"(no space left on the disk of {cache()})"

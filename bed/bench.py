@@ -10,11 +10,10 @@ every measurement ran and no bound is exceeded.
 """
 
 import re
-import shutil
 import tomllib
 
 from bed import base, check, uml
-from bed.build import Kernel
+from bed.build import Kernel, build_modules
 from bed.known import KERNELS, one_of
 
 FIGURES = tomllib.loads((base.TOP / "bed" / "figures.toml").read_text(encoding="utf-8"))
@@ -104,12 +103,7 @@ def kernels(kver):
 
 def build_module(kernel):
     """Build the benchmark's module; returns the file."""
-    place = results() / f"module-{kernel.name}"
-    shutil.rmtree(place, ignore_errors=True)
-    shutil.copytree(base.TOP / "tests" / "bench", place)
-    with base.stage(f"build the benchmark's module ({kernel.name})", log(f"module-{kernel.name}")) as run:
-        run(["make", "-C", kernel.builddir, f"M={place}", "modules"])
-    return place / "xen_dma_bench.ko"
+    return build_modules(kernel, base.TOP / "tests/bench", results() / f"module-{kernel.name}") / "xen_dma_bench.ko"
 
 
 def boot(kernel, what, *options):

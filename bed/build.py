@@ -204,6 +204,15 @@ def install_kselftest(kernel, tree, place):
     return place / "install"
 
 
+def build_modules(kernel, source, place):
+    """The modules of a directory, built for a kernel in a fresh copy of it."""
+    shutil.rmtree(place, ignore_errors=True)
+    shutil.copytree(source, place)
+    with base.stage(f"build {source.relative_to(TOP)} ({kernel.name})", log_path(f"modules-{kernel.name}")) as run:
+        run(["make", "-C", kernel.builddir, f"M={place}", "modules"])
+    return place
+
+
 def own_id(path):
     """A name for a tree of the user's."""
     return "own-" + cksum(f"{path}\n".encode()).split()[0]

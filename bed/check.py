@@ -71,7 +71,8 @@ STAGES = (
 )
 
 # What make hands on, and who calls make wants: the tests choose their own.
-NOT_FOR_TESTS = ("ARCH", "KVER", "FLAVOUR", "STOCK", "KSRC", "DIR", "BED_COMMAND", "MAKEFLAGS", "MAKELEVEL", "MFLAGS")
+NOT_FOR_TESTS = ("ARCH", "KVER", "FLAVOUR", "STOCK", "KSRC", "XENSRC", "DIR", "BED_COMMAND",
+                 "MAKEFLAGS", "MAKELEVEL", "MFLAGS")
 
 
 def arguments(parser):

@@ -17,7 +17,7 @@ import subprocess
 
 from bed import base
 from bed.base import TOP, Failure, cache, log_path
-from bed.build import Kernel
+from bed.build import Kernel, build_modules
 
 DISKS = ("ata_piix", "ahci", "nvme")
 PART, SIZE = 1 << 20, 64 << 20      # where a disk's partition begins, and what it holds in all
@@ -66,16 +66,6 @@ def make_media(run, work):
     (work / "net.sum").write_text(digest(data) + "\n")
 
 
-def make_module(run, work, builddir):
-    """demo/xen_dma_demo.c, built for that kernel."""
-    module = work / "module"
-    shutil.rmtree(module, ignore_errors=True)
-    module.mkdir()
-    for name in ("Makefile", "xen_dma_demo.c"):
-        shutil.copy(TOP / "demo" / name, module)
-    run(["make", "-C", builddir, f"M={module}", "modules"])
-
-
 def boot(kernel, work):
     """Show the report as it comes; returns its lines that are for us, and the script's exit status."""
     command = [
@@ -120,14 +110,13 @@ def main(_args):
     base.need("make", "gcc", "fdisk", "e2fsprogs")
     os.environ["PATH"] += ":/usr/sbin:/sbin"
     kernel = Kernel.from_environment()
-    builddir = kernel.build()
+    kernel.build()
     work = cache() / "demo"
     base.make_dirs(work)
     with base.lock("demo"):
         with base.stage("make disks and files", log_path("demo-media")) as run:
             make_media(run, work)
-        with base.stage("build the demo module", log_path("demo-module")) as run:
-            make_module(run, work, builddir)
+        build_modules(kernel, TOP / "demo", work / "module")
         digests, status = boot(kernel, work)
         if status:
             raise Failure(f"the demo failed in dom0 (status {status})")

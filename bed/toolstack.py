@@ -21,7 +21,8 @@ from pathlib import Path
 from bed import base
 from bed.base import Failure, cache, log_path
 from bed.build import cksum
-from bed.fetch import attempt, output, update
+from bed.fetch import apt_state, output
+from bed.known import XENS
 
 # Of the hypervisor's own release: their interface changes with each.
 RELEASE = "4.17"
@@ -69,23 +70,13 @@ def directory():
 
 
 def download(place):
-    """All that the packages need and this machine lacks, and with --reinstall what it has: with the lists that
-    the system has, and if those are missing or too old, with today's, kept beside. apt itself unpacks nothing."""
-    log = log_path("toolstack")
-    base.make_dirs(place / "debs/partial", place / "lists/partial")
-    apt = ["apt-get", "-o", "Debug::NoLocking=1", "-o", "APT::Sandbox::User=root"]
-    install = ["install", "--yes", "--download-only", "--reinstall", "--no-install-recommends",
-               "-o", f"Dir::Cache::archives={place}/debs", *PACKAGES]
-    if not attempt("download the Xen toolstack", log, [*apt, *install]):
-        return
-    lists = ["-o", f"Dir::State::lists={place}/lists"]
-    update(log, ["-o", "Debug::NoLocking=1", *lists])
-    failed = attempt("download the Xen toolstack", log, [*apt, *lists, *install])
-    if failed and failed.no_network():
-        raise Failure("no network: Debian's mirror is out of reach, and the Xen toolstack is not in the cache "
-                      f"(log: {log})")
-    if failed:
-        raise failed
+    """All that the packages need and this machine lacks, and with --reinstall what it has. apt unpacks nothing."""
+    base.make_dirs(place / "debs/partial")
+    env = apt_state(XENS[RELEASE])
+    with base.stage("download the Xen toolstack", log_path("toolstack")) as run:
+        run(["apt-get", "install", "--yes", "--download-only", "--reinstall", "--no-install-recommends",
+             "-o", "Debug::NoLocking=1", "-o", "Dir::State::status=/var/lib/dpkg/status",
+             "-o", f"Dir::Cache::archives={place}/debs", *PACKAGES], env=env)
 
 
 def assemble(place, stamp):

@@ -88,11 +88,15 @@ class Boot:
                           f"console: {self.log}"])
 
 
+def run(words, **settings):
+    """Run a command of the bed, whatever kernel the environment names: the process, its output, its complaints."""
+    return base.communicate(words, cwd=base.TOP, env=environment() | settings, text=True, errors="replace",
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
 def boot(*words):
     """Boot and see what comes of it."""
-    process, output, error = base.communicate(
-        (base.TOP / "scripts/boot", "--quiet", *words), env=environment(), text=True, errors="replace",
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process, output, error = run((base.TOP / "scripts/boot", "--quiet", *words))
     # The log's name ends with the process's number.
     logs = sorted((base.cache() / "log").glob(f"boot-*-{process.pid}.log"))
     assert logs, error

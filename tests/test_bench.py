@@ -55,13 +55,9 @@ def test_verdict(value, bound, shown, verdict):
     assert line[3:] == (shown, verdict)
 
 
-def test_no_bound():
-    """A figure without a bound is shown for what it tells."""
+def test_nothing_to_judge():
+    """A figure without a bound is shown for what it tells; a boot without rows leaves each bounded one missing."""
     assert bench.judge([["label", "lost:figure"]], STOCK, OURS) == [("label", "-", "-", "-", "-")]
-
-
-def test_no_rows():
-    """A boot without rows leaves each bounded figure missing."""
     verdicts = {line[4] for line in bench.judge(bench.FIGURES["icount"], {}, {})}
     assert verdicts == {"-", "missing"}
 

@@ -17,6 +17,7 @@ from pathlib import Path
 import pexpect
 import pytest
 
+import conftest
 from bed import boot, console, devicetree, initrd
 from bed.base import TOP, Failure
 from bed.check import environment
@@ -187,10 +188,8 @@ def command(tmp_path, script, options):
 
 def run(tmp_path, script, options, status):
     """Boot, and look at the exit status; returns the output and the complaints."""
-    done = subprocess.run(command(tmp_path, script, options), check=False, env=environment(), stdin=subprocess.DEVNULL,
-                          capture_output=True)
-    output, complaint = (text.decode(errors="replace").replace("\r", "") for text in (done.stdout, done.stderr))
-    assert done.returncode == status, f"{output}\n{complaint}"
+    process, output, complaint = conftest.run(command(tmp_path, script, options))
+    assert process.returncode == status, f"{output}\n{complaint}"
     return output, complaint
 
 

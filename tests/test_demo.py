@@ -3,12 +3,11 @@
 
 import os
 import re
-import subprocess
 
 import pytest
 
 from bed import base, demo
-from bed.check import environment
+from conftest import run
 
 
 def shape(report):
@@ -19,12 +18,10 @@ def shape(report):
 
 def test_demo():
     """It ends with 0, and says what README.md shows, but for the numbers."""
-    done = subprocess.run([base.TOP / "scripts/bed", "demo"], env=environment(), text=True, stdin=subprocess.DEVNULL,
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
-    said = f"{done.stdout}\n{done.stderr[-3000:]}"
-    assert done.returncode == 0 and done.stdout.endswith("All of it is right.\n"), said
+    process, output, error = run(["scripts/bed", "demo"])
+    assert process.returncode == 0 and output.endswith("All of it is right.\n"), f"{output}\n{error[-3000:]}"
     shown = re.search(r"^It prints:\n\n((?:    .*\n)+)", (base.TOP / "README.md").read_text(), re.MULTILINE)[1]
-    assert shape(done.stdout) == shape(shown)
+    assert shape(output) == shape(shown)
 
 
 def test_damage_is_noticed(tmp_path, monkeypatch):

@@ -4,23 +4,12 @@
 What the graft refuses is in test_graft.py, what a boot refuses later in test_boot.py.
 """
 
-import os
 import re
 import subprocess
-from pathlib import Path
 
 import pytest
 
-TOP = Path(__file__).resolve().parent.parent
-
-
-def run(words, **environment):
-    """Run a command of the bed from the top of the checkout, with nothing on its standard input."""
-    clean = {name: value for name, value in os.environ.items()
-             if name not in ("ARCH", "KVER", "FLAVOUR", "STOCK", "KSRC", "XENSRC")}
-    return subprocess.run(words, cwd=TOP, env=clean | environment, stdin=subprocess.DEVNULL, check=False, text=True,
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-
+from conftest import run
 
 # A command, its environment (NAME=VALUE before it), the status it ends with, and what it says.
 REFUSED = [
@@ -63,12 +52,12 @@ def test_refused(command, status, says):
     """It ends with that status and says just one line, on the standard error."""
     words = command.split(" ")
     values = dict(word.split("=", 1) for word in words if re.match("[A-Z_]+=", word) and word == words[0])
-    done = run(words[len(values):], **values)
+    process, output, error = run(words[len(values):], **values)
     # make adds a line of its own.
-    lines = [line for line in done.stderr.splitlines() if not line.startswith("make: ")]
-    assert done.returncode == status
-    assert done.stdout == ""
-    assert len(lines) == 1 and re.search(says, lines[0]), done.stderr
+    lines = [line for line in error.splitlines() if not line.startswith("make: ")]
+    assert process.returncode == status
+    assert output == ""
+    assert len(lines) == 1 and re.search(says, lines[0]), error
 
 
 def sources(cache):
@@ -79,20 +68,20 @@ def sources(cache):
 def test_no_network(tmp_path):
     """A proxy that nobody answers at is a machine without network; an empty cache has nothing to fall back to."""
     proxy = "http://127.0.0.1:9/"
-    done = run(["scripts/bed", "fetch", "--kver", "6.12"], XDG_CACHE_HOME=str(tmp_path),
-               http_proxy=proxy, https_proxy=proxy)
-    assert done.returncode == 1
-    assert "no network" in done.stderr.splitlines()[-1]
-    assert done.stdout == "" and sources(tmp_path) == []
+    process, output, error = run(["scripts/bed", "fetch", "--kver", "6.12"], XDG_CACHE_HOME=str(tmp_path),
+                                 http_proxy=proxy, https_proxy=proxy)
+    assert process.returncode == 1
+    assert "no network" in error.splitlines()[-1]
+    assert output == "" and sources(tmp_path) == []
 
 
 def test_disk_full(tmp_path):
     """A file system of a few MiB in place of the cache, which only root can mount, and only with the right to."""
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4M", "tmpfs", tmp_path], check=True)
     try:
-        done = run(["scripts/bed", "fetch", "--kver", "6.12"], XDG_CACHE_HOME=str(tmp_path))
-        assert done.returncode == 1
-        assert re.search("no space left|disk is full", done.stderr.splitlines()[-1])
-        assert done.stdout == "" and sources(tmp_path) == []
+        process, output, error = run(["scripts/bed", "fetch", "--kver", "6.12"], XDG_CACHE_HOME=str(tmp_path))
+        assert process.returncode == 1
+        assert re.search("[Nn]o space left on", error.splitlines()[-1])
+        assert output == "" and sources(tmp_path) == []
     finally:
         subprocess.run(["umount", tmp_path], check=True)

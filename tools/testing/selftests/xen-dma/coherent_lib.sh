@@ -49,17 +49,6 @@ empty_cache()
 	echo 2 >/proc/sys/vm/drop_caches
 }
 
-# eventually COMMAND...: within some time, for what a worker does
-eventually()
-{
-	left=50
-	while ! "$@" && [ "$left" -gt 0 ]; do
-		left=$((left - 1))
-		usleep 100000 2>/dev/null || sleep 0.1
-	done
-	[ "$left" -gt 0 ]
-}
-
 # aperture_pages: what the driver bounces through
 #
 # It grows and shrinks on its own, so it counts with what Xen and Linux have left.
@@ -130,10 +119,10 @@ check_memory()
 {
 	slack=${2:-128}
 	ktap_test_result "$1.quiet" quiet
-	ktap_test_result "$1.domain_pages" eventually have_pages
+	ktap_test_result "$1.domain_pages" wait_until 5 have_pages
 	ktap_print_msg "the domain has $have pages, had $had_pages"
-	ktap_test_result "$1.xen_low_memory" eventually have_low
+	ktap_test_result "$1.xen_low_memory" wait_until 5 have_low
 	ktap_print_msg "Xen has $have free pages below 4 GiB, had $had_low"
-	ktap_test_result "$1.linux_memory" eventually have_free
+	ktap_test_result "$1.linux_memory" wait_until 5 have_free
 	ktap_print_msg "Linux has $have free pages, had $had_free"
 }

@@ -25,11 +25,7 @@ free_kib()
 released()
 {
 	[ -r "$aperture" ] || return 1
-	left=$((3 * ${XDT_IDLE:-60}))
-	while [ "$(slots)" -gt "$boot_slots" ] && [ "$left" -gt 0 ]; do
-		left=$((left - 1))
-		sleep 1
-	done
+	wait_until $((3 * ${XDT_IDLE:-60})) "[ \$(slots) -le $boot_slots ]"
 	ktap_print_msg "slots: $boot_slots before, $grown_slots grown, $(slots) now;" \
 		"free: $before KiB before, $(free_kib) now"
 	[ "$grown_slots" -gt "$boot_slots" ] &&

@@ -83,15 +83,22 @@ scatter_memory()
 	wait_memory "$balloon" "$full"
 }
 
+# wait_until SECONDS CONDITION: until that shell code succeeds; fails when the time is over
+wait_until()
+{
+	left=$((10 * $1))
+	until eval "$2"; do
+		left=$((left - 1))
+		[ "$left" -gt 0 ] || return 1
+		usleep 100000 2>/dev/null || sleep 0.1
+	done
+}
+
 # wait_memory BALLOON KIB: until the domain has that much, or a minute is over
 wait_memory()
 {
-	left=600
-	while [ "$(cat "$1/info/current_kb")" -ne "$2" ] && [ "$left" -gt 0 ]; do
-		left=$((left - 1))
-		usleep 100000 2>/dev/null || sleep 0.1
-	done
-	[ "$left" -gt 0 ] || ktap_print_msg "the balloon did not get to $2 KiB"
+	wait_until 60 "[ \$(cat $1/info/current_kb) -eq $2 ]" ||
+		ktap_print_msg "the balloon did not get to $2 KiB"
 }
 
 # run_suite MODULE SUITE [N]: load a test module, and tell what its cases said
