@@ -53,7 +53,7 @@ def bare(_place, disk):
     to keep the generic pool's figures."""
     return ["--bare", "--machine", "pc", "--mem", "5G", "--run", CHECK,
             "--append", f"inert=bare,3,{disk.sum} swiotlb=track_hiwater", "--", "-device", "ahci,id=ahci",
-            *disk.drives(ide="ide-hd", sata="ide-hd,bus=ahci.0", nvme="nvme,serial=1")]
+            *disk.drives(ide="ide-hd,bus=ide.0", sata="ide-hd,bus=ahci.0", nvme="nvme,serial=1")]
 
 
 def pvh_dom0(_place, disk):
