@@ -61,11 +61,11 @@ STAGES = (
     Stage("parameters", "wrong boot parameters, too little memory", ("test_parameters.py",), (X86,)),
     Stage("demo", "make demo", ("test_demo.py",), (X86,)),
     Stage("x86", "the kselftest in a dom0, with ours and with stock", ("test_kselftest.py", "-k", "x86"),
-          (X86, STOCK), (("--kver", "7.3"), ("--kver", "6.1"), flavour("debug"), flavour("race"), flavour("rt"))),
+          (X86, STOCK), (("--kver", "7.3"), ("--kver", "6.1"), flavour("debug"), flavour("race"))),
     Stage("boot", "scripts/boot and its exit statuses", ("test_boot.py",), (X86, ARM64)),
     Stage("arm", "dom0 and driver domains of ARM", ("test_kselftest.py", "-k", "arm"), (ARM64,),
           ((*ARM64, "--stock"), ("--arch", "arm64", "--kver", "7.3"), ("--arch", "arm", "--kver", "6.12"),
-           flavour("debug", ARM64))),
+           flavour("debug", ARM64), flavour("rt", ARM64))),
     Stage("largest", "the largest coherent allocations, beside stock's", ("test_largest.py",), (), (X86, STOCK)),
     Stage("inert", "bare metal, PVH, HVM: the driver does nothing", ("test_inert.py",), (), (X86,)),
 )

@@ -39,7 +39,7 @@ class Bed:
 # The stock lists' names for a test begin with the bed's, except on x86.
 X86 = Bed("", "boot_message map sync sg limits growth exhaust coherent mmap parallel disk_read coherent_atomic "
           "coherent_balloon coherent_exhaust coherent_fault coherent_conserve",
-          "6.12 6.12-stock 7.3 6.1 6.12-debug 6.12-race 6.12-rt",
+          "6.12 6.12-stock 7.3 6.1 6.12-debug 6.12-race",
           ("--append", "swiotlb_xen.max=128M swiotlb_xen.idle=2"),
           arch="x86", main="6.12 6.12-stock", environment="XDT_IDLE=2", timeout=1800)
 
@@ -89,14 +89,14 @@ TO_DOMU = {"environment": "XDT_OFFER_FROM=0", "beside": OFFER.format(1)}
 
 ARM64 = [
     # 1:1; the device reaches all memory, or does not see the caches
-    Bed("dom0-3g", "map sync sg parallel arm_map arm_masks arm_sg", "6.12 7.3 6.12-stock",
+    Bed("dom0-3g", "map sync sg parallel arm_map arm_masks arm_sg", "6.12 7.3 6.12-stock 6.12-rt",
         ("--dom0-mem", "3G", "--smp", "2"), CROSSING + " xdt_map.straddling_pages"),
-    Bed("dom0", OWN + " arm_moved", "6.12 6.12-stock 6.12-debug", (), ONE_RUN, main="6.12"),
+    Bed("dom0", OWN + " arm_moved", "6.12 6.12-stock 6.12-debug 6.12-rt", (), ONE_RUN, main="6.12"),
     Bed("dom0-noncoherent", OWN + " arm_noncoherent", impossible=ONE_RUN, dts=NONCOHERENT, main="6.12"),
     Bed("restricted", "arm_restricted", dts=RESTRICTED),
     Bed("safe-dom0", "arm_safe", dts=SAFE),
     # An unmodified hypervisor: probed
-    Bed("domu-1", OWN + " arm_fwcfg arm_moved", "6.12 6.12-stock 6.12-debug", DOMU, ONE_RUN, main="6.12"),
+    Bed("domu-1", OWN + " arm_fwcfg arm_moved", "6.12 6.12-stock 6.12-debug 6.12-rt", DOMU, ONE_RUN, main="6.12"),
     Bed("domu-noncoherent", OWN + " arm_noncoherent arm_moved", boot=DOMU + APART, impossible=ONE_RUN),
     Bed("domu-4", OWN + " arm_moved", "6.12 7.3 6.12-stock", DOMU_4, main="6.12"),
     Bed("domu-6", "arm_map arm_sg arm_moved", "6.12 7.3",
