@@ -15,7 +15,8 @@ from conftest import run
 REFUSED = [
     ("scripts/bed build --kver 5.4", 1, r"unknown kernel version '5\.4' \(known: .*KSRC"),
     ("scripts/bed build --arch mips", 1, r"unknown architecture 'mips' \(known: "),
-    ("scripts/bed build --flavour mint", 1, r"unknown flavour 'mint' \(known: test debug race rt\)"),
+    ("scripts/bed build --flavour mint", 1, r"unknown flavour 'mint' \(known: test debug race\)"),
+    ("scripts/bed build --arch arm64 --flavour race", 1, r"unknown flavour 'race' \(known: test debug rt\)"),
     ("scripts/bed build --arch arm --flavour debug", 1, r"unknown flavour 'debug' \(known: test\)"),
     ("scripts/bed build --arch um --stock", 1, r"there is no --stock of it"),
     ("scripts/bed build --arch um --kver 6.12", 1, r"--arch um needs --kver 7\.3"),
