@@ -120,14 +120,17 @@ static bool bus_leads_there(struct device *dev, dma_addr_t machine,
  * @dev:	device
  * @phys:	where the source begins
  * @size:	its bytes
- * @sg:		first entry when it is a list, else NULL
+ * @sg:		first entry when it is a list, see xen_aperture_map_list(); else
+ *		NULL
+ * @nr:		its entries that are not empty
  * @attrs:	DMA_ATTR_REQUIRE_COHERENT is refused, DMA_ATTR_NO_WARN honoured
  *
  * Context: Any.
  * Return: See xen_aperture_map().
  */
 dma_addr_t xen_map_bounced(struct device *dev, phys_addr_t phys, size_t size,
-			   struct scatterlist *sg, unsigned long attrs)
+			   struct scatterlist *sg, unsigned int nr,
+			   unsigned long attrs)
 {
 	dma_addr_t machine, bus;
 
@@ -145,14 +148,15 @@ dma_addr_t xen_map_bounced(struct device *dev, phys_addr_t phys, size_t size,
 	if (trace_swiotlb_bounced_enabled())
 		trace_swiotlb_bounced(dev, xen_bus_of(dev, phys), size);
 
-	machine = xen_aperture_map(dev, phys, size, sg, attrs);
+	machine = sg ? xen_aperture_map_list(dev, sg, nr, size) :
+		       xen_aperture_map(dev, phys, size, attrs);
 	if (unlikely(machine == DMA_MAPPING_ERROR))
 		return machine;
 
 	bus = xen_dma_of(dev, machine);
 	if (!XEN_DMA_EXCHANGES && unlikely(dev->dma_range_map) &&
 	    !bus_leads_there(dev, machine, phys, bus, size)) {
-		xen_aperture_unmap(dev, xen_aperture_find(machine), machine, sg,
+		xen_aperture_unmap(dev, xen_aperture_find(machine), machine,
 				   DMA_TO_DEVICE, attrs);
 		if (!(attrs & DMA_ATTR_NO_WARN))
 			dev_err_ratelimited(dev,
@@ -177,7 +181,7 @@ static void xen_swiotlb_unmap_phys(struct device *dev, dma_addr_t bus,
 	bus = xen_machine_of(dev, bus);
 	chunk = xen_aperture_find(bus);
 	if (chunk)
-		xen_aperture_unmap(dev, chunk, bus, NULL, dir, attrs);
+		xen_aperture_unmap(dev, chunk, bus, dir, attrs);
 }
 
 static dma_addr_t xen_swiotlb_map_phys(struct device *dev, phys_addr_t phys,
@@ -193,7 +197,7 @@ static dma_addr_t xen_swiotlb_map_phys(struct device *dev, phys_addr_t phys,
 	bus = xen_bus_of(dev, phys);
 	why = xen_bounce_why(dev, xen_limits_of(dev), phys, bus, size, dir);
 	if (why != XEN_BOUNCE_NONE) {
-		bus = xen_map_bounced(dev, phys, size, NULL, attrs);
+		bus = xen_map_bounced(dev, phys, size, NULL, 0, attrs);
 		if (unlikely(bus == DMA_MAPPING_ERROR))
 			return bus;
 		xen_count_bounce(why);

@@ -70,7 +70,8 @@ struct xen_dma_limits {
 };
 
 dma_addr_t xen_map_bounced(struct device *dev, phys_addr_t phys, size_t size,
-			   struct scatterlist *sg, unsigned long attrs);
+			   struct scatterlist *sg, unsigned int nr,
+			   unsigned long attrs);
 void xen_count_bounce(enum xen_bounce_reason why);
 enum xen_bounce_reason
 xen_translate(struct device *dev, const struct xen_dma_limits *limits,

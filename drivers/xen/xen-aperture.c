@@ -21,7 +21,9 @@
  * at all adds one at once. Nothing that is mapped ever moves.
  *
  * A slot has a descriptor. In the first one of a free block it links a list, in
- * the first one of a mapping it says what is bounced. No byte of an earlier
+ * the first one of a mapping it says what is bounced: one buffer, or as many as
+ * descriptors behind it name. So nothing of a caller's list is needed after it was
+ * mapped, for others may have changed it by then. No byte of an earlier
  * mapping is ever in the slots of a mapping: the copy in covers its own part,
  * whatever the direction, and the rest is cleared. (What a device writes behind
  * what it was given is not looked for. Only an IOMMU could keep it from that.)
@@ -131,9 +133,10 @@ enum xen_slot_state {
  * @next:	free, cached: next in the list, or XEN_NO_SLOT
  * @prev:	free: previous in the list; cached, first of a bundle in the
  *		depot: the next bundle; or XEN_NO_SLOT
- * @phys:	mapping of one buffer: its pseudo-physical address
- * @sg:		mapping of a list: its first entry
- * @size:	mapping: its bytes; cached, first of a bundle: its blocks
+ * @phys:	mapping of one buffer, or a buffer of a list: its pseudo-physical
+ *		address
+ * @size:	mapping, or a buffer of a list: its bytes; cached, first of a
+ *		bundle: its blocks
  * @offset:	mapping: bytes from the first slot to the first mapped byte
  * @dirty:	cached, or mapping with a @bin: bytes from the first slot on that
  *		may not be zero
@@ -141,7 +144,8 @@ enum xen_slot_state {
  * @order:	free: log2 of its slots
  * @state:	which of these holds, &enum xen_slot_state
  * @bin:	cached, mapping: index of its size, or XEN_NO_BIN
- * @is_list:	mapping: of a list
+ * @buffers:	mapping of a list: how many buffers, each in one of the following
+ *		slots' descriptors; 0 for one buffer
  */
 struct xen_aperture_slot {
 	union {
@@ -150,7 +154,6 @@ struct xen_aperture_slot {
 			u32 prev;
 		};
 		phys_addr_t phys;
-		struct scatterlist *sg;
 	};
 	u32 size;
 	u32 offset;
@@ -161,7 +164,7 @@ struct xen_aperture_slot {
 	u8 order;
 	u8 state;
 	u8 bin;
-	u8 is_list;
+	u8 buffers;
 };
 
 /* The generic driver's descriptor has as many. */
@@ -988,24 +991,36 @@ static void copy_phys(phys_addr_t phys, void *bounce, size_t size,
 	}
 }
 
-/* The same for @size bytes of a list, from the @skip-th one on. */
-static void copy_list(struct scatterlist *sg, size_t skip, void *bounce,
-		      size_t size, bool to_bounce)
+/* The same for @size bytes of a mapped list, from the @skip-th one on. */
+static void copy_list(const struct xen_aperture_slot *s, size_t skip,
+		      void *bounce, size_t size, bool to_bounce)
 {
-	for (; sg && size; sg = sg_next(sg)) {
+	const struct xen_aperture_slot *buffer, *last = s + s->buffers;
+
+	for (buffer = s + 1; buffer <= last && size; buffer++) {
 		size_t n;
 
-		if (skip >= sg->length) {
-			skip -= sg->length;
+		if (skip >= buffer->size) {
+			skip -= buffer->size;
 			continue;
 		}
 
-		n = min_t(size_t, sg->length - skip, size);
-		copy_phys(sg_phys(sg) + skip, bounce, n, to_bounce);
+		n = min_t(size_t, buffer->size - skip, size);
+		copy_phys(buffer->phys + skip, bounce, n, to_bounce);
 		skip = 0;
 		bounce += n;
 		size -= n;
 	}
+}
+
+/* A part of a mapping, one buffer or a list, from the @skip-th byte on. */
+static void copy_part(const struct xen_aperture_slot *s, size_t skip,
+		      void *bounce, size_t size, bool to_bounce)
+{
+	if (unlikely(s->buffers))
+		copy_list(s, skip, bounce, size, to_bounce);
+	else
+		copy_phys(s->phys + skip, bounce, size, to_bounce);
 }
 
 /*
@@ -1020,10 +1035,7 @@ static void copy_in(struct xen_aperture_slot *s, void *block)
 	if (unlikely(s->offset))
 		memset(block, 0, s->offset);
 
-	if (s->is_list)
-		copy_list(s->sg, 0, block + s->offset, s->size, true);
-	else
-		copy_phys(s->phys, block + s->offset, s->size, true);
+	copy_part(s, 0, block + s->offset, s->size, true);
 
 	if (likely(s->bin != XEN_NO_BIN)) {
 		dirty = s->dirty;
@@ -1519,14 +1531,58 @@ static noinline struct xen_aperture_block alloc_slow(unsigned int classes,
 	return block;
 }
 
+/* What a mapping needs of the aperture. */
+struct xen_aperture_request {
+	unsigned int classes;	/* that the device may use, from the narrowest on */
+	u32 nr;			/* slots, 0 where nothing can help */
+	size_t offset;		/* of the first byte in the first of them */
+};
+
+static __always_inline struct xen_aperture_request
+request_for(struct device *dev, phys_addr_t phys, size_t size)
+{
+	size_t align_mask = dma_get_min_align_mask(dev);
+	struct xen_aperture_request req = {
+		.classes = classes_within(device_limit(dev)),
+		.offset = phys & align_mask,
+	};
+
+	if (likely(req.classes && size - 1 < SZ_1G))
+		req.nr = DIV_ROUND_UP(max(req.offset + size, align_mask + 1),
+				      XEN_SLOT_SIZE);
+	return req;
+}
+
+/* A block that the CPU has at hand; without @slot there is none. */
+static __always_inline struct xen_aperture_block
+take_at_hand(const struct xen_aperture_request *req)
+{
+	unsigned int bin = bin_of(req->nr);
+
+	if (unlikely(bin == XEN_NO_BIN))
+		return (struct xen_aperture_block) {};
+	return cache_take(READ_ONCE(xen_preferred[req->classes]), bin, false);
+}
+
+/* Makes a mapping of a block whose buffers are known; returns its bus address. */
+static __always_inline dma_addr_t begin_mapping(struct xen_aperture_block block,
+						size_t offset, size_t size)
+{
+	struct xen_aperture_slot *s = block.slot;
+
+	s->size = size;
+	s->offset = offset;
+	WRITE_ONCE(s->state, XEN_SLOT_MAPPED);
+	copy_in(s, vaddr_of(block.chunk, block.mslot));
+
+	return ((dma_addr_t)block.mslot << XEN_SLOT_SHIFT) + offset;
+}
+
 /**
- * xen_aperture_map() - bounce a buffer or a list
+ * xen_aperture_map() - bounce a buffer
  * @dev:	device that will use it
  * @phys:	pseudo-physical address of the first byte
- * @size:	bytes in all
- * @sg:		the first entry of a list of which the next @size bytes are
- *		bounced together, and which lives as long as the mapping; NULL
- *		for a single buffer
+ * @size:	bytes
  * @attrs:	DMA_ATTR_NO_WARN is honoured
  *
  * The bytes are copied in for every direction: a device that writes less than
@@ -1537,57 +1593,79 @@ static noinline struct xen_aperture_block alloc_slow(unsigned int classes,
  * in dma_get_min_align_mask(), or DMA_MAPPING_ERROR.
  */
 dma_addr_t xen_aperture_map(struct device *dev, phys_addr_t phys, size_t size,
-			    struct scatterlist *sg, unsigned long attrs)
+			    unsigned long attrs)
 {
-	unsigned int classes = classes_within(device_limit(dev));
-	size_t align_mask = dma_get_min_align_mask(dev);
-	size_t offset = phys & align_mask;
-	size_t needed = max(offset + size, align_mask + 1);
+	const struct xen_aperture_request req = request_for(dev, phys, size);
 	struct xen_aperture_block block = {};
-	struct xen_aperture_slot *s;
-	unsigned int bin;
-	u32 nr;
 
-	if (unlikely(!classes || size - 1 >= SZ_1G))
-		goto fail;
-
-	nr = DIV_ROUND_UP(needed, XEN_SLOT_SIZE);
-	bin = bin_of(nr);
-	if (likely(bin != XEN_NO_BIN))
-		block = cache_take(READ_ONCE(xen_preferred[classes]), bin,
-				   false);
+	if (likely(req.nr)) {
+		block = take_at_hand(&req);
+		if (unlikely(!block.slot))
+			block = alloc_slow(req.classes, req.nr);
+	}
 	if (unlikely(!block.slot)) {
-		block = alloc_slow(classes, nr);
-		if (!block.slot)
-			goto fail;
+		if (!(attrs & DMA_ATTR_NO_WARN))
+			report_failure(dev, size,
+				       max(size, (size_t)req.nr << XEN_SLOT_SHIFT));
+		return DMA_MAPPING_ERROR;
 	}
 
-	s = block.slot;
-	s->is_list = !!sg;
-	if (sg)
-		s->sg = sg;
-	else
-		s->phys = phys;
-	s->size = size;
-	s->offset = offset;
-	WRITE_ONCE(s->state, XEN_SLOT_MAPPED);
-	copy_in(s, vaddr_of(block.chunk, block.mslot));
+	block.slot->phys = phys;
+	block.slot->buffers = 0;
+	return begin_mapping(block, req.offset, size);
+}
 
-	return ((dma_addr_t)block.mslot << XEN_SLOT_SHIFT) + offset;
+/**
+ * xen_aperture_map_list() - bounce several buffers in one block
+ * @dev:	device that will use them
+ * @sg:		entry of a list that names the first, and is not empty
+ * @nr:		how many, up to XEN_APERTURE_MAX_BUFFERS; empty entries between
+ *		them don't count
+ * @size:	bytes of all
+ *
+ * One block for many is an opportunity: only what is at hand is taken, without a
+ * message, and whoever finds none has to map less at a time.
+ *
+ * Context: Any.
+ * Return: See xen_aperture_map(), the bits are those of the first buffer.
+ */
+dma_addr_t xen_aperture_map_list(struct device *dev, struct scatterlist *sg,
+				 unsigned int nr, size_t size)
+{
+	struct xen_aperture_request req = request_for(dev, sg_phys(sg), size);
+	struct xen_aperture_block block;
+	struct xen_aperture_slot *buffer;
 
-fail:
-	if (!(attrs & DMA_ATTR_NO_WARN))
-		report_failure(dev, size, needed);
-	return DMA_MAPPING_ERROR;
+	if (unlikely(!req.nr))
+		return DMA_MAPPING_ERROR;
+
+	/* The first slot's descriptor is the mapping's. */
+	req.nr = max(req.nr, nr + 1);
+	block = take_at_hand(&req);
+	if (!block.slot)
+		block = alloc_from(req.classes, req.classes > 1, req.nr);
+	if (!block.slot)
+		return DMA_MAPPING_ERROR;
+
+	block.slot->buffers = nr;
+	for (buffer = block.slot + 1; ; sg = sg_next(sg)) {
+		if (unlikely(!sg->length))
+			continue;
+		buffer->phys = sg_phys(sg);
+		buffer->size = sg->length;
+		buffer++;
+		if (!--nr)
+			break;
+	}
+	look_for_growth(req.classes);
+	return begin_mapping(block, req.offset, size);
 }
 
 /**
  * xen_aperture_unmap() - end a mapping
  * @dev:	device that used it
  * @chunk:	what xen_aperture_find() says for @bus
- * @bus:	what xen_aperture_map() returned
- * @sg:		for a list the entry that it began with, in the caller's copy
- *		of the list; else NULL
+ * @bus:	what xen_aperture_map() or xen_aperture_map_list() returned
  * @dir:	what the device may have written is copied back
  * @attrs:	DMA_ATTR_SKIP_CPU_SYNC: nothing is copied back
  *
@@ -1596,8 +1674,8 @@ fail:
  * Context: Any.
  */
 void xen_aperture_unmap(struct device *dev, struct xen_aperture_chunk *chunk,
-			dma_addr_t bus, struct scatterlist *sg,
-			enum dma_data_direction dir, unsigned long attrs)
+			dma_addr_t bus, enum dma_data_direction dir,
+			unsigned long attrs)
 {
 	struct xen_aperture_slot *s;
 	u32 mslot;
@@ -1610,14 +1688,9 @@ void xen_aperture_unmap(struct device *dev, struct xen_aperture_chunk *chunk,
 		return;
 	}
 
-	if (dir != DMA_TO_DEVICE && !(attrs & DMA_ATTR_SKIP_CPU_SYNC)) {
-		void *bounce = vaddr_of(chunk, mslot) + s->offset;
-
-		if (s->is_list)
-			copy_list(sg ?: s->sg, 0, bounce, s->size, false);
-		else
-			copy_phys(s->phys, bounce, s->size, false);
-	}
+	if (dir != DMA_TO_DEVICE && !(attrs & DMA_ATTR_SKIP_CPU_SYNC))
+		copy_part(s, 0, vaddr_of(chunk, mslot) + s->offset, s->size,
+			  false);
 
 	free_mapping(chunk, mslot, s);
 }
@@ -1638,7 +1711,6 @@ void xen_aperture_sync(struct device *dev, struct xen_aperture_chunk *chunk,
 	struct xen_aperture_slot *s;
 	size_t offset = 0;
 	u32 mslot = 0;
-	void *bounce;
 
 	if (!size)
 		return;
@@ -1656,11 +1728,8 @@ void xen_aperture_sync(struct device *dev, struct xen_aperture_chunk *chunk,
 		return;
 	}
 
-	bounce = vaddr_of(chunk, mslot) + s->offset + offset;
-	if (s->is_list)
-		copy_list(s->sg, offset, bounce, size, !for_cpu);
-	else
-		copy_phys(s->phys + offset, bounce, size, !for_cpu);
+	copy_part(s, offset, vaddr_of(chunk, mslot) + s->offset + offset, size,
+		  !for_cpu);
 }
 
 /**

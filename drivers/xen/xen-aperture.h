@@ -12,6 +12,7 @@
 #include <linux/compiler.h>
 #include <linux/dma-direction.h>
 #include <linux/sizes.h>
+#include <linux/swiotlb.h>
 #include <linux/types.h>
 
 #include <xen/swiotlb-xen.h>
@@ -48,11 +49,19 @@ static inline struct xen_aperture_chunk *xen_aperture_find(dma_addr_t bus)
 	return READ_ONCE(xen_aperture_table[granule]);
 }
 
+/*
+ * Buffers that may be bounced in one block, which needs a slot for each and one
+ * more; as large as the largest blocks that CPUs keep.
+ */
+#define XEN_APERTURE_MAX_BUFFERS	((SZ_256K >> IO_TLB_SHIFT) - 1)
+
 dma_addr_t xen_aperture_map(struct device *dev, phys_addr_t phys, size_t size,
-			    struct scatterlist *sg, unsigned long attrs);
+			    unsigned long attrs);
+dma_addr_t xen_aperture_map_list(struct device *dev, struct scatterlist *sg,
+				 unsigned int nr, size_t size);
 void xen_aperture_unmap(struct device *dev, struct xen_aperture_chunk *chunk,
-			dma_addr_t bus, struct scatterlist *sg,
-			enum dma_data_direction dir, unsigned long attrs);
+			dma_addr_t bus, enum dma_data_direction dir,
+			unsigned long attrs);
 void xen_aperture_sync(struct device *dev, struct xen_aperture_chunk *chunk,
 		       dma_addr_t bus, size_t size, bool for_cpu);
 

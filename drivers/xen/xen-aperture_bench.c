@@ -97,12 +97,12 @@ static bool our_pairs(unsigned int cpu, size_t size, unsigned int nr)
 	phys_addr_t phys = virt_to_phys(from[cpu]);
 
 	while (nr--) {
-		dma_addr_t bus = xen_aperture_map(dev, phys, size, NULL,
+		dma_addr_t bus = xen_aperture_map(dev, phys, size,
 						  DMA_ATTR_NO_WARN);
 
 		if (bus == DMA_MAPPING_ERROR)
 			return false;
-		xen_aperture_unmap(dev, xen_aperture_find(bus), bus, NULL,
+		xen_aperture_unmap(dev, xen_aperture_find(bus), bus,
 				   DMA_TO_DEVICE, DMA_ATTR_NO_WARN);
 	}
 	return true;

@@ -6,8 +6,8 @@
  * join when they follow each other in the machine; entries that must be bounced
  * join in one block of the aperture, where they follow each other whatever they
  * did before. The segments go into the first entries' DMA fields, in the order of
- * the list, and cover all bytes of it; so what lies behind a segment is found
- * again by counting bytes, and a length of 0 ends the segments.
+ * the list, and cover all bytes of it; a length of 0 ends them. What lies behind a
+ * segment that is bounced the aperture remembers.
  */
 #include <linux/minmax.h>
 #include <linux/scatterlist.h>
@@ -83,6 +83,9 @@ static bool joins_bounced(const struct xen_sg_plan *plan,
 	if (((first + seg->size) ^ phys) & align_mask)
 		return false;
 
+	if (seg->entries >= XEN_APERTURE_MAX_BUFFERS)
+		return false;
+
 	size += seg->size;
 	return size <= min_t(size_t, plan->max_size, XEN_OPT_MAPPING) &&
 	       (first & align_mask & plan->limits.boundary) + size - 1 <=
@@ -139,7 +142,7 @@ static int put_bounced(struct xen_sg_plan *plan,
 		}
 
 		bus = xen_map_bounced(plan->dev, sg_phys(first), size,
-				      n > 1 ? first : NULL,
+				      n > 1 ? first : NULL, n,
 				      plan->attrs |
 				      (n > 1 ? DMA_ATTR_NO_WARN : 0));
 		if (bus != DMA_MAPPING_ERROR) {
@@ -296,7 +299,7 @@ static int clean_segments(struct device *dev, struct scatterlist *sgl,
 /**
  * xen_swiotlb_map_sg() - map a list
  * @dev:	device
- * @sgl:	the list; it must live as long as its mapping
+ * @sgl:	the list; nothing but its segments is looked at later
  * @nents:	its entries
  * @dir:	direction
  * @attrs:	DMA_ATTR_*
@@ -345,18 +348,10 @@ int xen_swiotlb_map_sg(struct device *dev, struct scatterlist *sgl, int nents,
 	return plan.nr;
 }
 
-/* The entry that begins @size bytes behind the beginning of @sg. */
-static struct scatterlist *skip_entries(struct scatterlist *sg, size_t size)
-{
-	for (; sg && size; sg = sg_next(sg))
-		size -= min_t(size_t, size, sg->length);
-	return sg;
-}
-
 /**
  * xen_swiotlb_unmap_sg() - end the mapping of a list
  * @dev:	device
- * @sgl:	the list, or a copy of it
+ * @sgl:	the list, or a copy of it, of which only the segments are looked at
  * @nents:	its entries, as they were mapped
  * @dir:	direction
  * @attrs:	DMA_ATTR_*
@@ -367,8 +362,7 @@ void xen_swiotlb_unmap_sg(struct device *dev, struct scatterlist *sgl,
 			  int nents, enum dma_data_direction dir,
 			  unsigned long attrs)
 {
-	struct scatterlist *sg = sgl, *first = sgl;
-	size_t before = 0;
+	struct scatterlist *sg;
 
 	if (!dev_is_dma_coherent(dev) && !(attrs & DMA_ATTR_SKIP_CPU_SYNC))
 		each_segment(dev, sgl, nents, dir, xen_sync_caches_for_cpu);
@@ -376,23 +370,12 @@ void xen_swiotlb_unmap_sg(struct device *dev, struct scatterlist *sgl,
 	if (nents <= 0)
 		return;
 
-	for (;; sg = next_entry(sg)) {
-		size_t size = sg_dma_len(sg);
-		struct xen_aperture_chunk *chunk;
-		dma_addr_t bus;
+	for (sg = sgl; sg_dma_len(sg); sg = next_entry(sg)) {
+		dma_addr_t bus = xen_machine_of(dev, sg_dma_address(sg));
+		struct xen_aperture_chunk *chunk = xen_aperture_find(bus);
 
-		if (!size)
-			break;
-
-		bus = xen_machine_of(dev, sg_dma_address(sg));
-		chunk = xen_aperture_find(bus);
-		if (chunk) {
-			first = skip_entries(first, before);
-			before = 0;
-			xen_aperture_unmap(dev, chunk, bus, first, dir, attrs);
-		}
-		before += size;
-
+		if (chunk)
+			xen_aperture_unmap(dev, chunk, bus, dir, attrs);
 		if (!--nents || sg_is_last(sg))
 			break;
 	}
