@@ -16,6 +16,9 @@
  * first, and under memory pressure a shrinker gives back all of it. So freeing
  * neither sleeps nor calls the hypervisor. Low memory is scarce, so a device gets
  * no better memory than it needs as long as there is any other.
+ *
+ * Pages that somebody still has a reference to are neither kept nor exchanged again:
+ * they go to the page allocator, which waits for the last reference.
  */
 #define pr_fmt(fmt) "xen_swiotlb: " fmt
 
@@ -311,12 +314,10 @@ static struct xen_coherent_region *cache_take_oldest(unsigned long limit)
 /* A region that is in use comes into being. */
 static void region_add(struct xen_coherent_region *region)
 {
-	unsigned long flags;
+	lockdep_assert_held(&xen_cache_lock);
 
-	raw_spin_lock_irqsave(&xen_cache_lock, flags);
 	hash_add(xen_regions, &region->hash, PFN_DOWN(region->bus));
 	xen_used_pages += region_pages(region);
-	raw_spin_unlock_irqrestore(&xen_cache_lock, flags);
 }
 
 /* It goes, for nobody can use it. */
@@ -371,10 +372,23 @@ static bool keeps_memory(unsigned int width)
 	       time_before(jiffies, READ_ONCE(xen_keep_until));
 }
 
+/* Has somebody else a reference? A block counts them in its first page. */
+static bool is_referenced(const struct xen_coherent_region *region)
+{
+	unsigned long nr = region->pages ? region_pages(region) : 0, i;
+
+	if (!nr)
+		return page_count(region->page) != 1;
+	for (i = 0; i < nr; i++)
+		if (page_count(region->pages[i]) != 1)
+			return true;
+	return false;
+}
+
 /*
  * Gives a region back that nobody can find any more, to the hypervisor what it may
  * need, and to the kernel. The hypervisor wants low memory; what lies higher can as
- * well stay.
+ * well stay, and what is referenced must.
  */
 static void dissolve_region(struct xen_coherent_region *region)
 {
@@ -383,7 +397,7 @@ static void dissolve_region(struct xen_coherent_region *region)
 	ClearPageXenRemapped(region->page);
 
 	if (region->exchanged && region->width <= XEN_LOW_WIDTH) {
-		if (keeps_memory(region->width)) {
+		if (keeps_memory(region->width) || is_referenced(region)) {
 			atomic_long_inc(&xen_kept);
 		} else if (give_back(region->page, region->pages,
 				     region->order, GFP_KERNEL)) {
@@ -443,13 +457,12 @@ static bool reclaim_regions(void)
 	return flush_work(&xen_trim_work) || any;
 }
 
-/* Frees a region that is in use; some are not worth keeping. */
-static void free_region(struct xen_coherent_region *region)
+/* Frees a region that is in use; what is not to be kept the worker dissolves. */
+static void free_region(struct xen_coherent_region *region, bool keep)
 {
 	lockdep_assert_held(&xen_cache_lock);
 
-	if (likely((!region->linear || !region->pages) &&
-		   region_pages(region) <= cache_limit())) {
+	if (likely(keep && region_pages(region) <= cache_limit())) {
 		cache_put(region);
 		return;
 	}
@@ -457,6 +470,18 @@ static void free_region(struct xen_coherent_region *region)
 	region_del(region);
 	list_add_tail(&region->age, &xen_doomed);
 	queue_work(xen_trim_wq, &xen_trim_work);
+}
+
+/* The same for many pages: to look at each takes long, so nobody finds it meanwhile. */
+static void free_large(struct xen_coherent_region *region)
+{
+	bool keep = !region->linear && !is_referenced(region);
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&xen_cache_lock, flags);
+	region_add(region);
+	free_region(region, keep);
+	raw_spin_unlock_irqrestore(&xen_cache_lock, flags);
 }
 
 /* Shrinking under memory pressure. */
@@ -585,6 +610,7 @@ make_region(struct xen_coherent_request *req, struct page *page,
 	    struct page **pages, dma_addr_t bus, bool exchanged)
 {
 	struct xen_coherent_region *region;
+	unsigned long flags;
 
 	region = kmem_cache_alloc(xen_region_slab,
 				  (req->gfp & ~(GFP_ZONEMASK | __GFP_ZERO)) |
@@ -604,7 +630,9 @@ make_region(struct xen_coherent_request *req, struct page *page,
 	region->linear = req->linear || !pages;
 	region->vaddr = region->linear ? page_address(page) : NULL;
 	SetPageXenRemapped(page);
+	raw_spin_lock_irqsave(&xen_cache_lock, flags);
 	region_add(region);
+	raw_spin_unlock_irqrestore(&xen_cache_lock, flags);
 	if (exchanged)
 		atomic_long_inc(&xen_made);
 
@@ -1024,7 +1052,7 @@ static void free_reachable(struct device *dev, size_t size, struct page *page,
 			   void *vaddr, dma_addr_t bus)
 {
 	struct xen_coherent_region *region;
-	bool is_wrong, is_free;
+	bool is_wrong, is_free, is_large;
 	unsigned long flags;
 
 	if (page && !PageXenRemapped(page)) {
@@ -1038,10 +1066,15 @@ static void free_reachable(struct device *dev, size_t size, struct page *page,
 	if (unlikely(is_wrong))
 		region = search_region(page, vaddr);
 	is_free = region && !hlist_unhashed(&region->bucket);
-	if (likely(region && !is_free))
-		free_region(region);
+	is_large = region && !is_free && region->pages;
+	if (unlikely(is_large))
+		region_del(region);
+	else if (likely(region && !is_free))
+		free_region(region, !is_referenced(region));
 	raw_spin_unlock_irqrestore(&xen_cache_lock, flags);
 
+	if (unlikely(is_large))
+		free_large(region);
 	if (unlikely(is_wrong))
 		dev_err_ratelimited(dev,
 				    "xen_swiotlb: driver frees coherent memory at %pad, where it has none\n",
@@ -1181,6 +1214,35 @@ void xen_coherent_free_pages(struct device *dev, size_t size,
 	free_reachable(dev, size, page, NULL, dma_handle);
 }
 
+/*
+ * Maps pages that follow each other for user space only. Like all coherent memory it
+ * can't be pinned there, for it may belong to another device when it has been freed.
+ */
+static int map_pages(struct vm_area_struct *vma, struct page **pages,
+		     unsigned long nr)
+{
+	unsigned long left = vma_pages(vma), addr = vma->vm_start, run;
+	int ret;
+
+	if (vma->vm_pgoff >= nr || left > nr - vma->vm_pgoff)
+		return -ENXIO;
+
+	for (pages += vma->vm_pgoff; left; pages += run, left -= run) {
+		unsigned long pfn = page_to_pfn(*pages);
+
+		for (run = 1; run < left; run++)
+			if (page_to_pfn(pages[run]) != pfn + run)
+				break;
+		ret = remap_pfn_range(vma, addr, pfn, PFN_PHYS(run),
+				      vma->vm_page_prot);
+		if (ret)
+			return ret;
+		addr += PFN_PHYS(run);
+	}
+
+	return 0;
+}
+
 /**
  * xen_coherent_mmap() - give coherent memory to user space
  * @dev:	device that shares it
@@ -1192,7 +1254,8 @@ void xen_coherent_free_pages(struct device *dev, size_t size,
  *
  * Context: Process.
  * Return: 0, -ENXIO when @vma does not lie within the memory or there is no such
- * memory, or what the mapping of a page says.
+ * memory, -EINVAL for a private mapping of many pages, or what the mapping of a
+ * page says.
  */
 int xen_coherent_mmap(struct device *dev, struct vm_area_struct *vma,
 		      void *vaddr, dma_addr_t dma_handle, size_t size,
@@ -1209,7 +1272,7 @@ int xen_coherent_mmap(struct device *dev, struct vm_area_struct *vma,
 		return ret;
 	if (pages) {
 		vma->vm_page_prot = dma_pgprot(dev, vma->vm_page_prot, attrs);
-		return vm_map_pages(vma, pages, PFN_UP(size));
+		return map_pages(vma, pages, PFN_UP(size));
 	}
 
 	if (attrs & DMA_ATTR_NO_KERNEL_MAPPING)

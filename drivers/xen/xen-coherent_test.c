@@ -1401,6 +1401,7 @@ static void xdc_user(struct kunit *test, size_t size, unsigned long attrs)
 {
 	struct xdt *x = test->priv;
 	unsigned long pages = PFN_UP(size), first, i, addr;
+	struct page *page;
 	struct xdc_mem m;
 
 	if (!xdc_good(test, &m, xdc_get(x->dev, &m, size, GFP_KERNEL, attrs),
@@ -1434,6 +1435,9 @@ static void xdc_user(struct kunit *test, size_t size, unsigned long attrs)
 						m.bus + PFN_PHYS(first),
 						m.key + 1, PFN_PHYS(first),
 						PFN_PHYS(pages - first)));
+		/* Nobody can keep it when it has been freed. */
+		KUNIT_EXPECT_LT(test, get_user_pages_fast(addr, 1, FOLL_WRITE,
+							  &page), 1);
 		vm_munmap(addr, PFN_PHYS(pages - first));
 		xdt_dev_fill(m.bus, m.key, 0, PFN_PHYS(pages));
 	}
@@ -1459,6 +1463,47 @@ static void xdc_mmap(struct kunit *test)
 	xdc_user(test, 3 * PAGE_SIZE, DMA_ATTR_NO_KERNEL_MAPPING);
 	x->dev->coherent_dma_mask = DMA_BIT_MASK(64);
 	xdc_user(test, PAGE_SIZE, 0);
+}
+
+/* A page that somebody still has a reference to is nobody else's, and stays. */
+static void xdc_referenced(struct kunit *test)
+{
+	static const unsigned int orders[] = { 0, 1, 5, MAX_PAGE_ORDER,
+					       MAX_PAGE_ORDER + 1 };
+	struct xdt *x = test->priv;
+	unsigned int o, i;
+
+	for (o = 0; o < ARRAY_SIZE(orders); o++) {
+		size_t size = PAGE_SIZE << orders[o];
+		struct xdc_mem m, other[4];
+		unsigned long pfn, mfn;
+		struct page *page;
+
+		if (!xdc_take(test, x->dev, &m, size, GFP_KERNEL, "shared"))
+			return;
+		/* Only large memory has counts of its own in each page. */
+		pfn = xdc_pfn(m.cpu + (size > PAGE_SIZE << MAX_PAGE_ORDER ?
+				       size / 2 : 0));
+		mfn = xen_machine_mfn(pfn);
+		page = pfn_to_page(pfn);
+		get_page(page);
+		xdc_put(&m);
+
+		set_bit(pfn, xdc_live);
+		for (i = 0; i < ARRAY_SIZE(other); i++)
+			if (!xdc_take(test, x->dev, &other[i], size, GFP_KERNEL,
+				      "another's"))
+				break;
+		while (i--)
+			xdc_put(&other[i]);
+		xdc_shrink_all();
+		KUNIT_EXPECT_EQ_MSG(test, xen_machine_mfn(pfn), mfn,
+				    "order %u", orders[o]);
+		KUNIT_EXPECT_EQ_MSG(test, page_count(page), 1, "order %u",
+				    orders[o]);
+		clear_bit(pfn, xdc_live);
+		put_page(page);
+	}
 }
 
 /* When the hypervisor refuses. */
@@ -2376,6 +2421,7 @@ static struct kunit_case xdc_cases[] = {
 	KUNIT_CASE(xdc_scattered),
 	KUNIT_CASE(xdc_not_mapped),
 	KUNIT_CASE(xdc_mmap),
+	KUNIT_CASE(xdc_referenced),
 	KUNIT_CASE(xdc_refused),
 	KUNIT_CASE(xdc_message),
 	KUNIT_CASE(xdc_no_leak),
