@@ -5,13 +5,13 @@
  * The guest's idea of a physical address is not what a device must put on the
  * bus. Each mapping is translated, and one function says why, if at all, the
  * device can't use the memory where it is. Without a reason the translated
- * address is the answer; else the aperture (xen-aperture.c) takes a copy. Lists
- * are planned as a whole (xen-sg.c).
+ * address is the answer; else the aperture (dma/aperture.c) takes a copy. Lists
+ * are planned as a whole (dma/sg.c).
  *
  * An unmap or sync has the bus address only. Whether that lies in the aperture
  * comes from a table, without asking whose frame it is: the hypervisor's M2P
  * knows nothing of use about another domain's page. Coherent memory is never
- * bounced (xen-coherent.c).
+ * bounced (dma/coherent.c).
  */
 #define pr_fmt(fmt) "xen_swiotlb: " fmt
 
@@ -28,10 +28,10 @@
 #include <xen/swiotlb-xen.h>
 #include <xen/xen.h>
 
-#include "swiotlb-xen-compat.h"
-#include "swiotlb-xen.h"
-#include "xen-aperture.h"
-#include "xen-coherent.h"
+#include "dma/aperture.h"
+#include "dma/coherent.h"
+#include "dma/compat.h"
+#include "dma/decide.h"
 
 static DEFINE_PER_CPU(unsigned long [XEN_BOUNCE_REASONS], xen_bounces);
 

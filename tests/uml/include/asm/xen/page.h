@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * For asm/xen/page.h under User Mode Linux: the tables of xen-machine_test.c,
+ * For asm/xen/page.h under User Mode Linux: the tables of machine_kunit.c,
  * by the names and at the cost that they have in a PV domain.
  */
 #ifndef __XEN_DMA_UML_PAGE_H

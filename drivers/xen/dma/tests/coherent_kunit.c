@@ -7,7 +7,7 @@
  * The tests look at the memory from both sides, as the CPU and as the device,
  * and at the calls that the hypervisor gets: what the cache serves costs none.
  * The fixture, the seed and the scale of long tests are those of
- * xen-aperture_test.c.
+ * aperture_kunit.c.
  */
 #include <linux/anon_inodes.h>
 #include <linux/bitmap.h>
@@ -31,8 +31,8 @@
 
 #include <asm/xen/page.h>
 
-#include "xen-coherent.h"
-#include "xen-dma_test.h"
+#include "../coherent.h"
+#include "fixture.h"
 
 /* Enough for whatever a case leaves there. */
 #define XDC_CACHE	SZ_256M

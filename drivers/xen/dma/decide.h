@@ -2,10 +2,10 @@
 /*
  * What the files of the driver tell each other about mappings: the translation
  * and the decision whether to bounce, which are the same for single buffers
- * (swiotlb-xen.c) and lists (xen-sg.c).
+ * (swiotlb-xen.c) and lists (sg.c).
  */
-#ifndef __SWIOTLB_XEN_H
-#define __SWIOTLB_XEN_H
+#ifndef __XEN_DMA_DECIDE_H
+#define __XEN_DMA_DECIDE_H
 
 #include <linux/dma-map-ops.h>
 #include <linux/mm.h>
@@ -16,7 +16,7 @@
 #include <xen/page.h>
 #include <xen/swiotlb-xen.h>
 
-#include "swiotlb-xen-compat.h"
+#include "compat.h"
 
 struct scatterlist;
 
@@ -323,4 +323,4 @@ xen_bounce_why(struct device *dev, const struct xen_dma_limits limits,
 	return XEN_BOUNCE_NONE;
 }
 
-#endif /* __SWIOTLB_XEN_H */
+#endif /* __XEN_DMA_DECIDE_H */

@@ -4,7 +4,7 @@
  *
  * The domain's memory is contiguous in the machine but for the borders of a few
  * ranges and for pages that may have moved. So the generic allocator serves, with
- * the device's map (see xen-bus-ranges.c), and what it finds is looked at: memory
+ * the device's map (see arm-ranges.c), and what it finds is looked at: memory
  * that does not suit is held while it looks on, then freed. Where many pages have
  * moved it finds none, for those that were freed last come first, nor where a zone of
  * the kernel's has more than what the device reaches; then a reserve serves. For the
@@ -26,9 +26,9 @@
 #include <xen/swiotlb-xen.h>
 #include <xen/xen.h>
 
-#include "swiotlb-xen-compat.h"
-#include "swiotlb-xen.h"
-#include "xen-coherent.h"
+#include "compat.h"
+#include "decide.h"
+#include "coherent.h"
 
 /* How many unsuitable blocks are held, where it may not sleep and where it may. */
 #define XEN_TRIES_ATOMIC	16

@@ -32,8 +32,8 @@
 
 #include <xen/swiotlb-xen.h>
 
-#include "xen-aperture.h"
-#include "xen-machine_test.h"
+#include "../aperture.h"
+#include "machine.h"
 
 #define ROUNDS		300
 #define CPUS		2

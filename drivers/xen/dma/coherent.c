@@ -51,9 +51,9 @@
 #include <xen/swiotlb-xen.h>
 #include <xen/xen.h>
 
-#include "swiotlb-xen-compat.h"
-#include "swiotlb-xen.h"
-#include "xen-coherent.h"
+#include "compat.h"
+#include "decide.h"
+#include "coherent.h"
 
 /* 4 GiB at most; what Xen gives a domain in one extent is less by default. */
 #define XEN_NR_ORDERS		21

@@ -2,10 +2,10 @@
 /*
  * Coherent memory of x86 PV domains: the operations behind
  * dma_alloc_coherent() and dma_alloc_pages(), and the cache that they share. See
- * xen-coherent.c.
+ * coherent.c.
  */
-#ifndef __XEN_COHERENT_H
-#define __XEN_COHERENT_H
+#ifndef __XEN_DMA_COHERENT_H
+#define __XEN_DMA_COHERENT_H
 
 #include <linux/dma-direction.h>
 #include <linux/types.h>
@@ -72,4 +72,4 @@ void xen_coherent_flush_work(void);
 void xen_coherent_forget_refusal(void);
 #endif
 
-#endif /* __XEN_COHERENT_H */
+#endif /* __XEN_DMA_COHERENT_H */

@@ -57,9 +57,9 @@
 #include <xen/swiotlb-xen.h>
 #include <xen/xen.h>
 
-#include "swiotlb-xen-compat.h"
-#include "swiotlb-xen.h"
-#include "xen-aperture.h"
+#include "compat.h"
+#include "decide.h"
+#include "aperture.h"
 
 #define XEN_SLOT_SHIFT		IO_TLB_SHIFT
 #define XEN_SLOT_SIZE		BIT(XEN_SLOT_SHIFT)

@@ -11,7 +11,7 @@
 #include <linux/scatterlist.h>
 #include <linux/vmalloc.h>
 
-#include "xen-dma_test.h"
+#include "fixture.h"
 
 /* Single mappings: in place or bounced. */
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * The aperture: low, machine-contiguous memory through which the driver
- * bounces what a device can't reach. See xen-aperture.c.
+ * bounces what a device can't reach. See aperture.c.
  *
  * A mapping is known by its bus address alone, as in the DMA API; a look-up of
  * that address says whether it lies in the aperture, and in which chunk.
  */
-#ifndef __XEN_APERTURE_H
-#define __XEN_APERTURE_H
+#ifndef __XEN_DMA_APERTURE_H
+#define __XEN_DMA_APERTURE_H
 
 #include <linux/compiler.h>
 #include <linux/dma-direction.h>
@@ -94,4 +94,4 @@ void xen_aperture_flush_work(void);
 void xen_aperture_destroy(void);
 #endif
 
-#endif /* __XEN_APERTURE_H */
+#endif /* __XEN_DMA_APERTURE_H */

@@ -13,8 +13,8 @@
 #include <linux/scatterlist.h>
 #include <linux/swiotlb.h>
 
-#include "swiotlb-xen.h"
-#include "xen-aperture.h"
+#include "decide.h"
+#include "aperture.h"
 
 /**
  * struct xen_sg_segment - entries that become one segment

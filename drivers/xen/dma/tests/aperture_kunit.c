@@ -17,7 +17,7 @@
 #include <linux/vmalloc.h>
 #include <linux/workqueue.h>
 
-#include "xen-dma_test.h"
+#include "fixture.h"
 
 static unsigned long seed;
 module_param(seed, ulong, 0444);
