@@ -15,7 +15,6 @@
  */
 #define pr_fmt(fmt) "xen_swiotlb: " fmt
 
-#include <linux/ctype.h>
 #include <linux/init.h>
 #include <linux/kernel.h>
 #include <linux/percpu.h>
@@ -32,6 +31,7 @@
 #include "dma/coherent.h"
 #include "dma/compat.h"
 #include "dma/decide.h"
+#include "dma/pool.h"
 
 static DEFINE_PER_CPU(unsigned long [XEN_BOUNCE_REASONS], xen_bounces);
 
@@ -156,8 +156,7 @@ dma_addr_t xen_map_bounced(struct device *dev, phys_addr_t phys, size_t size,
 	bus = xen_dma_of(dev, machine);
 	if (!XEN_DMA_EXCHANGES && unlikely(dev->dma_range_map) &&
 	    !bus_leads_there(dev, machine, phys, bus, size)) {
-		xen_aperture_unmap(dev, xen_aperture_find(machine), machine,
-				   DMA_TO_DEVICE, attrs);
+		xen_aperture_unmap(dev, machine, DMA_TO_DEVICE, attrs);
 		if (!(attrs & DMA_ATTR_NO_WARN))
 			dev_err_ratelimited(dev,
 					    "xen_swiotlb: the bus's dma-ranges don't lead to the aperture\n");
@@ -170,8 +169,6 @@ static void xen_swiotlb_unmap_phys(struct device *dev, dma_addr_t bus,
 				   size_t size, enum dma_data_direction dir,
 				   unsigned long attrs)
 {
-	struct xen_aperture_chunk *chunk;
-
 	if (attrs & DMA_ATTR_MMIO)
 		return;
 
@@ -179,9 +176,8 @@ static void xen_swiotlb_unmap_phys(struct device *dev, dma_addr_t bus,
 		xen_sync_caches_for_cpu(dev, bus, size, dir);
 
 	bus = xen_machine_of(dev, bus);
-	chunk = xen_aperture_find(bus);
-	if (chunk)
-		xen_aperture_unmap(dev, chunk, bus, dir, attrs);
+	if (xen_pool_find(bus))
+		xen_aperture_unmap(dev, bus, dir, attrs);
 }
 
 static dma_addr_t xen_swiotlb_map_phys(struct device *dev, phys_addr_t phys,
@@ -245,15 +241,12 @@ static dma_addr_t xen_swiotlb_map_resource(struct device *dev, phys_addr_t phys,
 void xen_swiotlb_sync_single_for_cpu(struct device *dev, dma_addr_t bus,
 				     size_t size, enum dma_data_direction dir)
 {
-	struct xen_aperture_chunk *chunk;
-
 	if (!dev_is_dma_coherent(dev))
 		xen_sync_caches_for_cpu(dev, bus, size, dir);
 
 	bus = xen_machine_of(dev, bus);
-	chunk = xen_aperture_find(bus);
-	if (chunk && dir != DMA_TO_DEVICE)
-		xen_aperture_sync(dev, chunk, bus, size, true);
+	if (dir != DMA_TO_DEVICE && xen_pool_find(bus))
+		xen_aperture_sync(dev, bus, size, true);
 }
 
 /**
@@ -270,10 +263,9 @@ void xen_swiotlb_sync_single_for_device(struct device *dev, dma_addr_t bus,
 					enum dma_data_direction dir)
 {
 	dma_addr_t machine = xen_machine_of(dev, bus);
-	struct xen_aperture_chunk *chunk = xen_aperture_find(machine);
 
-	if (chunk && dir != DMA_FROM_DEVICE)
-		xen_aperture_sync(dev, chunk, machine, size, false);
+	if (dir != DMA_FROM_DEVICE && xen_pool_find(machine))
+		xen_aperture_sync(dev, machine, size, false);
 
 	if (!dev_is_dma_coherent(dev))
 		xen_sync_caches_for_device(dev, bus, size, dir);
@@ -340,65 +332,3 @@ const struct dma_map_ops xen_swiotlb_dma_ops = {
 	.max_mapping_size	= xen_swiotlb_max_mapping_size,
 	.opt_mapping_size	= xen_swiotlb_opt_mapping_size,
 };
-
-/**
- * xen_dma_read_size() - read a boot parameter that is a size
- * @name:	its name, behind "swiotlb_xen."
- * @arg:	its value, or NULL
- * @min:	least that makes sense, in bytes
- * @max:	most that makes sense, in bytes
- * @size:	where the bytes go
- *
- * Context: Early boot.
- * Return: Whether it is one; else a line says what is wrong with it.
- */
-bool __init xen_dma_read_size(const char *name, char *arg, u64 min, u64 max,
-			      unsigned long *size)
-{
-	char *end = arg;
-	u64 value = arg ? memparse(arg, &end) : 0;
-
-	if (!arg || end == arg || *end || value < min || value > max) {
-		pr_warn("swiotlb_xen.%s=%s: ignored, it takes a size from %llu to %llu bytes, with K, M or G\n",
-			name, arg ?: "", min, max);
-		return false;
-	}
-
-	*size = value;
-	return true;
-}
-
-/* Passes over a number and the comma behind it. */
-static const char * __init skip_number(const char *s)
-{
-	if (isdigit(*s))
-		s += strspn(s, "0123456789abcdefxABCDEFX");
-	if (*s == ',')
-		s++;
-
-	return s;
-}
-
-/*
- * The generic code parses swiotlb= and passes over what it does not
- * understand; the administrator should know.
- */
-static int __init xen_check_swiotlb_param(char *arg)
-{
-	static const char * const words[] = { XEN_SWIOTLB_WORDS };
-	const char *rest;
-	int i;
-
-	if (!xen_pv_domain() || !arg)
-		return 0;
-
-	rest = skip_number(skip_number(arg));
-	for (i = 0; i < ARRAY_SIZE(words); i++)
-		if (!strcmp(rest, words[i]))
-			return 0;
-
-	pr_warn("swiotlb=%s: ignored from '%s' on; it takes <slabs>[,<areas>][,force|noforce]\n",
-		arg, rest);
-	return 0;
-}
-early_param("swiotlb", xen_check_swiotlb_param);

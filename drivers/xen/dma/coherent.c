@@ -54,6 +54,7 @@
 #include "compat.h"
 #include "decide.h"
 #include "coherent.h"
+#include "params.h"
 
 /* 4 GiB at most; what Xen gives a domain in one extent is less by default. */
 #define XEN_NR_ORDERS		21
@@ -135,8 +136,6 @@ static atomic_long_t xen_failed;
 /* Until when it is not worth giving back memory of this width and above. */
 static unsigned long xen_keep_until = INITIAL_JIFFIES;
 static unsigned int xen_keep_width;
-
-unsigned long xen_coherent_cache = ULONG_MAX;	/* see cache_limit() */
 
 static struct kmem_cache *xen_region_slab;
 
@@ -1348,15 +1347,6 @@ void xen_coherent_show(struct seq_file *s)
 		   usage.hits, usage.made, usage.returned, usage.kept,
 		   usage.failed);
 }
-
-static int __init set_cache(char *arg)
-{
-	if (xen_pv_domain())
-		xen_dma_read_size("coherent_cache", arg, 0, ULONG_MAX - 1,
-				  &xen_coherent_cache);
-	return 0;
-}
-early_param("swiotlb_xen.coherent_cache", set_cache);
 
 #if IS_ENABLED(CONFIG_XEN_DMA_KUNIT_TEST)
 unsigned long xen_coherent_count(void)

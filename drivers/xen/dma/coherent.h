@@ -57,9 +57,6 @@ struct xen_coherent_usage {
 
 void xen_coherent_usage(struct xen_coherent_usage *usage);
 
-/* swiotlb_xen.coherent_cache= in bytes; read at any time. */
-extern unsigned long xen_coherent_cache;
-
 #if IS_ENABLED(CONFIG_XEN_DMA_KUNIT_TEST)
 /*
  * For the tests: pages of the cache that a shrinker may have, what it does with

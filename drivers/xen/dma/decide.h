@@ -50,8 +50,6 @@ enum xen_bounce_reason {
 };
 
 unsigned long xen_dma_bounces(enum xen_bounce_reason why);
-bool xen_dma_read_size(const char *name, char *arg, u64 min, u64 max,
-		       unsigned long *size);
 
 /**
  * struct xen_dma_limits - what a device asks of the addresses it is given

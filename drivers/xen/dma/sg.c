@@ -15,6 +15,7 @@
 
 #include "decide.h"
 #include "aperture.h"
+#include "pool.h"
 
 /**
  * struct xen_sg_segment - entries that become one segment
@@ -372,10 +373,9 @@ void xen_swiotlb_unmap_sg(struct device *dev, struct scatterlist *sgl,
 
 	for (sg = sgl; sg_dma_len(sg); sg = next_entry(sg)) {
 		dma_addr_t bus = xen_machine_of(dev, sg_dma_address(sg));
-		struct xen_aperture_chunk *chunk = xen_aperture_find(bus);
 
-		if (chunk)
-			xen_aperture_unmap(dev, chunk, bus, dir, attrs);
+		if (xen_pool_find(bus))
+			xen_aperture_unmap(dev, bus, dir, attrs);
 		if (!--nents || sg_is_last(sg))
 			break;
 	}

@@ -33,6 +33,7 @@
 #include <xen/swiotlb-xen.h>
 
 #include "../aperture.h"
+#include "../pool.h"
 #include "machine.h"
 
 #define ROUNDS		300
@@ -102,8 +103,7 @@ static bool our_pairs(unsigned int cpu, size_t size, unsigned int nr)
 
 		if (bus == DMA_MAPPING_ERROR)
 			return false;
-		xen_aperture_unmap(dev, xen_aperture_find(bus), bus,
-				   DMA_TO_DEVICE, DMA_ATTR_NO_WARN);
+		xen_aperture_unmap(dev, bus, DMA_TO_DEVICE, DMA_ATTR_NO_WARN);
 	}
 	return true;
 }
@@ -347,7 +347,7 @@ static int __init bench_init(void)
 		ret = make_aperture();
 	if (!ret) {
 		ret = run();
-		xen_aperture_destroy();
+		xen_pool_destroy();
 	}
 	if (ret)
 		pr_err("could not run (%d)\n", ret);

@@ -32,6 +32,7 @@
 #include <asm/xen/page.h>
 
 #include "../coherent.h"
+#include "../params.h"
 #include "fixture.h"
 
 /* Enough for whatever a case leaves there. */

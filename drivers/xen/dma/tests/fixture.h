@@ -24,6 +24,8 @@
 #include <xen/swiotlb-xen.h>
 
 #include "../aperture.h"
+#include "../params.h"
+#include "../pool.h"
 #include "machine.h"
 
 /* What the aperture hands out, and the largest block that it must have. */
@@ -51,8 +53,8 @@
  * @area:	memory that the aperture is made from
  * @size:	bytes of @area
  * @live:	one bit per slot below 4 GiB: in a mapping that lives
- * @max:	xen_aperture_max before the case
- * @idle:	xen_aperture_idle before the case
+ * @max:	xen_pool_max before the case
+ * @idle:	xen_pool_idle before the case
  */
 struct xdt {
 	struct kunit *test;

@@ -17,7 +17,7 @@
 
 static bool xdt_bounced(dma_addr_t bus)
 {
-	return xen_aperture_find(bus);
+	return xen_pool_find(bus);
 }
 
 /*
@@ -514,8 +514,8 @@ static bool xdt_check_bytes(struct xdt_lists *l, bool *direct, int *seg_of)
 			xdt_list_fail(l, "entry %d is bounced without need", i);
 			return false;
 		}
-		if (!direct[i] && (!xen_aperture_find(bus) ||
-				   !xen_aperture_find(bus + len - 1))) {
+		if (!direct[i] && (!xen_pool_find(bus) ||
+				   !xen_pool_find(bus + len - 1))) {
 			xdt_list_fail(l, "entry %d is at 0x%llx", i, bus);
 			return false;
 		}

@@ -1,0 +1,364 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The pool's magazines: blocks of common sizes that a CPU has at hand.
+ *
+ * Such blocks don't go back to the buddy: each CPU keeps some, in two magazines a
+ * size, and exchanges whole magazines with a depot per zone. So a block is usually
+ * taken and put back without a lock, without masking interrupts and without a search,
+ * however large or full the pool is. A CPU's magazines have an owner instead: an
+ * interrupt that finds them owned goes to the buddy.
+ *
+ * A CPU may keep blocks of a size once it has used the size: it is then lent room for
+ * two magazines, a share of what the zone has left to lend. So what CPUs keep depends
+ * on what they use, not on how many CPUs or sizes there might be. When the room gets
+ * short, a worker empties all CPUs, and those that are at work begin anew.
+ */
+#include <linux/jiffies.h>
+#include <linux/kernel.h>
+#include <linux/workqueue.h>
+
+#include "pool.h"
+
+const u8 xen_pool_bin_slots[XEN_NR_BINS] = {
+	1, 2, 3, 4, 5, 6, 7, 8,
+	10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 56, 64, 80, 96, 112, 128,
+};
+
+/* A full magazine has so many slots, or one block: its transfer is to be rare. */
+#define MAGAZINE_SLOTS		32
+
+/*
+ * Shares of a zone: what CPUs may keep in all, what the depot may store for CPUs that
+ * take what others put back, and of what is left to lend what one CPU gets for a size.
+ */
+#define LENT_SHARE		4
+#define STORED_SHARE		8
+#define SIZE_SHARE		8
+
+/* How often another CPU's magazines are tried before they are left alone. */
+#define DRAIN_TRIES		1000
+
+DEFINE_PER_CPU(struct xen_pool_cpu [XEN_NR_ZONES], xen_pool_cpus);
+
+static void rebalance(struct work_struct *work);
+static DECLARE_WORK(rebalance_work, rebalance);
+
+/* When the CPUs may be emptied again for want of room. */
+static unsigned long rebalance_at = INITIAL_JIFFIES;
+
+/* Returns a magazine's blocks to the buddy; under the zone's lock. */
+static void magazine_free(struct xen_magazine *magazine)
+{
+	while (magazine->nr) {
+		struct xen_pool_block block = xen_magazine_pop(magazine);
+
+		block.slot->state = XEN_SLOT_INNER;
+		xen_pool_free_slots(block.chunk, block.mslot,
+				    xen_pool_bin_slots[block.slot->bin]);
+	}
+}
+
+/* Fills a magazine from the buddy as far as it goes; under the zone's lock. */
+static void magazine_fill(struct xen_pool_zone *zone, unsigned int bin,
+			  struct xen_magazine *magazine, unsigned int max)
+{
+	u32 nr = xen_pool_bin_slots[bin];
+
+	while (magazine->nr < max) {
+		u32 mslot = xen_pool_take_slots(zone, nr);
+		struct xen_pool_slot *s;
+
+		if (mslot == XEN_NO_SLOT)
+			break;
+		s = xen_slot_at(mslot);
+		s->bin = bin;
+		s->dirty = nr << XEN_SLOT_SHIFT;
+		xen_magazine_push(magazine, mslot, s);
+	}
+}
+
+/* Stores a magazine in the depot, if there is room; under the zone's lock. */
+static void depot_put(struct xen_pool_zone *zone, unsigned int bin,
+		      struct xen_magazine *magazine)
+{
+	u32 slots = magazine->nr * xen_pool_bin_slots[bin];
+	struct xen_magazine *depot = &zone->depot[bin];
+	struct xen_pool_slot *s;
+
+	if (zone->stored + slots > zone->total / STORED_SHARE) {
+		magazine_free(magazine);
+		return;
+	}
+
+	s = xen_slot_at(magazine->head);
+	s->prev = depot->nr ? depot->head : XEN_NO_SLOT;
+	s->size = magazine->nr;
+	depot->head = magazine->head;
+	depot->nr++;
+	zone->stored += slots;
+	magazine->nr = 0;
+}
+
+static void depot_get(struct xen_pool_zone *zone, unsigned int bin,
+		      struct xen_magazine *magazine)
+{
+	struct xen_magazine *depot = &zone->depot[bin];
+	struct xen_pool_slot *s = xen_slot_at(depot->head);
+
+	magazine->head = depot->head;
+	magazine->nr = s->size;
+	depot->head = s->prev;
+	depot->nr--;
+	zone->stored -= magazine->nr * xen_pool_bin_slots[bin];
+}
+
+static u32 lent_for(unsigned int max, unsigned int bin)
+{
+	return 2 * max * xen_pool_bin_slots[bin];
+}
+
+/*
+ * Lends a CPU that begins to use a size room for its magazines. Where there is little
+ * left, a magazine is smaller, or none at all. Under the zone's lock.
+ */
+static void lend(struct xen_pool_zone *zone, struct xen_pool_cpu *cpu,
+		 unsigned int bin)
+{
+	unsigned int want = max(MAGAZINE_SLOTS / xen_pool_bin_slots[bin], 1);
+	u32 all = zone->total / LENT_SHARE, left = all - min(zone->lent, all);
+	unsigned int max = want;
+
+	while (max && lent_for(max, bin) > left / SIZE_SHARE)
+		max /= 2;
+	zone->lent += lent_for(max, bin);
+	cpu->max[bin] = max;
+
+	if (max < want && time_after_eq(jiffies, READ_ONCE(rebalance_at))) {
+		WRITE_ONCE(rebalance_at, jiffies + HZ);
+		schedule_work(&rebalance_work);
+	}
+}
+
+/**
+ * xen_pool_cpu_refill() - get blocks into an empty loaded magazine
+ * @zone:	zone
+ * @cpu:	the CPU's magazines, which the caller owns
+ * @bin:	index of the size
+ *
+ * Context: Any.
+ * Return: Whether there are some.
+ */
+bool xen_pool_cpu_refill(struct xen_pool_zone *zone, struct xen_pool_cpu *cpu,
+			 unsigned int bin)
+{
+	struct xen_magazine *loaded = &cpu->loaded[bin];
+	unsigned long flags;
+
+	if (cpu->spare[bin].nr) {
+		swap(*loaded, cpu->spare[bin]);
+		return true;
+	}
+
+	raw_spin_lock_irqsave(&zone->lock, flags);
+	if (!cpu->max[bin])
+		lend(zone, cpu, bin);
+	if (cpu->max[bin] && zone->depot[bin].nr)
+		depot_get(zone, bin, loaded);
+	else
+		magazine_fill(zone, bin, loaded, cpu->max[bin]);
+	raw_spin_unlock_irqrestore(&zone->lock, flags);
+
+	return loaded->nr;
+}
+
+/**
+ * xen_pool_cpu_make_room() - the loaded magazine is full: make room for more
+ * @zone:	zone
+ * @cpu:	the CPU's magazines, which the caller owns
+ * @bin:	index of the size
+ *
+ * Context: Any.
+ * Return: Whether there is some; else the CPU may keep none.
+ */
+bool xen_pool_cpu_make_room(struct xen_pool_zone *zone,
+			    struct xen_pool_cpu *cpu, unsigned int bin)
+{
+	unsigned long flags;
+
+	if (cpu->max[bin] && !cpu->spare[bin].nr) {
+		swap(cpu->loaded[bin], cpu->spare[bin]);
+		return true;
+	}
+
+	raw_spin_lock_irqsave(&zone->lock, flags);
+	if (!cpu->max[bin]) {
+		lend(zone, cpu, bin);
+	} else {
+		depot_put(zone, bin, &cpu->spare[bin]);
+		swap(cpu->loaded[bin], cpu->spare[bin]);
+	}
+	raw_spin_unlock_irqrestore(&zone->lock, flags);
+
+	return cpu->max[bin];
+}
+
+static bool has_nothing(const struct xen_pool_cpu *cpu)
+{
+	unsigned int bin;
+
+	for (bin = 0; bin < XEN_NR_BINS; bin++)
+		if (READ_ONCE(cpu->max[bin]))
+			return false;
+	return true;
+}
+
+/*
+ * Returns what a CPU keeps, and what it was lent. Another CPU that is at it is waited
+ * for, but not for ever; this one's may be owned by what has been interrupted. What
+ * stays there is little.
+ */
+static void drain_cpu(unsigned int index, int nr)
+{
+	struct xen_pool_cpu *cpu = &per_cpu(xen_pool_cpus, nr)[index];
+	struct xen_pool_zone *zone = &xen_pool_zones[index];
+	unsigned int tries, bin;
+	unsigned long flags;
+
+	if (has_nothing(cpu))
+		return;
+
+	local_irq_save(flags);
+	tries = nr == smp_processor_id() ? 1 : DRAIN_TRIES;
+	while (!xen_pool_try_own(cpu)) {
+		if (!--tries)
+			goto out;
+		cpu_relax();
+	}
+	raw_spin_lock(&zone->lock);
+	for (bin = 0; bin < XEN_NR_BINS; bin++) {
+		magazine_free(&cpu->loaded[bin]);
+		magazine_free(&cpu->spare[bin]);
+		zone->lent -= lent_for(cpu->max[bin], bin);
+		WRITE_ONCE(cpu->max[bin], 0);
+	}
+	raw_spin_unlock(&zone->lock);
+	xen_pool_disown(cpu);
+out:
+	local_irq_restore(flags);
+}
+
+static void drain_depot(struct xen_pool_zone *zone)
+{
+	struct xen_magazine magazine;
+	unsigned long flags;
+	unsigned int bin;
+
+	raw_spin_lock_irqsave(&zone->lock, flags);
+	for (bin = 0; bin < XEN_NR_BINS; bin++)
+		while (zone->depot[bin].nr) {
+			depot_get(zone, bin, &magazine);
+			magazine_free(&magazine);
+		}
+	raw_spin_unlock_irqrestore(&zone->lock, flags);
+}
+
+/**
+ * xen_pool_drain() - return what CPUs and depots keep to the buddies
+ * @zones:	of so many zones, from the narrowest on,
+ * @lowest:	those from this one on
+ *
+ * Context: Any.
+ */
+void xen_pool_drain(unsigned int zones, unsigned int lowest)
+{
+	unsigned int i;
+	int cpu;
+
+	for (i = lowest; i < zones; i++) {
+		if (!READ_ONCE(xen_pool_zones[i].total))
+			continue;
+		for_each_possible_cpu(cpu)
+			drain_cpu(i, cpu);
+		drain_depot(&xen_pool_zones[i]);
+	}
+}
+
+/* CPUs that are no longer at work may have what others could use. */
+static void rebalance(struct work_struct *work)
+{
+	xen_pool_drain(XEN_NR_ZONES, 0);
+}
+
+/* From the buddy; the block is as large as was asked for. */
+static struct xen_pool_block take_exactly(struct xen_pool_zone *zone, u32 nr)
+{
+	struct xen_pool_block block = {};
+	unsigned long flags;
+	u32 mslot;
+
+	raw_spin_lock_irqsave(&zone->lock, flags);
+	mslot = xen_pool_take_slots(zone, nr);
+	if (mslot != XEN_NO_SLOT) {
+		block = xen_block_at(mslot);
+		block.slot->bin = XEN_NO_BIN;
+		block.slot->nr = nr;
+	}
+	raw_spin_unlock_irqrestore(&zone->lock, flags);
+
+	return block;
+}
+
+/**
+ * xen_pool_take() - take a block from the widest zone that has it
+ * @zones:	of so many zones, from the narrowest on,
+ * @lowest:	those from this one on
+ * @nr:		slots
+ *
+ * Context: Any.
+ * Return: A block, without @slot when there is none at hand.
+ */
+struct xen_pool_block xen_pool_take(unsigned int zones, unsigned int lowest,
+				    u32 nr)
+{
+	struct xen_pool_block block = {};
+	unsigned int bin = xen_pool_bin(nr), i = zones;
+
+	while (i-- > lowest) {
+		if (!READ_ONCE(xen_pool_zones[i].total))
+			continue;
+
+		if (bin != XEN_NO_BIN)
+			block = xen_pool_cpu_take(i, bin, true);
+		if (!block.slot)
+			block = take_exactly(&xen_pool_zones[i], nr);
+		if (block.slot)
+			break;
+	}
+
+	return block;
+}
+
+/**
+ * xen_pool_put() - put a block back
+ * @chunk:	where it is
+ * @mslot:	number of its first slot
+ * @s:		that slot's descriptor
+ *
+ * Context: Any.
+ */
+void xen_pool_put(struct xen_pool_chunk *chunk, u32 mslot,
+		  struct xen_pool_slot *s)
+{
+	unsigned long flags;
+
+	if (likely(s->bin != XEN_NO_BIN)) {
+		if (likely(xen_pool_cpu_put(chunk, mslot, s)))
+			return;
+		s->nr = xen_pool_bin_slots[s->bin];
+	}
+
+	raw_spin_lock_irqsave(&chunk->zone->lock, flags);
+	s->state = XEN_SLOT_INNER;
+	xen_pool_free_slots(chunk, mslot, s->nr);
+	raw_spin_unlock_irqrestore(&chunk->zone->lock, flags);
+}

@@ -1,0 +1,460 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The pool: low, machine-contiguous memory that is handed out in blocks.
+ *
+ * It consists of chunks, each one extent of the machine, found through a table
+ * indexed by machine address. A chunk is divided into slots of IO_TLB_SIZE bytes,
+ * numbered by their machine address. Chunks of the same address width form a zone.
+ *
+ *   pool-slots.c	a binary buddy per zone hands out slots
+ *   pool-cpu.c		each CPU keeps magazines of blocks of common sizes
+ *   pool-chunks.c	chunks come and go
+ *   pool-boot.c	the first chunks
+ *
+ * A slot has a descriptor. In the first one of a free block it links a list; while
+ * a block is used it is its user's, but for the fields that say how large it is.
+ */
+#ifndef __XEN_DMA_POOL_H
+#define __XEN_DMA_POOL_H
+
+#include <linux/atomic.h>
+#include <linux/bitops.h>
+#include <linux/cache.h>
+#include <linux/compiler.h>
+#include <linux/dma-mapping.h>
+#include <linux/limits.h>
+#include <linux/list.h>
+#include <linux/log2.h>
+#include <linux/minmax.h>
+#include <linux/mm.h>
+#include <linux/percpu.h>
+#include <linux/preempt.h>
+#include <linux/sizes.h>
+#include <linux/spinlock.h>
+#include <linux/swiotlb.h>
+#include <linux/types.h>
+
+#include <xen/swiotlb-xen.h>
+
+#include "decide.h"
+
+/*
+ * Chunks are at least this large, and aligned to it, so that one entry of the
+ * table per granule names the chunk. Bytes. Where memory is exchanged it comes from
+ * below 4 GiB; where it is found it may lie higher, and the table is that much larger.
+ */
+#define XEN_POOL_GRANULE_SHIFT	(XEN_DMA_EXCHANGES ? 18 : 21)
+
+#define XEN_SLOT_SHIFT		IO_TLB_SHIFT
+#define XEN_SLOT_SIZE		BIT(XEN_SLOT_SHIFT)
+#define XEN_GRANULE_SLOTS_SHIFT	(XEN_POOL_GRANULE_SHIFT - XEN_SLOT_SHIFT)
+#define XEN_NO_SLOT		U32_MAX
+
+/* 1 GiB, the largest extent that Xen gives to a control domain by default. */
+#define XEN_CHUNK_MAX_ORDER	18
+#define XEN_CHUNK_MIN_ORDER	(XEN_POOL_GRANULE_SHIFT - PAGE_SHIFT)
+#define XEN_SLOT_ORDERS		(XEN_CHUNK_MAX_ORDER + PAGE_SHIFT - \
+				 XEN_SLOT_SHIFT + 1)
+
+/* The lowest memory is taken for devices that can't use any other. */
+#define XEN_NARROW_BITS		24
+#define XEN_NARROW_SIZE		SZ_4M
+
+/* Zones: one for each width from the narrowest to that of the table. */
+#define XEN_WIDEST_BITS		(XEN_DMA_EXCHANGES ? 32 : 40)
+#define XEN_NR_ZONES		(XEN_WIDEST_BITS - XEN_NARROW_BITS + 1)
+
+/*
+ * Sizes that CPUs keep blocks of, in slots: each up to 16 KiB, for packets and
+ * pages, then four for each doubling up to 256 KiB, for disks. A block is at most a
+ * quarter larger than what it is used for.
+ */
+#define XEN_EXACT_BINS		8
+#define XEN_NR_BINS		(XEN_EXACT_BINS + 4 * 4)
+#define XEN_MAX_BIN_SLOTS	128
+#define XEN_NO_BIN		U8_MAX
+
+extern const u8 xen_pool_bin_slots[XEN_NR_BINS];
+
+enum xen_slot_state {
+	XEN_SLOT_INNER,		/* not the first of anything */
+	XEN_SLOT_FREE,		/* first of a free block */
+	XEN_SLOT_CACHED,	/* first of a block in a magazine */
+	XEN_SLOT_MAPPED,	/* first of a mapping */
+};
+
+/**
+ * struct xen_pool_slot - what a slot is used for
+ * @next:	free, cached: next in the list, or XEN_NO_SLOT
+ * @prev:	free: previous in the list; cached, first of a magazine in the
+ *		depot: the next magazine; or XEN_NO_SLOT
+ * @phys:	mapping of one buffer, or a buffer of a list: its pseudo-physical
+ *		address
+ * @size:	mapping, or a buffer of a list: its bytes; cached, first of a
+ *		magazine: its blocks
+ * @offset:	mapping: bytes from the first slot to the first mapped byte
+ * @dirty:	cached, or used with a @bin: bytes from the first slot on that may
+ *		not be zero
+ * @nr:		used without a @bin: its slots
+ * @order:	free: log2 of its slots
+ * @state:	which of these holds, &enum xen_slot_state
+ * @bin:	cached, used: index of its size, or XEN_NO_BIN
+ * @buffers:	mapping of a list: how many buffers, each in one of the following
+ *		slots' descriptors; 0 for one buffer
+ */
+struct xen_pool_slot {
+	union {
+		struct {
+			u32 next;
+			u32 prev;
+		};
+		phys_addr_t phys;
+	};
+	u32 size;
+	u32 offset;
+	union {
+		u32 dirty;
+		u32 nr;
+	};
+	u8 order;
+	u8 state;
+	u8 bin;
+	u8 buffers;
+};
+
+/* The generic driver's descriptor has as many. */
+static_assert(sizeof(struct xen_pool_slot) <= 24);
+
+enum xen_chunk_origin {
+	XEN_CHUNK_BOOT,		/* the buffer of early boot */
+	XEN_CHUNK_OBTAINED,	/* made for a device's mask, and stays */
+	XEN_CHUNK_GROWN,	/* added because room ran low, and may go again */
+};
+
+struct xen_pool_zone;
+
+/**
+ * struct xen_pool_chunk - one machine-contiguous extent
+ * @slot:	descriptors
+ * @vaddr:	where the kernel sees it
+ * @zone:	where it belongs
+ * @bus:	machine address of the first byte
+ * @first:	number of the first slot
+ * @nr_slots:	slots
+ * @index:	the zone's
+ * @origin:	where its pages come from, &enum xen_chunk_origin
+ * @exchanged:	its frames came from the hypervisor
+ * @list:	in its zone, from the highest machine address down
+ * @idle_since:	when the last block came back, in jiffies
+ * @free:	slots in the buddy
+ *
+ * From @list on it changes, under the zone's lock, in a cache line of its own.
+ */
+struct xen_pool_chunk {
+	struct xen_pool_slot *slot;
+	void *vaddr;
+	struct xen_pool_zone *zone;
+	dma_addr_t bus;
+	u32 first;
+	u32 nr_slots;
+	u8 index;
+	u8 origin;
+	bool exchanged;
+	struct list_head list ____cacheline_aligned_in_smp;
+	unsigned long idle_since;
+	u32 free;
+};
+
+/**
+ * struct xen_pool_buddy - free blocks
+ * @orders:	bit n set: @free[n] is not empty
+ * @free:	first free block of each order, or XEN_NO_SLOT
+ */
+struct xen_pool_buddy {
+	unsigned long orders;
+	u32 free[XEN_SLOT_ORDERS];
+};
+
+/**
+ * struct xen_magazine - a list of blocks of one size
+ * @head:	first, or XEN_NO_SLOT
+ * @nr:		how many
+ */
+struct xen_magazine {
+	u32 head;
+	u32 nr;
+};
+
+/**
+ * struct xen_pool_cpu - what one CPU keeps of one zone
+ * @owned:	somebody is at it: the CPU, or another one that empties it
+ * @max:	blocks in a full magazine of each size, 0 for a size that the CPU
+ *		has not used since it was emptied
+ * @loaded:	the magazine in use, of each size
+ * @spare:	a full or empty one, so that a CPU which maps and unmaps around
+ *		the end of a magazine doesn't turn to the depot each time
+ */
+struct xen_pool_cpu {
+	atomic_t owned;
+	u8 max[XEN_NR_BINS];
+	struct xen_magazine loaded[XEN_NR_BINS];
+	struct xen_magazine spare[XEN_NR_BINS];
+};
+
+/**
+ * struct xen_pool_zone - chunks of the same address width
+ * @total:	slots
+ * @lock:	protects what follows, and @total; may be taken by the owner of a
+ *		&struct xen_pool_cpu
+ * @free:	slots in the buddies
+ * @lent:	slots that CPUs may keep in their magazines
+ * @stored:	slots in the depot
+ * @largest:	bytes of the largest aligned block of an idle chunk that stays
+ * @buddy:	free blocks of chunks that stay and of chunks that may go; the
+ *		first are used first
+ * @depot:	full magazines of each size, linked by their first blocks
+ * @chunks:	the chunks
+ */
+struct xen_pool_zone {
+	u32 total;
+	raw_spinlock_t lock ____cacheline_aligned_in_smp;	/* see above */
+	u32 free;
+	u32 lent;
+	u32 stored;
+	size_t largest;
+	struct xen_pool_buddy buddy[2];
+	struct xen_magazine depot[XEN_NR_BINS];
+	struct list_head chunks;
+};
+
+/* A block that has been taken; without @slot there was none. */
+struct xen_pool_block {
+	struct xen_pool_chunk *chunk;
+	struct xen_pool_slot *slot;
+	u32 mslot;
+};
+
+/**
+ * enum xen_pool_effort - what may be done for a block
+ * @XEN_POOL_TRY:	take what this CPU, the depot or the buddy has
+ * @XEN_POOL_RESERVE:	empty all CPUs, add a chunk, and in the end take of the
+ *			lowest memory
+ */
+enum xen_pool_effort {
+	XEN_POOL_TRY,
+	XEN_POOL_RESERVE,
+};
+
+/* One entry per granule; allocated before the first device is used. */
+extern struct xen_pool_chunk **xen_pool_table;
+extern unsigned long xen_pool_granules;
+
+extern struct xen_pool_zone xen_pool_zones[XEN_NR_ZONES];
+DECLARE_PER_CPU(struct xen_pool_cpu [XEN_NR_ZONES], xen_pool_cpus);
+
+/* By the number of zones that a device may use: the one to try first. */
+extern u8 xen_pool_preferred[XEN_NR_ZONES + 1];
+
+/* pool-slots.c; callers hold the zone's lock. */
+void xen_pool_free_slots(struct xen_pool_chunk *chunk, u32 mslot, u32 nr);
+u32 xen_pool_take_slots(struct xen_pool_zone *zone, u32 nr);
+void xen_pool_forget_free(struct xen_pool_chunk *chunk);
+void xen_pool_init_buddies(struct xen_pool_zone *zone);
+
+/* pool-cpu.c */
+bool xen_pool_cpu_refill(struct xen_pool_zone *zone, struct xen_pool_cpu *cpu,
+			 unsigned int bin);
+bool xen_pool_cpu_make_room(struct xen_pool_zone *zone,
+			    struct xen_pool_cpu *cpu, unsigned int bin);
+struct xen_pool_block xen_pool_take(unsigned int zones, unsigned int lowest,
+				    u32 nr);
+void xen_pool_put(struct xen_pool_chunk *chunk, u32 mslot,
+		  struct xen_pool_slot *s);
+void xen_pool_drain(unsigned int zones, unsigned int lowest);
+
+/* pool-chunks.c */
+int xen_pool_init(void);
+int xen_pool_add_chunk(const struct xen_pool_chunk *extent, size_t size,
+		       gfp_t gfp);
+int xen_pool_grow(unsigned int bits, unsigned int order,
+		  enum xen_chunk_origin origin, gfp_t gfp);
+struct xen_pool_block xen_pool_get(unsigned int zones, u32 nr,
+				   enum xen_pool_effort effort);
+int xen_pool_obtain(unsigned int zones);
+size_t xen_pool_largest(unsigned int zones, unsigned int lowest);
+void xen_pool_count(long bytes);
+
+static inline struct xen_pool_chunk *xen_chunk_at(u32 mslot)
+{
+	return READ_ONCE(xen_pool_table[mslot >> XEN_GRANULE_SLOTS_SHIFT]);
+}
+
+/* The descriptor of a slot that is in the pool. */
+static inline struct xen_pool_slot *xen_slot_at(u32 mslot)
+{
+	struct xen_pool_chunk *chunk = xen_chunk_at(mslot);
+
+	return &chunk->slot[mslot - chunk->first];
+}
+
+static inline struct xen_pool_block xen_block_at(u32 mslot)
+{
+	struct xen_pool_chunk *chunk = xen_chunk_at(mslot);
+
+	return (struct xen_pool_block) {
+		.chunk = chunk,
+		.slot = &chunk->slot[mslot - chunk->first],
+		.mslot = mslot,
+	};
+}
+
+static inline size_t xen_chunk_size(const struct xen_pool_chunk *chunk)
+{
+	return (size_t)chunk->nr_slots << XEN_SLOT_SHIFT;
+}
+
+static inline dma_addr_t xen_chunk_last(const struct xen_pool_chunk *chunk)
+{
+	return chunk->bus + xen_chunk_size(chunk) - 1;
+}
+
+static inline void *xen_slot_vaddr(const struct xen_pool_chunk *chunk, u32 mslot)
+{
+	return chunk->vaddr + ((size_t)(mslot - chunk->first) << XEN_SLOT_SHIFT);
+}
+
+/**
+ * xen_pool_find() - the chunk that a machine address lies in
+ * @machine:	machine address
+ *
+ * Context: Any.
+ * Return: The chunk, NULL for an address outside the pool.
+ */
+static inline struct xen_pool_chunk *xen_pool_find(dma_addr_t machine)
+{
+	u64 granule = machine >> XEN_POOL_GRANULE_SHIFT;
+
+	if (granule >= xen_pool_granules)
+		return NULL;
+	return READ_ONCE(xen_pool_table[granule]);
+}
+
+/* The width of the addresses of a zone. */
+static inline unsigned int xen_zone_bits(unsigned int index)
+{
+	return XEN_NARROW_BITS + index;
+}
+
+/*
+ * How many zones, from the narrowest on, a device may use that reaches up to a limit.
+ * A limit within a width counts as the width below.
+ */
+static inline unsigned int xen_zones_within(u64 limit)
+{
+	unsigned int bits;
+
+	if (limit >= DMA_BIT_MASK(XEN_WIDEST_BITS))
+		return XEN_NR_ZONES;
+
+	bits = fls64(limit + 1) - 1;
+	return bits < XEN_NARROW_BITS ? 0 : bits - XEN_NARROW_BITS + 1;
+}
+
+/* The size that so many slots, not 0, are kept in; XEN_NO_BIN for none. */
+static __always_inline unsigned int xen_pool_bin(u32 nr)
+{
+	unsigned int shift;
+
+	if (nr <= XEN_EXACT_BINS)
+		return nr - 1;
+	if (nr > XEN_MAX_BIN_SLOTS)
+		return XEN_NO_BIN;
+
+	/* Four steps from one power of two to the next. */
+	shift = fls(nr - 1) - 3;
+	return 4 * shift + ((nr - 1) >> shift);
+}
+
+/*
+ * Nobody waits for a CPU's magazines, so an interrupt may come while they are owned.
+ * The owner can't be preempted.
+ */
+static inline bool xen_pool_try_own(struct xen_pool_cpu *cpu)
+{
+	return atomic_cmpxchg_acquire(&cpu->owned, 0, 1) == 0;
+}
+
+static inline void xen_pool_disown(struct xen_pool_cpu *cpu)
+{
+	atomic_set_release(&cpu->owned, 0);
+}
+
+static inline void xen_magazine_push(struct xen_magazine *magazine, u32 mslot,
+				     struct xen_pool_slot *s)
+{
+	WRITE_ONCE(s->state, XEN_SLOT_CACHED);
+	s->next = magazine->head;
+	magazine->head = mslot;
+	magazine->nr++;
+}
+
+static inline struct xen_pool_block
+xen_magazine_pop(struct xen_magazine *magazine)
+{
+	struct xen_pool_block block = xen_block_at(magazine->head);
+
+	magazine->head = block.slot->next;
+	magazine->nr--;
+	return block;
+}
+
+/* Takes a block that the CPU has, or with @refill gets some. */
+static __always_inline struct xen_pool_block
+xen_pool_cpu_take(unsigned int index, unsigned int bin, bool refill)
+{
+	struct xen_pool_block block = {};
+	struct xen_pool_cpu *cpu;
+
+	preempt_disable();
+	cpu = &this_cpu_ptr(xen_pool_cpus)[index];
+	if (likely(xen_pool_try_own(cpu))) {
+		if (likely(cpu->loaded[bin].nr) ||
+		    (refill && xen_pool_cpu_refill(&xen_pool_zones[index], cpu,
+						   bin)))
+			block = xen_magazine_pop(&cpu->loaded[bin]);
+		xen_pool_disown(cpu);
+	}
+	preempt_enable();
+
+	return block;
+}
+
+/* Keeps a block of a common size, if the CPU may. */
+static __always_inline bool xen_pool_cpu_put(struct xen_pool_chunk *chunk,
+					     u32 mslot, struct xen_pool_slot *s)
+{
+	unsigned int bin = s->bin;
+	struct xen_pool_cpu *cpu;
+	bool kept;
+
+	preempt_disable();
+	cpu = &this_cpu_ptr(xen_pool_cpus)[chunk->index];
+	kept = xen_pool_try_own(cpu);
+	if (likely(kept)) {
+		if (unlikely(cpu->loaded[bin].nr >= cpu->max[bin]))
+			kept = xen_pool_cpu_make_room(chunk->zone, cpu, bin);
+		if (likely(kept))
+			xen_magazine_push(&cpu->loaded[bin], mslot, s);
+		xen_pool_disown(cpu);
+	}
+	preempt_enable();
+
+	return kept;
+}
+
+#if IS_ENABLED(CONFIG_XEN_DMA_KUNIT_TEST)
+void xen_pool_flush_work(void);
+void xen_pool_destroy(void);
+#endif
+
+#endif /* __XEN_DMA_POOL_H */
