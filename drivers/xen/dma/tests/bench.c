@@ -56,7 +56,8 @@ struct size {
 };
 
 static const struct size sizes[] = {
-	{ 64, 2000 }, { SZ_4K, 1000 }, { SZ_64K, 100 },
+	{ 64, 2000 }, { SZ_4K, 1000 }, { 5 * SZ_4K, 300 }, { 9 * SZ_4K, 200 },
+	{ SZ_64K, 100 },
 };
 
 static struct device *dev;
