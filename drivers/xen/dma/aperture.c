@@ -181,9 +181,9 @@ static u64 limit_of(struct device *dev)
 
 static void report_failure(struct device *dev, size_t size, size_t needed)
 {
-	u64 mask = limit_of(dev);
-	unsigned int zones = xen_zones_within(mask);
-	size_t largest = xen_pool_largest(zones, 0);
+	const struct xen_pool_reach reach = xen_pool_reach(limit_of(dev));
+	size_t largest = xen_pool_largest(&reach, true);
+	u64 mask = reach.limit;
 	u32 free = 0, total = 0, i;
 
 	if (!size) {
@@ -208,7 +208,7 @@ static void report_failure(struct device *dev, size_t size, size_t needed)
 		return;
 	}
 
-	for (i = 0; i < zones; i++) {
+	for (i = 0; i < reach.zones; i++) {
 		total += READ_ONCE(xen_pool_zones[i].total);
 		free += READ_ONCE(xen_pool_zones[i].free);
 	}
@@ -219,9 +219,9 @@ static void report_failure(struct device *dev, size_t size, size_t needed)
 
 /* What a mapping needs of the pool. */
 struct xen_aperture_request {
-	unsigned int zones;	/* that the device may use, from the narrowest on */
-	u32 nr;			/* slots, 0 where nothing can help */
-	size_t offset;		/* of the first byte in the first of them */
+	struct xen_pool_reach reach;
+	u32 nr;		/* slots, 0 where nothing can help */
+	size_t offset;	/* of the first byte in the first of them */
 };
 
 static __always_inline struct xen_aperture_request
@@ -229,11 +229,11 @@ request_for(struct device *dev, phys_addr_t phys, size_t size)
 {
 	size_t align_mask = dma_get_min_align_mask(dev);
 	struct xen_aperture_request req = {
-		.zones = xen_zones_within(limit_of(dev)),
+		.reach = xen_pool_reach(limit_of(dev)),
 		.offset = phys & align_mask,
 	};
 
-	if (likely(req.zones && size - 1 < SZ_1G))
+	if (likely(req.reach.zones && size - 1 < SZ_1G))
 		req.nr = DIV_ROUND_UP(max(req.offset + size, align_mask + 1),
 				      XEN_SLOT_SIZE);
 	return req;
@@ -247,8 +247,7 @@ take_at_hand(const struct xen_aperture_request *req)
 
 	if (unlikely(bin == XEN_NO_BIN))
 		return (struct xen_pool_block) {};
-	return xen_pool_cpu_take(READ_ONCE(xen_pool_preferred[req->zones]), bin,
-				 false);
+	return xen_pool_cpu_take(&req->reach, req->reach.home, bin, false);
 }
 
 /* Makes a mapping of a block whose buffers are known; returns its bus address. */
@@ -288,7 +287,7 @@ dma_addr_t xen_aperture_map(struct device *dev, phys_addr_t phys, size_t size,
 	if (likely(req.nr)) {
 		block = take_at_hand(&req);
 		if (unlikely(!block.slot))
-			block = xen_pool_get(req.zones, req.nr,
+			block = xen_pool_get(&req.reach, req.nr,
 					     XEN_POOL_RESERVE);
 	}
 	if (unlikely(!block.slot)) {
@@ -331,7 +330,7 @@ dma_addr_t xen_aperture_map_list(struct device *dev, struct scatterlist *sg,
 	req.nr = max(req.nr, nr + 1);
 	block = take_at_hand(&req);
 	if (!block.slot)
-		block = xen_pool_get(req.zones, req.nr, XEN_POOL_TRY);
+		block = xen_pool_get(&req.reach, req.nr, XEN_POOL_TRY);
 	if (!block.slot)
 		return DMA_MAPPING_ERROR;
 
@@ -435,14 +434,14 @@ void xen_aperture_sync(struct device *dev, dma_addr_t bus, size_t size,
  */
 int xen_aperture_obtain(struct device *dev, u64 limit)
 {
-	unsigned int zones = xen_zones_within(limit);
-	int rc = zones ? xen_pool_obtain(zones) : -ENOMEM;
+	const struct xen_pool_reach reach = xen_pool_reach(limit);
+	int rc = reach.zones ? xen_pool_obtain(&reach) : -ENOMEM;
 	const char *why;
 
 	if (!rc)
 		return 0;
 
-	if (!zones)
+	if (!reach.zones)
 		why = "too narrow for Xen to have memory for it";
 	else if (rc == -ENODEV)
 		why = "there is no aperture, see swiotlb=";
@@ -464,8 +463,8 @@ int xen_aperture_obtain(struct device *dev, u64 limit)
  */
 size_t xen_aperture_max_mapping(struct device *dev)
 {
-	unsigned int zones = xen_zones_within(limit_of(dev));
-	size_t largest = xen_pool_largest(zones, 0);
+	const struct xen_pool_reach reach = xen_pool_reach(limit_of(dev));
+	size_t largest = xen_pool_largest(&reach, true);
 	size_t slack = ALIGN(dma_get_min_align_mask(dev), XEN_SLOT_SIZE);
 
 	return largest > slack ?

@@ -25,6 +25,7 @@
 static void report_aperture(size_t done, size_t size)
 {
 	size_t wanted = swiotlb_size_or_default();
+	const struct xen_pool_reach reach = xen_pool_reach(U64_MAX);
 	struct xen_pool_chunk *chunk;
 	char all[12], largest[12];
 	unsigned int chunks = 0, i;
@@ -44,7 +45,7 @@ static void report_aperture(size_t done, size_t size)
 			highest = max_t(u64, highest, xen_chunk_last(chunk));
 		}
 	string_get_size(done, 1, STRING_UNITS_2, all, sizeof(all));
-	string_get_size(xen_pool_largest(XEN_NR_ZONES, 0), 1, STRING_UNITS_2,
+	string_get_size(xen_pool_largest(&reach, true), 1, STRING_UNITS_2,
 			largest, sizeof(largest));
 	pr_info("aperture %s in %u chunks, largest %s, highest bus address %#llx\n",
 		all, chunks, largest, highest);
@@ -130,8 +131,8 @@ int __ref xen_swiotlb_fixup(void *buf, unsigned long nslabs)
 	if (xen_pool_init())
 		return -ENOMEM;
 
-	if (size > 4 * XEN_NARROW_SIZE)
-		done = add_extents(buf, XEN_NARROW_SIZE, XEN_NARROW_BITS);
+	if (size > 4 * XEN_RESERVE_SIZE)
+		done = add_extents(buf, XEN_RESERVE_SIZE, XEN_RESERVE_BITS);
 	done += add_extents(buf + done, size - done, XEN_WIDEST_BITS);
 
 	if (!done) {

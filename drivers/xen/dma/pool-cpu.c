@@ -58,14 +58,23 @@ static void magazine_free(struct xen_magazine *magazine)
 	}
 }
 
+/* What was made for devices of some width is left to these, if it can be. */
+static unsigned long origins_for(const struct xen_pool_reach *reach, bool reserve)
+{
+	return BIT(XEN_CHUNK_BOOT) | BIT(XEN_CHUNK_GROWN) |
+	       (reach->narrow || reserve ? BIT(XEN_CHUNK_OBTAINED) : 0);
+}
+
 /* Fills a magazine from the buddy as far as it goes; under the zone's lock. */
 static void magazine_fill(struct xen_pool_zone *zone, unsigned int bin,
-			  struct xen_magazine *magazine, unsigned int max)
+			  struct xen_magazine *magazine, unsigned int max,
+			  const struct xen_pool_reach *reach)
 {
+	unsigned long origins = origins_for(reach, false);
 	u32 nr = xen_pool_bin_slots[bin];
 
 	while (magazine->nr < max) {
-		u32 mslot = xen_pool_take_slots(zone, nr);
+		u32 mslot = xen_pool_take_slots(zone, nr, reach->end, origins);
 		struct xen_pool_slot *s;
 
 		if (mslot == XEN_NO_SLOT)
@@ -144,12 +153,15 @@ static void lend(struct xen_pool_zone *zone, struct xen_pool_cpu *cpu,
  * @zone:	zone
  * @cpu:	the CPU's magazines, which the caller owns
  * @bin:	index of the size
+ * @reach:	what the device may use
+ *
+ * The depot may have some that are out of the reach of a narrow device.
  *
  * Context: Any.
  * Return: Whether there are some.
  */
 bool xen_pool_cpu_refill(struct xen_pool_zone *zone, struct xen_pool_cpu *cpu,
-			 unsigned int bin)
+			 unsigned int bin, const struct xen_pool_reach *reach)
 {
 	struct xen_magazine *loaded = &cpu->loaded[bin];
 	unsigned long flags;
@@ -158,6 +170,9 @@ bool xen_pool_cpu_refill(struct xen_pool_zone *zone, struct xen_pool_cpu *cpu,
 		swap(*loaded, cpu->spare[bin]);
 		return true;
 	}
+	if (!READ_ONCE(zone->depot[bin].nr) &&
+	    READ_ONCE(zone->free) < xen_pool_bin_slots[bin])
+		return false;
 
 	raw_spin_lock_irqsave(&zone->lock, flags);
 	if (!cpu->max[bin])
@@ -165,7 +180,7 @@ bool xen_pool_cpu_refill(struct xen_pool_zone *zone, struct xen_pool_cpu *cpu,
 	if (cpu->max[bin] && zone->depot[bin].nr)
 		depot_get(zone, bin, loaded);
 	else
-		magazine_fill(zone, bin, loaded, cpu->max[bin]);
+		magazine_fill(zone, bin, loaded, cpu->max[bin], reach);
 	raw_spin_unlock_irqrestore(&zone->lock, flags);
 
 	return loaded->nr;
@@ -262,42 +277,57 @@ static void drain_depot(struct xen_pool_zone *zone)
 	raw_spin_unlock_irqrestore(&zone->lock, flags);
 }
 
+static void drain_zone(unsigned int index)
+{
+	int cpu;
+
+	if (!READ_ONCE(xen_pool_zones[index].total))
+		return;
+
+	for_each_possible_cpu(cpu)
+		drain_cpu(index, cpu);
+	drain_depot(&xen_pool_zones[index]);
+}
+
 /**
  * xen_pool_drain() - return what CPUs and depots keep to the buddies
- * @zones:	of so many zones, from the narrowest on,
- * @lowest:	those from this one on
+ * @reach:	of the zones that hold some of this
+ * @reserve:	of the reserve as well, for a device that reaches more
  *
  * Context: Any.
  */
-void xen_pool_drain(unsigned int zones, unsigned int lowest)
+void xen_pool_drain(const struct xen_pool_reach *reach, bool reserve)
 {
 	unsigned int i;
-	int cpu;
 
-	for (i = lowest; i < zones; i++) {
-		if (!READ_ONCE(xen_pool_zones[i].total))
-			continue;
-		for_each_possible_cpu(cpu)
-			drain_cpu(i, cpu);
-		drain_depot(&xen_pool_zones[i]);
-	}
+	for (i = reach->zones > 1 && !reserve; i < reach->zones; i++)
+		drain_zone(i);
 }
 
 /* CPUs that are no longer at work may have what others could use. */
 static void rebalance(struct work_struct *work)
 {
-	xen_pool_drain(XEN_NR_ZONES, 0);
+	unsigned int i;
+
+	for (i = 0; i < XEN_NR_ZONES; i++)
+		drain_zone(i);
 }
 
 /* From the buddy; the block is as large as was asked for. */
-static struct xen_pool_block take_exactly(struct xen_pool_zone *zone, u32 nr)
+static struct xen_pool_block take_exactly(const struct xen_pool_reach *reach,
+					  unsigned int index, u32 nr,
+					  bool reserve)
 {
+	unsigned long flags, origins = origins_for(reach, reserve);
+	struct xen_pool_zone *zone = &xen_pool_zones[index];
 	struct xen_pool_block block = {};
-	unsigned long flags;
 	u32 mslot;
 
+	if (READ_ONCE(zone->free) < nr)
+		return block;
+
 	raw_spin_lock_irqsave(&zone->lock, flags);
-	mslot = xen_pool_take_slots(zone, nr);
+	mslot = xen_pool_take_slots(zone, nr, reach->end, origins);
 	if (mslot != XEN_NO_SLOT) {
 		block = xen_block_at(mslot);
 		block.slot->bin = XEN_NO_BIN;
@@ -309,31 +339,31 @@ static struct xen_pool_block take_exactly(struct xen_pool_zone *zone, u32 nr)
 }
 
 /**
- * xen_pool_take() - take a block from the widest zone that has it
- * @zones:	of so many zones, from the narrowest on,
- * @lowest:	those from this one on
+ * xen_pool_take() - take a block that is there
+ * @reach:	what the device may use, some of the pool at least
  * @nr:		slots
+ * @reserve:	the reserve as well, and what was made for narrower devices
+ *
+ * The home zone is tried first, where the chunks are that stay; others only help
+ * out, so that chunks which may go become idle.
  *
  * Context: Any.
- * Return: A block, without @slot when there is none at hand.
+ * Return: A block, without @slot when there is none.
  */
-struct xen_pool_block xen_pool_take(unsigned int zones, unsigned int lowest,
-				    u32 nr)
+struct xen_pool_block xen_pool_take(const struct xen_pool_reach *reach,
+				    u32 nr, bool reserve)
 {
+	unsigned int lowest = reach->zones > 1 && !reserve, i = reach->zones;
+	unsigned int bin = xen_pool_bin(nr);
 	struct xen_pool_block block = {};
-	unsigned int bin = xen_pool_bin(nr), i = zones;
 
-	while (i-- > lowest) {
-		if (!READ_ONCE(xen_pool_zones[i].total))
-			continue;
-
-		if (bin != XEN_NO_BIN)
-			block = xen_pool_cpu_take(i, bin, true);
-		if (!block.slot)
-			block = take_exactly(&xen_pool_zones[i], nr);
-		if (block.slot)
-			break;
-	}
+	if (bin != XEN_NO_BIN)
+		block = xen_pool_cpu_take(reach, reach->home, bin, true);
+	if (!block.slot)
+		block = take_exactly(reach, reach->home, nr, reserve);
+	while (!block.slot && i-- > lowest)
+		if (i != reach->home)
+			block = take_exactly(reach, i, nr, reserve);
 
 	return block;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The pool's slots: a binary buddy for each zone.
+ * The pool's slots: binary buddies for each zone.
  *
  * Blocks are aligned in the machine, so a block of 2^n slots crosses no boundary as
  * large as itself, and an alignment is a matter of the order. What a request doesn't
@@ -13,7 +13,7 @@
 
 static struct xen_pool_buddy *buddy_of(const struct xen_pool_chunk *chunk)
 {
-	return &chunk->zone->buddy[chunk->origin == XEN_CHUNK_GROWN];
+	return &chunk->zone->buddy[chunk->origin];
 }
 
 static void free_list_add(struct xen_pool_buddy *buddy, u32 mslot,
@@ -100,37 +100,57 @@ void xen_pool_free_slots(struct xen_pool_chunk *chunk, u32 mslot, u32 nr)
 	}
 }
 
+/* A free block of at least 2^@order slots of which so many lie below @end. */
+static u32 find_free(const struct xen_pool_buddy *buddy, unsigned int order,
+		     u32 end)
+{
+	unsigned long fit = buddy->orders >> order << order;
+	unsigned int from;
+
+	for_each_set_bit(from, &fit, XEN_SLOT_ORDERS) {
+		u32 mslot = buddy->free[from];
+
+		/* Of devices that reach all of the zone the first one will do. */
+		while (mslot != XEN_NO_SLOT && mslot + BIT(order) > end)
+			mslot = xen_slot_at(mslot)->next;
+		if (mslot != XEN_NO_SLOT)
+			return mslot;
+	}
+
+	return XEN_NO_SLOT;
+}
+
 /**
  * xen_pool_take_slots() - take slots that follow each other
  * @zone:	zone
  * @nr:		how many
+ * @end:	number of the first slot that is too high
+ * @origins:	bit n set: from chunks of that &enum xen_chunk_origin
  *
  * Context: Any, under the zone's lock.
  * Return: Number of the first one, aligned to a power of two that is no smaller than
  * @nr; XEN_NO_SLOT when there is no such block.
  */
-u32 xen_pool_take_slots(struct xen_pool_zone *zone, u32 nr)
+u32 xen_pool_take_slots(struct xen_pool_zone *zone, u32 nr, u32 end,
+			unsigned long origins)
 {
-	unsigned int order = order_base_2(nr), from;
-	struct xen_pool_buddy *buddy = zone->buddy;
+	unsigned int order = order_base_2(nr), from, origin;
 	struct xen_pool_chunk *chunk;
-	unsigned long fit;
-	u32 mslot;
+	u32 mslot = XEN_NO_SLOT;
 
-	fit = buddy->orders >> order;
-	if (!fit) {
-		buddy++;
-		fit = buddy->orders >> order;
-		if (!fit)
-			return XEN_NO_SLOT;
+	for_each_set_bit(origin, &origins, XEN_CHUNK_ORIGINS) {
+		mslot = find_free(&zone->buddy[origin], order, end);
+		if (mslot != XEN_NO_SLOT)
+			break;
 	}
+	if (mslot == XEN_NO_SLOT)
+		return mslot;
 
-	from = order + __ffs(fit);
-	mslot = buddy->free[from];
 	chunk = xen_chunk_at(mslot);
-	free_list_del(buddy, xen_slot_at(mslot));
+	from = xen_slot_at(mslot)->order;
+	free_list_del(buddy_of(chunk), xen_slot_at(mslot));
 	while (from-- > order)
-		free_list_add(buddy, mslot + BIT(from), from);
+		free_list_add(buddy_of(chunk), mslot + BIT(from), from);
 
 	chunk->free -= BIT(order);
 	zone->free -= BIT(order);

@@ -4,11 +4,13 @@
  *
  * It consists of chunks, each one extent of the machine, found through a table
  * indexed by machine address. A chunk is divided into slots of IO_TLB_SIZE bytes,
- * numbered by their machine address. Chunks of the same address width form a zone.
+ * numbered by their machine address. Zones are parts of the machine that devices of
+ * the common widths reach.
  *
- *   pool-slots.c	a binary buddy per zone hands out slots
+ *   pool-slots.c	binary buddies hand out a zone's slots
+ *   pool-chunks.c	chunks, the table that finds them, and their zones
  *   pool-cpu.c		each CPU keeps magazines of blocks of common sizes
- *   pool-chunks.c	chunks come and go
+ *   pool-grow.c	chunks come when room runs low, and go when they are idle
  *   pool-boot.c	the first chunks
  *
  * A slot has a descriptor. In the first one of a free block it links a list; while
@@ -56,13 +58,15 @@
 #define XEN_SLOT_ORDERS		(XEN_CHUNK_MAX_ORDER + PAGE_SHIFT - \
 				 XEN_SLOT_SHIFT + 1)
 
-/* The lowest memory is taken for devices that can't use any other. */
-#define XEN_NARROW_BITS		24
-#define XEN_NARROW_SIZE		SZ_4M
-
-/* Zones: one for each width from the narrowest to that of the table. */
+/*
+ * Zones by the width of their addresses, in bits: a reserve for devices that can use
+ * nothing else, what devices of less than 32 bits reach at best, the rest below 4 GiB
+ * and, where memory is found, what lies higher.
+ */
+#define XEN_RESERVE_BITS	24
+#define XEN_RESERVE_SIZE	SZ_4M
 #define XEN_WIDEST_BITS		(XEN_DMA_EXCHANGES ? 32 : 40)
-#define XEN_NR_ZONES		(XEN_WIDEST_BITS - XEN_NARROW_BITS + 1)
+#define XEN_NR_ZONES		(XEN_DMA_EXCHANGES ? 3 : 4)
 
 /*
  * Sizes that CPUs keep blocks of, in slots: each up to 16 KiB, for packets and
@@ -126,9 +130,10 @@ struct xen_pool_slot {
 static_assert(sizeof(struct xen_pool_slot) <= 24);
 
 enum xen_chunk_origin {
-	XEN_CHUNK_BOOT,		/* the buffer of early boot */
-	XEN_CHUNK_OBTAINED,	/* made for a device's mask, and stays */
+	XEN_CHUNK_BOOT,		/* of early boot */
 	XEN_CHUNK_GROWN,	/* added because room ran low, and may go again */
+	XEN_CHUNK_OBTAINED,	/* made for devices of some width, and stays */
+	XEN_CHUNK_ORIGINS,
 };
 
 struct xen_pool_zone;
@@ -202,16 +207,15 @@ struct xen_pool_cpu {
 };
 
 /**
- * struct xen_pool_zone - chunks of the same address width
+ * struct xen_pool_zone - chunks in a part of the machine
  * @total:	slots
  * @lock:	protects what follows, and @total; may be taken by the owner of a
  *		&struct xen_pool_cpu
  * @free:	slots in the buddies
  * @lent:	slots that CPUs may keep in their magazines
  * @stored:	slots in the depot
- * @largest:	bytes of the largest aligned block of an idle chunk that stays
- * @buddy:	free blocks of chunks that stay and of chunks that may go; the
- *		first are used first
+ * @rank:	how good a home it is: 2 with a chunk of early boot, 1 with any
+ * @buddy:	free blocks, by &enum xen_chunk_origin of their chunks
  * @depot:	full magazines of each size, linked by their first blocks
  * @chunks:	the chunks
  */
@@ -221,8 +225,8 @@ struct xen_pool_zone {
 	u32 free;
 	u32 lent;
 	u32 stored;
-	size_t largest;
-	struct xen_pool_buddy buddy[2];
+	u8 rank;
+	struct xen_pool_buddy buddy[XEN_CHUNK_ORIGINS];
 	struct xen_magazine depot[XEN_NR_BINS];
 	struct list_head chunks;
 };
@@ -235,13 +239,34 @@ struct xen_pool_block {
 };
 
 /**
+ * struct xen_pool_reach - what of the pool a device may use
+ * @limit:	highest machine address
+ * @end:	number of the first slot beyond it
+ * @zones:	so many zones, from the reserve on, hold addresses up to @limit
+ * @home:	the zone to try first
+ * @narrow:	of the last of these zones @limit may leave some out
+ */
+struct xen_pool_reach {
+	u64 limit;
+	u32 end;
+	u8 zones;
+	u8 home;
+	bool narrow;
+};
+
+/**
  * enum xen_pool_effort - what may be done for a block
- * @XEN_POOL_TRY:	take what this CPU, the depot or the buddy has
- * @XEN_POOL_RESERVE:	empty all CPUs, add a chunk, and in the end take of the
- *			lowest memory
+ * @XEN_POOL_TRY:	take what is at hand
+ * @XEN_POOL_DRAIN:	empty the magazines of all CPUs
+ * @XEN_POOL_GROW:	add a chunk
+ * @XEN_POOL_RESERVE:	take what was made for narrower devices
+ *
+ * Each includes those before it.
  */
 enum xen_pool_effort {
 	XEN_POOL_TRY,
+	XEN_POOL_DRAIN,
+	XEN_POOL_GROW,
 	XEN_POOL_RESERVE,
 };
 
@@ -250,38 +275,48 @@ extern struct xen_pool_chunk **xen_pool_table;
 extern unsigned long xen_pool_granules;
 
 extern struct xen_pool_zone xen_pool_zones[XEN_NR_ZONES];
+
+/* The width of the addresses of each zone. */
+extern const u8 xen_zone_bits[];
+
 DECLARE_PER_CPU(struct xen_pool_cpu [XEN_NR_ZONES], xen_pool_cpus);
 
 /* By the number of zones that a device may use: the one to try first. */
-extern u8 xen_pool_preferred[XEN_NR_ZONES + 1];
+extern u8 xen_pool_home[XEN_NR_ZONES + 1];
 
 /* pool-slots.c; callers hold the zone's lock. */
 void xen_pool_free_slots(struct xen_pool_chunk *chunk, u32 mslot, u32 nr);
-u32 xen_pool_take_slots(struct xen_pool_zone *zone, u32 nr);
+u32 xen_pool_take_slots(struct xen_pool_zone *zone, u32 nr, u32 end,
+			unsigned long origins);
 void xen_pool_forget_free(struct xen_pool_chunk *chunk);
 void xen_pool_init_buddies(struct xen_pool_zone *zone);
-
-/* pool-cpu.c */
-bool xen_pool_cpu_refill(struct xen_pool_zone *zone, struct xen_pool_cpu *cpu,
-			 unsigned int bin);
-bool xen_pool_cpu_make_room(struct xen_pool_zone *zone,
-			    struct xen_pool_cpu *cpu, unsigned int bin);
-struct xen_pool_block xen_pool_take(unsigned int zones, unsigned int lowest,
-				    u32 nr);
-void xen_pool_put(struct xen_pool_chunk *chunk, u32 mslot,
-		  struct xen_pool_slot *s);
-void xen_pool_drain(unsigned int zones, unsigned int lowest);
 
 /* pool-chunks.c */
 int xen_pool_init(void);
 int xen_pool_add_chunk(const struct xen_pool_chunk *extent, size_t size,
 		       gfp_t gfp);
+void xen_pool_insert_chunk(struct xen_pool_chunk *chunk);
+void xen_pool_remove_chunk(struct xen_pool_chunk *chunk);
+struct xen_pool_reach xen_pool_reach_within(u64 limit);
+size_t xen_pool_largest(const struct xen_pool_reach *reach, bool reserve);
+
+/* pool-cpu.c */
+bool xen_pool_cpu_refill(struct xen_pool_zone *zone, struct xen_pool_cpu *cpu,
+			 unsigned int bin, const struct xen_pool_reach *reach);
+bool xen_pool_cpu_make_room(struct xen_pool_zone *zone,
+			    struct xen_pool_cpu *cpu, unsigned int bin);
+struct xen_pool_block xen_pool_take(const struct xen_pool_reach *reach,
+				    u32 nr, bool reserve);
+void xen_pool_put(struct xen_pool_chunk *chunk, u32 mslot,
+		  struct xen_pool_slot *s);
+void xen_pool_drain(const struct xen_pool_reach *reach, bool reserve);
+
+/* pool-grow.c */
 int xen_pool_grow(unsigned int bits, unsigned int order,
 		  enum xen_chunk_origin origin, gfp_t gfp);
-struct xen_pool_block xen_pool_get(unsigned int zones, u32 nr,
+struct xen_pool_block xen_pool_get(const struct xen_pool_reach *reach, u32 nr,
 				   enum xen_pool_effort effort);
-int xen_pool_obtain(unsigned int zones);
-size_t xen_pool_largest(unsigned int zones, unsigned int lowest);
+int xen_pool_obtain(const struct xen_pool_reach *reach);
 void xen_pool_count(long bytes);
 
 static inline struct xen_pool_chunk *xen_chunk_at(u32 mslot)
@@ -339,25 +374,25 @@ static inline struct xen_pool_chunk *xen_pool_find(dma_addr_t machine)
 	return READ_ONCE(xen_pool_table[granule]);
 }
 
-/* The width of the addresses of a zone. */
-static inline unsigned int xen_zone_bits(unsigned int index)
-{
-	return XEN_NARROW_BITS + index;
-}
-
-/*
- * How many zones, from the narrowest on, a device may use that reaches up to a limit.
- * A limit within a width counts as the width below.
+/**
+ * xen_pool_reach() - what of the pool a device may use
+ * @limit:	highest machine address that it reaches
+ *
+ * Context: Any.
+ * Return: The reach, as the pool is now; without zones for a device that is too
+ * narrow for any.
  */
-static inline unsigned int xen_zones_within(u64 limit)
+static __always_inline struct xen_pool_reach xen_pool_reach(u64 limit)
 {
-	unsigned int bits;
+	if (unlikely(limit < DMA_BIT_MASK(XEN_WIDEST_BITS)))
+		return xen_pool_reach_within(limit);
 
-	if (limit >= DMA_BIT_MASK(XEN_WIDEST_BITS))
-		return XEN_NR_ZONES;
-
-	bits = fls64(limit + 1) - 1;
-	return bits < XEN_NARROW_BITS ? 0 : bits - XEN_NARROW_BITS + 1;
+	return (struct xen_pool_reach) {
+		.limit = limit,
+		.end = XEN_NO_SLOT,
+		.zones = XEN_NR_ZONES,
+		.home = READ_ONCE(xen_pool_home[XEN_NR_ZONES]),
+	};
 }
 
 /* The size that so many slots, not 0, are kept in; XEN_NO_BIN for none. */
@@ -408,9 +443,10 @@ xen_magazine_pop(struct xen_magazine *magazine)
 	return block;
 }
 
-/* Takes a block that the CPU has, or with @refill gets some. */
+/* Takes a block that the CPU has in a zone, or with @refill gets some. */
 static __always_inline struct xen_pool_block
-xen_pool_cpu_take(unsigned int index, unsigned int bin, bool refill)
+xen_pool_cpu_take(const struct xen_pool_reach *reach, unsigned int index,
+		  unsigned int bin, bool refill)
 {
 	struct xen_pool_block block = {};
 	struct xen_pool_cpu *cpu;
@@ -418,10 +454,14 @@ xen_pool_cpu_take(unsigned int index, unsigned int bin, bool refill)
 	preempt_disable();
 	cpu = &this_cpu_ptr(xen_pool_cpus)[index];
 	if (likely(xen_pool_try_own(cpu))) {
-		if (likely(cpu->loaded[bin].nr) ||
-		    (refill && xen_pool_cpu_refill(&xen_pool_zones[index], cpu,
-						   bin)))
-			block = xen_magazine_pop(&cpu->loaded[bin]);
+		struct xen_magazine *loaded = &cpu->loaded[bin];
+
+		if ((likely(loaded->nr) ||
+		     (refill && xen_pool_cpu_refill(&xen_pool_zones[index], cpu,
+						    bin, reach))) &&
+		    likely(!reach->narrow || loaded->head +
+			   xen_pool_bin_slots[bin] <= reach->end))
+			block = xen_magazine_pop(loaded);
 		xen_pool_disown(cpu);
 	}
 	preempt_enable();
