@@ -2003,6 +2003,139 @@ static void xdt_grow_spares_lowest(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, xen_machine_low_free(24), low);
 }
 
+/* What was made for narrow devices is theirs while there is anything else. */
+static void xdt_grow_spares_narrow(struct kunit *test)
+{
+	struct xdt *x = test->priv;
+	dma_addr_t *bus = xdt_addresses(x), *narrow;
+	struct device *dev = xdt_device(x, "dma30", DMA_BIT_MASK(30));
+	unsigned int nr, few;
+
+	xdt_restart(x, SZ_64M, SZ_2G + SZ_1G);
+	xen_pool_max = x->size + 2 * XDT_CHUNK;
+	KUNIT_ASSERT_EQ(test, 0, xen_aperture_obtain(dev, DMA_BIT_MASK(30)));
+	KUNIT_EXPECT_EQ(test, xdt_total(), x->size + XDT_CHUNK);
+
+	nr = xdt_exhaust_atomic(x, x->dev, SZ_64K, bus,
+				(x->size + XDT_CHUNK) / SZ_64K);
+	KUNIT_EXPECT_EQ(test, nr, (x->size + XDT_CHUNK) / SZ_64K);
+	KUNIT_EXPECT_EQ(test, xdt_total(), x->size + 2 * XDT_CHUNK);
+	narrow = bus + nr;
+	few = xdt_exhaust(x, dev, SZ_64K, narrow, 1000);
+	KUNIT_EXPECT_EQ(test, few, XDT_CHUNK / SZ_64K);
+	xdt_release(x, dev, SZ_64K, narrow, few);
+
+	/* For want of anything else it is better than nothing. */
+	few = xdt_exhaust(x, x->dev, SZ_64K, narrow, 1000);
+	KUNIT_EXPECT_EQ(test, few, XDT_CHUNK / SZ_64K);
+	xdt_release(x, x->dev, SZ_64K, narrow, few);
+	xdt_release(x, x->dev, SZ_64K, bus, nr);
+}
+
+/* A growth that failed costs the next ones nothing, of whatever size they are. */
+static void xdt_grow_tries_once(struct kunit *test)
+{
+	static const size_t sizes[] = { SZ_2M, SZ_512K, SZ_256K, SZ_4K };
+	struct xdt *x = test->priv;
+	dma_addr_t *bus = xdt_addresses(x), more;
+	struct xen_machine_counts was, now;
+	unsigned int i, j, nr;
+
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		xen_pool_max = x->size;
+		nr = xdt_exhaust(x, x->dev, sizes[i], bus,
+				 x->size / sizes[i] + 1);
+		xdt_patience();
+		xen_pool_max = x->size + 4 * XDT_CHUNK;
+		xen_machine_fail_exchanges(-ENOMEM);
+		xen_machine_counts(&was);
+		for (j = 0; j < 100; j++) {
+			unsigned long flags;
+
+			local_irq_save(flags);
+			more = xdt_map(x->dev, x->buf, sizes[i], DMA_TO_DEVICE,
+				       DMA_ATTR_NO_WARN);
+			local_irq_restore(flags);
+			KUNIT_EXPECT_EQ(test, more, DMA_MAPPING_ERROR);
+		}
+		xen_machine_counts(&now);
+		KUNIT_EXPECT_LE_MSG(test, now.make_calls - was.make_calls, 8,
+				    "100 mappings of %zu bytes", sizes[i]);
+
+		/* Nor does it keep the worker from trying. */
+		xen_machine_fail_exchanges(0);
+		xen_pool_flush_work();
+		more = xdt_map(x->dev, x->buf, 1, DMA_TO_DEVICE,
+			       DMA_ATTR_NO_WARN);
+		if (more != DMA_MAPPING_ERROR)
+			xdt_unmap(x->dev, more, 1, DMA_TO_DEVICE, 0);
+		xdt_release(x, x->dev, sizes[i], bus, nr);
+		xdt_settle(x);
+	}
+}
+
+/* What CPUs may keep has a bound, whatever they use, and all of it comes back. */
+static void xdt_lending(struct kunit *test)
+{
+	const struct xen_pool_reach all = xen_pool_reach(U64_MAX);
+	struct xdt *x = test->priv;
+	unsigned int slots, i, round;
+	dma_addr_t bus;
+
+	for (round = 0; round < 3; round++) {
+		for (slots = 1; slots <= XEN_MAX_BIN_SLOTS; slots++) {
+			bus = xdt_map(x->dev, x->buf, slots * XDT_SLOT,
+				      DMA_TO_DEVICE, 0);
+			KUNIT_EXPECT_NE(test, bus, DMA_MAPPING_ERROR);
+			xdt_unmap(x->dev, bus, slots * XDT_SLOT, DMA_TO_DEVICE,
+				  0);
+			for (i = 0; i < XEN_NR_ZONES; i++)
+				KUNIT_EXPECT_LE(test, xen_pool_zones[i].lent,
+						xen_pool_zones[i].total / 4);
+		}
+		xen_pool_drain(&all, true);
+		for (i = 0; i < XEN_NR_ZONES; i++) {
+			KUNIT_EXPECT_EQ(test, xen_pool_zones[i].lent, 0);
+			KUNIT_EXPECT_EQ(test, xen_pool_zones[i].stored, 0);
+			KUNIT_EXPECT_EQ(test, xen_pool_zones[i].free,
+					xen_pool_zones[i].total);
+		}
+	}
+}
+
+/*
+ * A CPU that maps and unmaps takes no lock, up to 256 KiB: all of them are held while
+ * it does so.
+ */
+static void xdt_no_lock(struct kunit *test)
+{
+	static const size_t sizes[] = { 64, SZ_4K, 5 * SZ_4K, 9 * SZ_4K, SZ_64K,
+					25 * SZ_4K, SZ_256K };
+	struct xdt *x = test->priv;
+	unsigned int i, j, failed = 0;
+	unsigned long flags;
+	dma_addr_t bus;
+
+	local_irq_save(flags);
+	for (j = 0; j < 20; j++) {
+		/* What each size needs it has after the first time. */
+		for (i = 0; j == 1 && i < XEN_NR_ZONES; i++)
+			raw_spin_lock(&xen_pool_zones[i].lock);
+		for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+			bus = xdt_map(x->dev, x->buf, sizes[i], DMA_TO_DEVICE,
+				      DMA_ATTR_NO_WARN);
+			failed += bus == DMA_MAPPING_ERROR;
+			if (bus != DMA_MAPPING_ERROR)
+				xdt_unmap(x->dev, bus, sizes[i], DMA_TO_DEVICE,
+					  0);
+		}
+	}
+	for (i = 0; i < XEN_NR_ZONES; i++)
+		raw_spin_unlock(&xen_pool_zones[i].lock);
+	local_irq_restore(flags);
+	KUNIT_EXPECT_EQ(test, failed, 0);
+}
+
 /* Concurrency. */
 
 #define XDT_HOT_SLOTS	64
@@ -2335,6 +2468,8 @@ static struct kunit_case xdt_cases[] = {
 	KUNIT_CASE(xdt_tails),
 	KUNIT_CASE(xdt_checkerboard),
 	KUNIT_CASE_SLOW(xdt_nearly_full),
+	KUNIT_CASE(xdt_lending),
+	KUNIT_CASE(xdt_no_lock),
 	KUNIT_CASE(xdt_double_unmap),
 	KUNIT_CASE(xdt_unmap_middle),
 	KUNIT_CASE(xdt_sync_outside),
@@ -2368,6 +2503,8 @@ static struct kunit_case xdt_growth_cases[] = {
 	KUNIT_CASE_SLOW(xdt_grow_fails),
 	KUNIT_CASE(xdt_grow_narrow),
 	KUNIT_CASE(xdt_grow_spares_lowest),
+	KUNIT_CASE(xdt_grow_spares_narrow),
+	KUNIT_CASE(xdt_grow_tries_once),
 	KUNIT_CASE_SLOW(xdt_model_growing),
 	KUNIT_CASE_SLOW(xdt_stress_growing),
 	{}
