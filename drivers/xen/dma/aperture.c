@@ -22,9 +22,9 @@
 #include <linux/seq_file.h>
 #include <linux/string.h>
 
+#include "addr.h"
 #include "aperture.h"
 #include "compat.h"
-#include "decide.h"
 #include "pool.h"
 
 /* What an idle aperture promises for one mapping; a chunk may hold several. */
@@ -175,8 +175,7 @@ static void copy_in(struct xen_pool_slot *s, void *block)
 
 static u64 limit_of(struct device *dev)
 {
-	return xen_machine_limit(dev, min_not_zero(dma_get_mask(dev),
-						   dev->bus_dma_limit));
+	return xen_limit_to_machine(dev, xen_bus_limit(dev, dma_get_mask(dev)));
 }
 
 static void report_failure(struct device *dev, size_t size, size_t needed)

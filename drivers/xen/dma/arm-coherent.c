@@ -26,8 +26,8 @@
 #include <xen/swiotlb-xen.h>
 #include <xen/xen.h>
 
+#include "addr.h"
 #include "compat.h"
-#include "decide.h"
 #include "coherent.h"
 
 /* How many unsuitable blocks are held, where it may not sleep and where it may. */
@@ -107,7 +107,7 @@ static void drop(const struct xen_coherent_request *req,
 
 static u64 reach_of(struct device *dev)
 {
-	return min_not_zero(dev->coherent_dma_mask, dev->bus_dma_limit);
+	return xen_bus_limit(dev, dev->coherent_dma_mask);
 }
 
 /*
@@ -183,16 +183,15 @@ static struct gen_pool *pool_for(const struct xen_coherent_request *req)
 static bool grow_pool(struct gen_pool *pool,
 		      const struct xen_coherent_request *req)
 {
-	u64 limit = xen_machine_limit(req->dev, reach_of(req->dev));
+	u64 limit = xen_limit_to_machine(req->dev, reach_of(req->dev));
 	unsigned int order = get_order(max_t(size_t, req->size,
 					     XEN_RESERVE_STEP));
 	size_t size = PAGE_SIZE << order;
 	void *vaddr;
 	struct page *page;
 
-	/* Of a limit within a width only the width below is sure. */
-	page = xen_alloc_reachable(order, limit == U64_MAX ? 63 :
-				   fls64(limit + 1) - 1, req->gfp);
+	page = xen_alloc_reachable(order, min(xen_limit_bits(limit), 63U),
+				   req->gfp);
 	if (!page)
 		return false;
 

@@ -51,8 +51,8 @@
 #include <xen/swiotlb-xen.h>
 #include <xen/xen.h>
 
+#include "addr.h"
 #include "compat.h"
-#include "decide.h"
 #include "coherent.h"
 #include "params.h"
 
@@ -850,12 +850,6 @@ static void report_failure(const struct xen_coherent_request *req)
 		req->size, req->limit, why, req->error);
 }
 
-/* The width of addresses that are all within a mask, whatever its shape. */
-static unsigned int mask_width(u64 mask)
-{
-	return mask == U64_MAX ? 64 : fls64(mask + 1) - 1;
-}
-
 /* From which width on cached memory is not better than a device needs. */
 static unsigned int lowest_width(unsigned int width)
 {
@@ -1010,8 +1004,8 @@ static __always_inline bool alloc_reachable(struct xen_coherent_request *req)
 	struct xen_coherent_region *region = NULL;
 
 	req->order = get_order(req->size);
-	req->limit = min_not_zero(dev->coherent_dma_mask, dev->bus_dma_limit);
-	req->width = mask_width(req->limit);
+	req->limit = xen_bus_limit(dev, dev->coherent_dma_mask);
+	req->width = xen_limit_bits(req->limit);
 
 	if (!req->order && req->width > XEN_LOW_WIDTH && alloc_plain(req)) {
 		clear_memory(req);

@@ -16,8 +16,8 @@
 #include <xen/swiotlb-xen.h>
 #include <xen/xen.h>
 
-#include "decide.h"
 #include "aperture.h"
+#include "bounce.h"
 #include "coherent.h"
 
 static const char * const xen_bounce_names[XEN_BOUNCE_REASONS] = {

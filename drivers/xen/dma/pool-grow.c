@@ -20,6 +20,7 @@
 
 #include <xen/swiotlb-xen.h>
 
+#include "addr.h"
 #include "compat.h"
 #include "params.h"
 #include "pool.h"
@@ -236,7 +237,7 @@ static int grow_some(unsigned int bits, unsigned int order,
 /* The width that all of a device's addresses have. */
 static unsigned int reach_bits(const struct xen_pool_reach *reach)
 {
-	return reach->narrow ? fls64(reach->limit + 1) - 1 :
+	return reach->narrow ? xen_limit_bits(reach->limit) :
 			       xen_zone_bits[reach->zones - 1];
 }
 

@@ -38,8 +38,6 @@
 
 #include <xen/swiotlb-xen.h>
 
-#include "decide.h"
-
 /*
  * Chunks are at least this large, and aligned to it, so that one entry of the
  * table per granule names the chunk. Bytes. Where memory is exchanged it comes from

@@ -13,9 +13,13 @@
 #include <linux/scatterlist.h>
 #include <linux/swiotlb.h>
 
-#include "decide.h"
+#include "addr.h"
 #include "aperture.h"
-#include "pool.h"
+#include "bounce.h"
+#include "caches.h"
+#include "compat.h"
+#include "decide.h"
+#include "sg.h"
 
 /**
  * struct xen_sg_segment - entries that become one segment
@@ -176,21 +180,24 @@ static inline int put_entries(struct xen_sg_plan *plan,
 }
 
 /* Says why an entry must be bounced, and sets where it is for the bus. */
+static noinline enum xen_bounce_reason
+look_at_any(const struct xen_sg_plan *plan, struct scatterlist *sg,
+	    enum dma_data_direction dir, dma_addr_t *bus)
+{
+	*bus = xen_phys_to_bus(plan->dev, sg_phys(sg));
+	return xen_bounce_why(plan->dev, plan->limits, sg_phys(sg), *bus,
+			      sg->length, dir);
+}
+
 static __always_inline enum xen_bounce_reason
 look_at(const struct xen_sg_plan *plan, struct scatterlist *sg,
 	enum dma_data_direction dir, dma_addr_t *bus)
 {
-	/* Nearly all entries of nearly all lists. */
-	if (likely(sg->offset + sg->length <= plan->plain_end)) {
-		unsigned long pfn = page_to_pfn(sg_page(sg));
+	if (likely(sg->offset + sg->length <= plan->plain_end))
+		return xen_look_at_page(&plan->limits, page_to_pfn(sg_page(sg)),
+					sg->offset, sg->length, bus);
 
-		*bus = PFN_PHYS((phys_addr_t)pfn_to_bfn(pfn)) + sg->offset;
-		return *bus + sg->length - 1 <= plan->limits.last ?
-		       XEN_BOUNCE_NONE : XEN_BOUNCE_MASK;
-	}
-
-	return xen_translate(plan->dev, &plan->limits, sg_phys(sg), sg->length,
-			     dir, bus);
+	return look_at_any(plan, sg, dir, bus);
 }
 
 /* Begins a segment with the first entry that has bytes, of @nents from @sg on. */
@@ -203,9 +210,7 @@ static int begin_list(struct xen_sg_plan *plan, struct xen_sg_segment *seg,
 			seg->first = sg;
 			seg->entries = 1;
 			seg->size = sg->length;
-			seg->why = xen_translate(plan->dev, &plan->limits,
-						 sg_phys(sg), sg->length, dir,
-						 &seg->bus);
+			seg->why = look_at_any(plan, sg, dir, &seg->bus);
 			return nents;
 		}
 		if (sg_is_last(sg))
@@ -372,10 +377,7 @@ void xen_swiotlb_unmap_sg(struct device *dev, struct scatterlist *sgl,
 		return;
 
 	for (sg = sgl; sg_dma_len(sg); sg = next_entry(sg)) {
-		dma_addr_t bus = xen_machine_of(dev, sg_dma_address(sg));
-
-		if (xen_pool_find(bus))
-			xen_aperture_unmap(dev, bus, dir, attrs);
+		xen_unmap_bounced(dev, sg_dma_address(sg), dir, attrs);
 		if (!--nents || sg_is_last(sg))
 			break;
 	}
@@ -396,8 +398,7 @@ void xen_swiotlb_unmap_sg(struct device *dev, struct scatterlist *sgl,
 void xen_swiotlb_sync_sg_for_cpu(struct device *dev, struct scatterlist *sgl,
 				 int nents, enum dma_data_direction dir)
 {
-	each_segment(dev, sgl, nents, dir,
-		     xen_swiotlb_sync_single_for_cpu);
+	each_segment(dev, sgl, nents, dir, xen_sync_for_cpu);
 }
 
 /**
@@ -413,6 +414,5 @@ void xen_swiotlb_sync_sg_for_device(struct device *dev,
 				    struct scatterlist *sgl, int nents,
 				    enum dma_data_direction dir)
 {
-	each_segment(dev, sgl, nents, dir,
-		     xen_swiotlb_sync_single_for_device);
+	each_segment(dev, sgl, nents, dir, xen_sync_for_device);
 }
