@@ -143,9 +143,8 @@ void xen_sync_for_cpu(struct device *dev, dma_addr_t bus, size_t size,
  *
  * Context: Any.
  */
-void xen_sync_for_device(struct device *dev, dma_addr_t bus,
-					size_t size,
-					enum dma_data_direction dir)
+void xen_sync_for_device(struct device *dev, dma_addr_t bus, size_t size,
+			 enum dma_data_direction dir)
 {
 	dma_addr_t machine = xen_bus_to_machine(dev, bus);
 

@@ -26,7 +26,7 @@ static DEFINE_RAW_SPINLOCK(home_lock);	/* for writers */
 
 const u8 xen_zone_bits[] = { XEN_RESERVE_BITS, 31, 32, XEN_WIDEST_BITS };
 
-static_assert(XEN_NR_ZONES <= ARRAY_SIZE(xen_zone_bits));
+static_assert(ARRAY_SIZE(xen_zone_bits) >= XEN_NR_ZONES);
 
 /* Set up in early boot, before the slab; the rest comes much later. */
 static void * __ref meta_alloc(size_t size, gfp_t gfp)
