@@ -13,7 +13,8 @@
  * A region that is freed is kept, by its order and by the width of its addresses,
  * and the next allocation of that order gets it for the price of clearing it. The
  * cache is bounded. What exceeds the bound is given back by a worker, the oldest
- * first, and under memory pressure a shrinker gives back all of it. So freeing
+ * first, and so is what nobody has used for long; under memory pressure a shrinker
+ * gives back all of it. So freeing
  * neither sleeps nor calls the hypervisor. Low memory is scarce, so a device gets
  * no better memory than it needs as long as there is any other.
  *
@@ -86,6 +87,7 @@
  * @page:	the first page
  * @vaddr:	where the kernel sees it, NULL for nowhere
  * @bus:	bus address of the first byte
+ * @kept_since:	cached: when it was freed, in jiffies
  * @order:	log2 of its pages
  * @width:	of the last byte's bus address, in bits
  * @exchanged:	its frames came from the hypervisor
@@ -99,6 +101,7 @@ struct xen_coherent_region {
 	struct page *page;
 	void *vaddr;
 	dma_addr_t bus;
+	unsigned long kept_since;
 	u8 order;
 	u8 width;
 	bool exchanged;
@@ -121,6 +124,7 @@ static struct hlist_head xen_cache[XEN_NR_ORDERS][XEN_ANY_WIDTH];
 static u64 xen_cache_widths[XEN_NR_ORDERS];
 static LIST_HEAD(xen_cache_age);
 static unsigned long xen_cache_pages;
+static unsigned long xen_width_pages[XEN_ANY_WIDTH];
 
 /* Regions that wait for the worker to dissolve them; under the same lock. */
 static LIST_HEAD(xen_doomed);
@@ -137,12 +141,20 @@ static atomic_long_t xen_failed;
 static unsigned long xen_keep_until = INITIAL_JIFFIES;
 static unsigned int xen_keep_width;
 
+/* Until when the hypervisor is taken to have low memory only. */
+static unsigned long xen_low_until = INITIAL_JIFFIES;
+
+/* The smallest order that the hypervisor refuses on principle (memop-max-order). */
+static unsigned int xen_refused_order = XEN_NR_ORDERS;
+
 static struct kmem_cache *xen_region_slab;
 
 /* It takes long, and needs no memory. */
 static struct workqueue_struct *xen_trim_wq;
 static void xen_trim(struct work_struct *work);
 static DECLARE_WORK(xen_trim_work, xen_trim);
+static void xen_age_out(struct work_struct *work);
+static DECLARE_DELAYED_WORK(xen_age_work, xen_age_out);
 
 static unsigned long region_pages(const struct xen_coherent_region *region)
 {
@@ -186,6 +198,12 @@ static unsigned long cache_limit(void)
 	       xen_coherent_cache >> PAGE_SHIFT;
 }
 
+/* How long it may hold what nobody uses; jiffies. */
+static unsigned long age_limit(void)
+{
+	return max(READ_ONCE(xen_pool_idle), 1U) * HZ;
+}
+
 /* The cache. */
 
 static void cache_add(struct xen_coherent_region *region)
@@ -198,6 +216,7 @@ static void cache_add(struct xen_coherent_region *region)
 		   xen_cache_widths[region->order] | BIT_ULL(region->width - 1));
 	list_add_tail(&region->age, &xen_cache_age);
 	WRITE_ONCE(xen_cache_pages, xen_cache_pages + region_pages(region));
+	xen_width_pages[region->width - 1] += region_pages(region);
 }
 
 static void cache_del(struct xen_coherent_region *region)
@@ -211,6 +230,7 @@ static void cache_del(struct xen_coherent_region *region)
 			   ~BIT_ULL(region->width - 1));
 	list_del(&region->age);
 	WRITE_ONCE(xen_cache_pages, xen_cache_pages - region_pages(region));
+	xen_width_pages[region->width - 1] -= region_pages(region);
 }
 
 /* Takes a region out, to be used. */
@@ -248,22 +268,24 @@ cache_take(unsigned int order, unsigned int lowest, unsigned int highest)
 }
 
 static struct xen_coherent_region *
-first_within(const struct hlist_head *bucket, u64 limit)
+first_within(const struct hlist_head *bucket, u64 limit, bool mapped)
 {
 	struct xen_coherent_region *region;
 
 	hlist_for_each_entry(region, bucket, bucket)
-		if (region->bus + (PAGE_SIZE << region->order) - 1 <= limit)
+		if (region->bus + (PAGE_SIZE << region->order) - 1 <= limit &&
+		    (!mapped || region->vaddr))
 			return region;
 	return NULL;
 }
 
 /*
  * Takes any region whose last bus address is at most @limit: better or more memory
- * than needed, up to @last_order, for want of any other.
+ * than needed, up to @last_order. With @mapped the kernel has to see it already.
  */
 static struct xen_coherent_region *
-cache_take_any(unsigned int order, unsigned int last_order, u64 limit)
+cache_take_any(unsigned int order, unsigned int last_order, u64 limit,
+	       bool mapped)
 {
 	struct xen_coherent_region *region = NULL;
 	unsigned int width;
@@ -273,7 +295,7 @@ cache_take_any(unsigned int order, unsigned int last_order, u64 limit)
 	for (; order <= last_order && !region; order++)
 		for (width = fls64(limit); width && !region; width--)
 			region = first_within(&xen_cache[order][width - 1],
-					      limit);
+					      limit, mapped);
 	if (region)
 		cache_use(region);
 	raw_spin_unlock_irqrestore(&xen_cache_lock, flags);
@@ -286,8 +308,10 @@ static void cache_put(struct xen_coherent_region *region)
 {
 	lockdep_assert_held(&xen_cache_lock);
 
+	region->kept_since = jiffies;
 	cache_add(region);
 	xen_used_pages -= region_pages(region);
+	queue_delayed_work(xen_trim_wq, &xen_age_work, age_limit());
 	if (xen_cache_pages > cache_limit())
 		queue_work(xen_trim_wq, &xen_trim_work);
 }
@@ -304,6 +328,26 @@ static struct xen_coherent_region *cache_take_oldest(unsigned long limit)
 					  struct xen_coherent_region, age);
 		cache_del(region);
 		hash_del(&region->hash);
+	}
+	raw_spin_unlock_irqrestore(&xen_cache_lock, flags);
+
+	return region;
+}
+
+/* Takes the oldest region out if it has been kept for so long, in jiffies. */
+static struct xen_coherent_region *cache_take_aged(unsigned long age)
+{
+	struct xen_coherent_region *region;
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&xen_cache_lock, flags);
+	region = list_first_entry_or_null(&xen_cache_age,
+					  struct xen_coherent_region, age);
+	if (region && time_after_eq(jiffies, region->kept_since + age)) {
+		cache_del(region);
+		hash_del(&region->hash);
+	} else {
+		region = NULL;
 	}
 	raw_spin_unlock_irqrestore(&xen_cache_lock, flags);
 
@@ -446,6 +490,24 @@ static void xen_trim(struct work_struct *work)
 {
 	release_doomed();
 	trim_to(cache_limit());
+}
+
+/* What nobody has used for long goes, so that others find low memory. */
+static void age_out(unsigned long age)
+{
+	struct xen_coherent_region *region;
+
+	while ((region = cache_take_aged(age))) {
+		dissolve_region(region);
+		cond_resched();
+	}
+}
+
+static void xen_age_out(struct work_struct *work)
+{
+	age_out(age_limit());
+	if (READ_ONCE(xen_cache_pages))
+		queue_delayed_work(xen_trim_wq, &xen_age_work, age_limit());
 }
 
 /* Gives back all that can be, and waits for what others give back. */
@@ -629,6 +691,9 @@ make_region(struct xen_coherent_request *req, struct page *page,
 	region->linear = req->linear || !pages;
 	region->vaddr = region->linear ? page_address(page) : NULL;
 	SetPageXenRemapped(page);
+	if (exchanged && req->width > XEN_LOW_WIDTH &&
+	    region->width <= XEN_LOW_WIDTH)
+		WRITE_ONCE(xen_low_until, jiffies + XEN_KEEP_SECONDS * HZ);
 	raw_spin_lock_irqsave(&xen_cache_lock, flags);
 	region_add(region);
 	raw_spin_unlock_irqrestore(&xen_cache_lock, flags);
@@ -650,6 +715,9 @@ static bool make_contiguous(struct xen_coherent_request *req,
 			  &req->bus);
 
 	*region = NULL;
+	/* That a single page is refused has other reasons. */
+	if (rc == -EPERM && req->order)
+		WRITE_ONCE(xen_refused_order, req->order);
 	if (rc == -ENOMEM && req->search)
 		req->largest = largest_extent(page, pages, req->order,
 					      req->width, req->gfp);
@@ -700,8 +768,8 @@ static bool make_block(struct xen_coherent_request *req)
 static bool fill_page_array(struct xen_coherent_request *req,
 			    struct page **pages, unsigned long nr)
 {
-	gfp_t gfp = req->gfp & ~(__GFP_NORETRY | __GFP_RETRY_MAYFAIL |
-				 __GFP_NOFAIL);
+	gfp_t gfp = req->gfp & ~(__GFP_RETRY_MAYFAIL | __GFP_NOFAIL);
+	gfp_t try = gfp & __GFP_NORETRY ?: __GFP_RETRY_MAYFAIL;
 	unsigned int order = req->attrs & DMA_ATTR_ALLOC_SINGLE_PAGES ?
 			     0 : MAX_PAGE_ORDER;
 	unsigned long done = 0, i;
@@ -709,8 +777,7 @@ static bool fill_page_array(struct xen_coherent_request *req,
 	while (done < nr) {
 		/* It had better fail than have the kernel kill for it. */
 		struct page *page = alloc_block(req->dev, gfp |
-						(order ? __GFP_NORETRY :
-							 __GFP_RETRY_MAYFAIL),
+						(order ? __GFP_NORETRY : try),
 						order);
 
 		if (!page && !order)
@@ -810,6 +877,10 @@ static bool make_large(struct xen_coherent_request *req)
 
 static bool make_memory(struct xen_coherent_request *req)
 {
+	req->error = -EPERM;
+	if (req->order >= READ_ONCE(xen_refused_order))
+		return false;
+
 	return req->order > MAX_PAGE_ORDER ? make_large(req) : make_block(req);
 }
 
@@ -850,10 +921,11 @@ static void report_failure(const struct xen_coherent_request *req)
 		req->size, req->limit, why, req->error);
 }
 
-/* From which width on cached memory is not better than a device needs. */
+/* From which width on cached memory is not better than a device needs, and can get. */
 static unsigned int lowest_width(unsigned int width)
 {
-	if (width > XEN_LOW_WIDTH)
+	if (width > XEN_LOW_WIDTH &&
+	    !time_before(jiffies, READ_ONCE(xen_low_until)))
 		return XEN_LOW_WIDTH + 1;
 	if (width > XEN_NARROW_WIDTH)
 		return XEN_NARROW_WIDTH + 1;
@@ -913,17 +985,38 @@ static inline void clear_memory(const struct xen_coherent_request *req)
 		clear_large(req, size);
 }
 
+/*
+ * May what is kept in other sizes, or on its way back, be what lacks? For the hypervisor
+ * that is memory within the width, for the domain any; less than is wanted does not help.
+ */
+static bool may_help(const struct xen_coherent_request *req)
+{
+	unsigned int width = req->error == -ENOMEM ? req->width : XEN_ANY_WIDTH;
+	unsigned long pages = 0, flags;
+
+	if (req->error != -ENOMEM && req->error != -ENOBUFS)
+		return false;
+
+	raw_spin_lock_irqsave(&xen_cache_lock, flags);
+	while (width)
+		pages += xen_width_pages[--width];
+	raw_spin_unlock_irqrestore(&xen_cache_lock, flags);
+
+	return pages >= 1UL << req->order || work_busy(&xen_trim_work);
+}
+
 /* The hypervisor, and what else there is. */
 static bool find_memory(struct xen_coherent_request *req)
 {
+	bool mapped = !may_sleep(req) &&
+		      !(req->attrs & DMA_ATTR_NO_KERNEL_MAPPING);
+
 	if (make_memory(req) ||
 	    use_region(req, cache_take_any(req->order, last_order(req->linear),
-					   req->limit)))
+					   req->limit, mapped)))
 		return true;
 
-	/* What is kept in other sizes, or on its way back, may be what lacks. */
-	return (req->error == -ENOMEM || req->error == -ENOBUFS) &&
-	       may_sleep(req) && !(req->gfp & __GFP_NORETRY) &&
+	return may_sleep(req) && !(req->gfp & __GFP_NORETRY) && may_help(req) &&
 	       reclaim_regions() && make_memory(req);
 }
 
@@ -1356,11 +1449,15 @@ unsigned long xen_coherent_shrink(unsigned long nr)
 void xen_coherent_flush_work(void)
 {
 	cancel_work_sync(&xen_trim_work);
+	cancel_delayed_work_sync(&xen_age_work);
 	xen_trim(&xen_trim_work);
+	age_out(xen_pool_idle * HZ);
 }
 
 void xen_coherent_forget_refusal(void)
 {
 	WRITE_ONCE(xen_keep_until, jiffies);
+	WRITE_ONCE(xen_low_until, jiffies);
+	WRITE_ONCE(xen_refused_order, XEN_NR_ORDERS);
 }
 #endif

@@ -394,6 +394,7 @@ static void xdc_exit(struct kunit *test)
 	struct xen_coherent_usage usage;
 
 	xen_machine_fail_exchanges(0);
+	xen_coherent_forget_refusal();
 	xdc_empty();
 	xen_coherent_usage(&usage);
 	KUNIT_EXPECT_EQ(test, xen_coherent_count(), 0);
@@ -1507,6 +1508,120 @@ static void xdc_referenced(struct kunit *test)
 	}
 }
 
+/* What a caller who can't wait for a mapping may have is not behind what he may not. */
+static void xdc_mapped_first(struct kunit *test)
+{
+	struct xdt *x = test->priv;
+	struct xdc_mem mapped, other, m;
+	unsigned long flags;
+
+	if (!xdc_take(test, x->dev, &mapped, XDC_LARGE, GFP_KERNEL, "mapped") ||
+	    !xdc_good(test, &other,
+		      xdc_get(x->dev, &other, XDC_LARGE, GFP_KERNEL,
+			      DMA_ATTR_NO_KERNEL_MAPPING), "not mapped"))
+		return;
+	xdc_put(&mapped);
+	xdc_put(&other);
+
+	local_irq_save(flags);
+	xdc_get(x->dev, &m, XDC_LARGE, GFP_ATOMIC, 0);
+	local_irq_restore(flags);
+	if (xdc_good(test, &m, m.cpu, "mapped already"))
+		xdc_put(&m);
+	KUNIT_EXPECT_EQ(test, xen_coherent_count(), 2 * PHYS_PFN(XDC_LARGE));
+}
+
+/* A wide device finds again what it freed, also where Xen has nothing but low memory. */
+static void xdc_wide_is_kept(struct kunit *test)
+{
+	struct xdt *x = test->priv;
+	struct xdc_look was;
+	struct xdc_mem m;
+	int i;
+
+	x->dev->coherent_dma_mask = DMA_BIT_MASK(64);
+	xdc_look(&was);
+	for (i = 0; i < 20; i++) {
+		if (!xdc_take(test, x->dev, &m, PAGE_SIZE << 4, GFP_KERNEL,
+			      "wide"))
+			return;
+		xdc_put(&m);
+	}
+	xdc_did(test, &was, 19, 1, 0, "wide, where all is low");
+}
+
+/* What nobody uses goes, what is used stays. */
+static void xdc_ages(struct kunit *test)
+{
+	unsigned int idle = xen_pool_idle;
+	struct xdt *x = test->priv;
+	struct xdc_look was;
+	struct xdc_mem m;
+
+	xen_pool_idle = 3600;
+	if (!xdc_take(test, x->dev, &m, SZ_1M, GFP_KERNEL, "aged"))
+		return;
+	xdc_put(&m);
+	xdc_look(&was);
+	xen_coherent_flush_work();
+	KUNIT_EXPECT_EQ(test, xdc_cached(), SZ_1M);
+	xdc_did(test, &was, 0, 0, 0, "not aged");
+
+	xen_pool_idle = 0;
+	xen_coherent_flush_work();
+	KUNIT_EXPECT_EQ(test, xdc_cached(), 0);
+	xdc_did(test, &was, 0, 0, 1, "aged");
+	xen_pool_idle = idle;
+}
+
+/* What can't be helped does not cost others what is kept for them. */
+static void xdc_hopeless(struct kunit *test)
+{
+	struct xdt *x = test->priv;
+	struct device *narrow = xdt_device(x, "dma20", DMA_BIT_MASK(20));
+	unsigned long kept;
+	struct xdc_mem m[4];
+	struct xdc_look was;
+	int i;
+
+	narrow->coherent_dma_mask = DMA_BIT_MASK(20);
+	for (i = 0; i < ARRAY_SIZE(m); i++)
+		if (!xdc_take(test, x->dev, &m[i], PAGE_SIZE << 4, GFP_KERNEL,
+			      "kept"))
+			return;
+	xdc_put_all(test, m, ARRAY_SIZE(m));
+	kept = xen_coherent_count();
+	KUNIT_EXPECT_EQ(test, kept, ARRAY_SIZE(m) << 4);
+
+	xdc_get(narrow, &m[0], PAGE_SIZE, GFP_KERNEL, 0);
+	KUNIT_EXPECT_NULL(test, m[0].cpu);
+	KUNIT_EXPECT_EQ_MSG(test, xen_coherent_count(), kept, "too narrow");
+	xen_machine_fail_exchanges(-ENOMEM);
+	xdc_get(x->dev, &m[0], PAGE_SIZE << 9, GFP_KERNEL, 0);
+	KUNIT_EXPECT_NULL(test, m[0].cpu);
+	KUNIT_EXPECT_EQ_MSG(test, xen_coherent_count(), kept, "more than is kept");
+
+	/* What the hypervisor does not allow is asked for once. */
+	xen_machine_fail_exchanges(-EPERM);
+	for (i = 0; i < 3; i++) {
+		xdc_look(&was);
+		xdc_get(x->dev, &m[0], PAGE_SIZE << (8 + i), GFP_KERNEL, 0);
+		KUNIT_EXPECT_NULL(test, m[0].cpu);
+		if (i) {
+			struct xdc_look now;
+
+			xdc_look(&now);
+			KUNIT_EXPECT_EQ_MSG(test, now.machine.make_calls,
+					    was.machine.make_calls,
+					    "not allowed, order %d", 8 + i);
+		}
+	}
+	xen_machine_fail_exchanges(0);
+	if (xdc_take(test, x->dev, &m[0], PAGE_SIZE << 7, GFP_KERNEL, "allowed"))
+		xdc_put(&m[0]);
+	xen_coherent_forget_refusal();
+}
+
 /* When the hypervisor refuses. */
 
 static void xdc_refused(struct kunit *test)
@@ -1528,12 +1643,14 @@ static void xdc_refused(struct kunit *test)
 				xdc_get(x->dev, &m, PAGE_SIZE << orders[o],
 					GFP_KERNEL, 0);
 				KUNIT_EXPECT_NULL(test, m.cpu);
+				xen_coherent_forget_refusal();
 			}
 			if (orders[o] <= MAX_PAGE_ORDER) {
 				xdc_get_pages(x->dev, &m,
 					      PAGE_SIZE << orders[o],
 					      GFP_KERNEL);
 				KUNIT_EXPECT_NULL(test, m.cpu);
+				xen_coherent_forget_refusal();
 				i++;
 			}
 			xdc_look(&now);
@@ -2424,6 +2541,10 @@ static struct kunit_case xdc_cases[] = {
 	KUNIT_CASE(xdc_not_mapped),
 	KUNIT_CASE(xdc_mmap),
 	KUNIT_CASE(xdc_referenced),
+	KUNIT_CASE(xdc_mapped_first),
+	KUNIT_CASE(xdc_wide_is_kept),
+	KUNIT_CASE(xdc_ages),
+	KUNIT_CASE(xdc_hopeless),
 	KUNIT_CASE(xdc_refused),
 	KUNIT_CASE(xdc_message),
 	KUNIT_CASE(xdc_no_leak),
