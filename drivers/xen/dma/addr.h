@@ -122,7 +122,8 @@ static inline bool xen_bus_to_phys(struct device *dev, dma_addr_t bus,
 /* The highest address that a device uses whose mask is @mask. */
 static inline u64 xen_bus_limit(const struct device *dev, u64 mask)
 {
-	return min_not_zero(mask, dev->bus_dma_limit);
+	return likely(!dev->bus_dma_limit) ? mask :
+					     min_not_zero(mask, dev->bus_dma_limit);
 }
 
 /* The width of addresses that are all within a limit, whatever its shape. */

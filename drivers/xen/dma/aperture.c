@@ -88,9 +88,18 @@ mapping_at(const struct xen_pool_chunk *chunk, dma_addr_t bus, u32 *mslot)
 	return s;
 }
 
-/* Moves the bytes of a buffer that may lie in high memory. */
-static void copy_phys(phys_addr_t phys, void *bounce, size_t size,
-		      bool to_bounce)
+static __always_inline void copy(void *bounce, void *buf, size_t size,
+				 bool to_bounce)
+{
+	if (to_bounce)
+		memcpy(bounce, buf, size);
+	else
+		memcpy(buf, bounce, size);
+}
+
+/* Moves the bytes of a buffer that lies, at least in part, in high memory. */
+static noinline void copy_high(phys_addr_t phys, void *bounce, size_t size,
+			       bool to_bounce)
 {
 	while (size) {
 		struct page *page = pfn_to_page(PFN_DOWN(phys));
@@ -104,17 +113,22 @@ static void copy_phys(phys_addr_t phys, void *bounce, size_t size,
 			buf = phys_to_virt(phys);
 		}
 
-		if (to_bounce)
-			memcpy(bounce, buf, n);
-		else
-			memcpy(buf, bounce, n);
-
+		copy(bounce, buf, n, to_bounce);
 		if (PageHighMem(page))
 			kunmap_local(buf);
 		phys += n;
 		bounce += n;
 		size -= n;
 	}
+}
+
+static __always_inline void copy_phys(phys_addr_t phys, void *bounce,
+				      size_t size, bool to_bounce)
+{
+	if (IS_ENABLED(CONFIG_HIGHMEM))
+		copy_high(phys, bounce, size, to_bounce);
+	else
+		copy(bounce, phys_to_virt(phys), size, to_bounce);
 }
 
 /* The same for @size bytes of a mapped list, from the @skip-th one on. */
@@ -140,7 +154,7 @@ static void copy_list(const struct xen_pool_slot *s, size_t skip,
 }
 
 /* A part of a mapping, one buffer or a list, from the @skip-th byte on. */
-static void copy_part(const struct xen_pool_slot *s, size_t skip,
+static __always_inline void copy_part(const struct xen_pool_slot *s, size_t skip,
 		      void *bounce, size_t size, bool to_bounce)
 {
 	if (unlikely(s->buffers))
@@ -150,18 +164,16 @@ static void copy_part(const struct xen_pool_slot *s, size_t skip,
 }
 
 /*
- * Copies the source in, and clears what the device could see of earlier
- * mappings: what lies before it, and behind it up to the end of the block or to
- * where the block is known to be zero.
+ * Clears what the device could see of earlier mappings: what lies before the source,
+ * and behind it up to the end of the block or to where that is known to be zero.
  */
-static void copy_in(struct xen_pool_slot *s, void *block)
+static __always_inline void clear_around(struct xen_pool_slot *s, void *block,
+					 size_t offset, size_t size)
 {
-	size_t end = s->offset + s->size, dirty;
+	size_t end = offset + size, dirty;
 
-	if (unlikely(s->offset))
-		memset(block, 0, s->offset);
-
-	copy_part(s, 0, block + s->offset, s->size, true);
+	if (unlikely(offset))
+		memset(block, 0, offset);
 
 	if (likely(s->bin != XEN_NO_BIN)) {
 		dirty = s->dirty;
@@ -216,51 +228,60 @@ static void report_failure(struct device *dev, size_t size, size_t needed)
 			    size, mask, total - min(free, total), total);
 }
 
-/* What a mapping needs of the pool. */
-struct xen_aperture_request {
-	struct xen_pool_reach reach;
-	u32 nr;		/* slots, 0 where nothing can help */
-	size_t offset;	/* of the first byte in the first of them */
-};
-
-static __always_inline struct xen_aperture_request
-request_for(struct device *dev, phys_addr_t phys, size_t size)
+/* The slots of a mapping, of at most 1 GiB and its alignment. */
+static __always_inline u32 slots_for(size_t offset, size_t size,
+				     size_t align_mask)
 {
-	size_t align_mask = dma_get_min_align_mask(dev);
-	struct xen_aperture_request req = {
-		.reach = xen_pool_reach(limit_of(dev)),
-		.offset = phys & align_mask,
-	};
-
-	if (likely(req.reach.zones && size - 1 < SZ_1G))
-		req.nr = DIV_ROUND_UP(max(req.offset + size, align_mask + 1),
-				      XEN_SLOT_SIZE);
-	return req;
+	return DIV_ROUND_UP(max(offset + size, align_mask + 1), XEN_SLOT_SIZE);
 }
 
-/* A block that the CPU has at hand; without @slot there is none. */
-static __always_inline struct xen_pool_block
-take_at_hand(const struct xen_aperture_request *req)
+/* Makes a mapping of a block, all but its content; returns where that goes. */
+static __always_inline void *begin_mapping(const struct xen_pool_block *block,
+					   size_t offset, size_t size,
+					   unsigned int buffers)
 {
-	unsigned int bin = xen_pool_bin(req->nr);
+	void *vaddr = xen_slot_vaddr(block->chunk, block->mslot);
+	struct xen_pool_slot *s = block->slot;
 
-	if (unlikely(bin == XEN_NO_BIN))
-		return (struct xen_pool_block) {};
-	return xen_pool_cpu_take(&req->reach, req->reach.home, bin, false);
-}
-
-/* Makes a mapping of a block whose buffers are known; returns its bus address. */
-static __always_inline dma_addr_t begin_mapping(struct xen_pool_block block,
-						size_t offset, size_t size)
-{
-	struct xen_pool_slot *s = block.slot;
-
+	s->buffers = buffers;
 	s->size = size;
 	s->offset = offset;
 	WRITE_ONCE(s->state, XEN_SLOT_MAPPED);
-	copy_in(s, xen_slot_vaddr(block.chunk, block.mslot));
+	clear_around(s, vaddr, offset, size);
+	return vaddr + offset;
+}
 
-	return ((dma_addr_t)block.mslot << XEN_SLOT_SHIFT) + offset;
+static __always_inline dma_addr_t map_one(const struct xen_pool_block *block,
+					  phys_addr_t phys, size_t offset,
+					  size_t size)
+{
+	dma_addr_t bus = ((dma_addr_t)block->mslot << XEN_SLOT_SHIFT) + offset;
+	void *bounce = begin_mapping(block, offset, size, 0);
+
+	block->slot->phys = phys;
+	copy_phys(phys, bounce, size, true);
+	return bus;
+}
+
+/* The CPU has no block at hand. */
+static noinline dma_addr_t map_slowly(struct device *dev, phys_addr_t phys,
+				      size_t size, unsigned long attrs)
+{
+	size_t align_mask = dma_get_min_align_mask(dev), offset = phys & align_mask;
+	const struct xen_pool_reach reach = xen_pool_reach(limit_of(dev));
+	struct xen_pool_block block = {};
+	u32 nr = 0;
+
+	if (size - 1 < SZ_1G)
+		nr = slots_for(offset, size, align_mask);
+	if (nr && reach.zones)
+		block = xen_pool_get(&reach, nr, XEN_POOL_RESERVE);
+	if (block.slot)
+		return map_one(&block, phys, offset, size);
+
+	if (!(attrs & DMA_ATTR_NO_WARN))
+		report_failure(dev, size, max(size, (size_t)nr << XEN_SLOT_SHIFT));
+	return DMA_MAPPING_ERROR;
 }
 
 /**
@@ -274,31 +295,42 @@ static __always_inline dma_addr_t begin_mapping(struct xen_pool_block block,
  * it might leaves the caller's bytes as they were.
  *
  * Context: Any.
- * Return: Bus address within the device's mask that keeps the bits of @phys
+ * Return: Machine address within the device's mask that keeps the bits of @phys
  * in dma_get_min_align_mask(), or DMA_MAPPING_ERROR.
  */
 dma_addr_t xen_aperture_map(struct device *dev, phys_addr_t phys, size_t size,
 			    unsigned long attrs)
 {
-	const struct xen_aperture_request req = request_for(dev, phys, size);
-	struct xen_pool_block block = {};
+	size_t align_mask = dma_get_min_align_mask(dev), offset = phys & align_mask;
+	struct xen_pool_block block;
 
-	if (likely(req.nr)) {
-		block = take_at_hand(&req);
-		if (unlikely(!block.slot))
-			block = xen_pool_get(&req.reach, req.nr,
-					     XEN_POOL_RESERVE);
+	if (likely(size - 1 < SZ_1G)) {
+		block = xen_pool_take_quickly(limit_of(dev),
+					      slots_for(offset, size, align_mask));
+		if (likely(block.slot))
+			return map_one(&block, phys, offset, size);
 	}
-	if (unlikely(!block.slot)) {
-		if (!(attrs & DMA_ATTR_NO_WARN))
-			report_failure(dev, size,
-				       max(size, (size_t)req.nr << XEN_SLOT_SHIFT));
-		return DMA_MAPPING_ERROR;
-	}
+	return map_slowly(dev, phys, size, attrs);
+}
 
-	block.slot->phys = phys;
-	block.slot->buffers = 0;
-	return begin_mapping(block, req.offset, size);
+/* Copies buffers, and notes what they are; the entries that are empty don't count. */
+static void bounce_list(struct xen_pool_slot *buffer, struct scatterlist *sg,
+			unsigned int nr, void *bounce)
+{
+	for (;; sg = sg_next(sg)) {
+		unsigned int size = sg->length;
+		phys_addr_t phys = sg_phys(sg);
+
+		if (unlikely(!size))
+			continue;
+		buffer->phys = phys;
+		buffer->size = size;
+		copy_phys(phys, bounce, size, true);
+		if (!--nr)
+			break;
+		buffer++;
+		bounce += size;
+	}
 }
 
 /**
@@ -318,32 +350,34 @@ dma_addr_t xen_aperture_map(struct device *dev, phys_addr_t phys, size_t size,
 dma_addr_t xen_aperture_map_list(struct device *dev, struct scatterlist *sg,
 				 unsigned int nr, size_t size)
 {
-	struct xen_aperture_request req = request_for(dev, sg_phys(sg), size);
+	size_t align_mask = dma_get_min_align_mask(dev);
+	size_t offset = sg_phys(sg) & align_mask;
 	struct xen_pool_block block;
-	struct xen_pool_slot *buffer;
-
-	if (unlikely(!req.nr))
-		return DMA_MAPPING_ERROR;
+	u64 limit = limit_of(dev);
+	u32 slots;
 
 	/* The first slot's descriptor is the mapping's. */
-	req.nr = max(req.nr, nr + 1);
-	block = take_at_hand(&req);
-	if (!block.slot)
-		block = xen_pool_get(&req.reach, req.nr, XEN_POOL_TRY);
-	if (!block.slot)
-		return DMA_MAPPING_ERROR;
+	slots = max(slots_for(offset, size, align_mask), nr + 1);
+	block = xen_pool_take_quickly(limit, slots);
+	if (!block.slot) {
+		const struct xen_pool_reach reach = xen_pool_reach(limit);
 
-	block.slot->buffers = nr;
-	for (buffer = block.slot + 1; ; sg = sg_next(sg)) {
-		if (unlikely(!sg->length))
-			continue;
-		buffer->phys = sg_phys(sg);
-		buffer->size = sg->length;
-		buffer++;
-		if (!--nr)
-			break;
+		if (reach.zones)
+			block = xen_pool_get(&reach, slots, XEN_POOL_TRY);
+		if (!block.slot)
+			return DMA_MAPPING_ERROR;
 	}
-	return begin_mapping(block, req.offset, size);
+
+	bounce_list(block.slot + 1, sg, nr,
+		    begin_mapping(&block, offset, size, nr));
+	return ((dma_addr_t)block.mslot << XEN_SLOT_SHIFT) + offset;
+}
+
+static noinline void report_wrong_unmap(struct device *dev, dma_addr_t bus)
+{
+	dev_err_ratelimited(dev,
+			    "xen_swiotlb: driver unmaps %pad, where no mapping begins\n",
+			    &bus);
 }
 
 /**
@@ -373,9 +407,7 @@ void xen_aperture_unmap(struct device *dev, dma_addr_t bus,
 				  s->size, false);
 		xen_pool_put(chunk, mslot, s);
 	} else {
-		dev_err_ratelimited(dev,
-				    "xen_swiotlb: driver unmaps %pad, where no mapping begins\n",
-				    &bus);
+		report_wrong_unmap(dev, bus);
 	}
 	rcu_read_unlock();
 }

@@ -17,7 +17,7 @@
 #include "decide.h"
 #include "pool.h"
 
-static DEFINE_PER_CPU(unsigned long [XEN_BOUNCE_REASONS], xen_bounces);
+DEFINE_PER_CPU(unsigned long [XEN_BOUNCE_REASONS], xen_bounces);
 
 /**
  * xen_dma_bounces() - count of mappings bounced for a reason
@@ -37,17 +37,6 @@ unsigned long xen_dma_bounces(enum xen_bounce_reason why)
 	return sum;
 }
 
-/**
- * xen_count_bounce() - count a mapping that was bounced
- * @why:	the reason
- *
- * Context: Any.
- */
-void xen_count_bounce(enum xen_bounce_reason why)
-{
-	this_cpu_inc(xen_bounces[why]);
-}
-
 /*
  * Can the device use a bounced buffer where the bus has it? The aperture knows
  * machine addresses only, and a bus may have several windows to them.
@@ -64,6 +53,51 @@ static bool bus_leads_there(struct device *dev, dma_addr_t machine,
 	       !xen_crosses_boundary(&limits, phys, bus, size);
 }
 
+static __always_inline dma_addr_t map_in_aperture(struct device *dev,
+						  phys_addr_t phys, size_t size,
+						  struct scatterlist *sg,
+						  unsigned int nr,
+						  unsigned long attrs)
+{
+	return sg ? xen_aperture_map_list(dev, sg, nr, size) :
+		    xen_aperture_map(dev, phys, size, attrs);
+}
+
+/* Somebody looks on, or more is asked for than a copy at a machine address. */
+static noinline dma_addr_t map_with_care(struct device *dev, phys_addr_t phys,
+					 size_t size, struct scatterlist *sg,
+					 unsigned int nr, unsigned long attrs)
+{
+	dma_addr_t machine, bus;
+
+	if (xen_dma_refuses(dev))
+		return DMA_MAPPING_ERROR;
+
+	if (attrs & DMA_ATTR_REQUIRE_COHERENT) {
+		if (!(attrs & DMA_ATTR_NO_WARN))
+			dev_err_ratelimited(dev,
+					    "xen_swiotlb: %zu bytes must be coherent, but would be bounced\n",
+					    size);
+		return DMA_MAPPING_ERROR;
+	}
+
+	trace_swiotlb_bounced(dev, xen_phys_to_bus(dev, phys), size);
+	machine = map_in_aperture(dev, phys, size, sg, nr, attrs);
+	if (XEN_DMA_EXCHANGES || !dev->dma_range_map ||
+	    machine == DMA_MAPPING_ERROR)
+		return machine;
+
+	bus = xen_machine_to_bus(dev, machine);
+	if (bus_leads_there(dev, machine, phys, bus, size))
+		return bus;
+
+	xen_aperture_unmap(dev, machine, DMA_TO_DEVICE, attrs);
+	if (!(attrs & DMA_ATTR_NO_WARN))
+		dev_err_ratelimited(dev,
+				    "xen_swiotlb: the bus's dma-ranges don't lead to the aperture\n");
+	return DMA_MAPPING_ERROR;
+}
+
 /**
  * xen_map_bounced() - map a copy
  * @dev:	device
@@ -75,43 +109,18 @@ static bool bus_leads_there(struct device *dev, dma_addr_t machine,
  * @attrs:	DMA_ATTR_REQUIRE_COHERENT is refused, DMA_ATTR_NO_WARN honoured
  *
  * Context: Any.
- * Return: See xen_aperture_map().
+ * Return: Bus address, see xen_aperture_map(), or DMA_MAPPING_ERROR.
  */
 dma_addr_t xen_map_bounced(struct device *dev, phys_addr_t phys, size_t size,
 			   struct scatterlist *sg, unsigned int nr,
 			   unsigned long attrs)
 {
-	dma_addr_t machine, bus;
+	if (unlikely(trace_swiotlb_bounced_enabled() ||
+		     attrs & DMA_ATTR_REQUIRE_COHERENT ||
+		     (!XEN_DMA_EXCHANGES && dev->dma_range_map)))
+		return map_with_care(dev, phys, size, sg, nr, attrs);
 
-	if (unlikely(xen_dma_refuses(dev)))
-		return DMA_MAPPING_ERROR;
-
-	if (attrs & DMA_ATTR_REQUIRE_COHERENT) {
-		if (!(attrs & DMA_ATTR_NO_WARN))
-			dev_err_ratelimited(dev,
-					    "xen_swiotlb: %zu bytes must be coherent, but would be bounced\n",
-					    size);
-		return DMA_MAPPING_ERROR;
-	}
-
-	if (trace_swiotlb_bounced_enabled())
-		trace_swiotlb_bounced(dev, xen_phys_to_bus(dev, phys), size);
-
-	machine = sg ? xen_aperture_map_list(dev, sg, nr, size) :
-		       xen_aperture_map(dev, phys, size, attrs);
-	if (unlikely(machine == DMA_MAPPING_ERROR))
-		return machine;
-
-	bus = xen_machine_to_bus(dev, machine);
-	if (!XEN_DMA_EXCHANGES && unlikely(dev->dma_range_map) &&
-	    !bus_leads_there(dev, machine, phys, bus, size)) {
-		xen_aperture_unmap(dev, machine, DMA_TO_DEVICE, attrs);
-		if (!(attrs & DMA_ATTR_NO_WARN))
-			dev_err_ratelimited(dev,
-					    "xen_swiotlb: the bus's dma-ranges don't lead to the aperture\n");
-		return DMA_MAPPING_ERROR;
-	}
-	return bus;
+	return map_in_aperture(dev, phys, size, sg, nr, attrs);
 }
 
 /**

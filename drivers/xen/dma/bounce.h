@@ -7,6 +7,7 @@
 #define __XEN_DMA_BOUNCE_H
 
 #include <linux/dma-direction.h>
+#include <linux/percpu.h>
 #include <linux/sizes.h>
 #include <linux/types.h>
 
@@ -20,8 +21,15 @@ struct scatterlist;
 /* Up to this CPUs may keep blocks; larger ones cost more, or run out. Bytes. */
 #define XEN_OPT_MAPPING		SZ_256K
 
+DECLARE_PER_CPU(unsigned long [XEN_BOUNCE_REASONS], xen_bounces);
+
+/* Counts a mapping that was bounced. */
+static inline void xen_count_bounce(enum xen_bounce_reason why)
+{
+	this_cpu_inc(xen_bounces[why]);
+}
+
 unsigned long xen_dma_bounces(enum xen_bounce_reason why);
-void xen_count_bounce(enum xen_bounce_reason why);
 
 dma_addr_t xen_map_bounced(struct device *dev, phys_addr_t phys, size_t size,
 			   struct scatterlist *sg, unsigned int nr,

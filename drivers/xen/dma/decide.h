@@ -141,7 +141,7 @@ xen_bounce_why(struct device *dev, const struct xen_dma_limits limits,
 
 /**
  * xen_look_at_page() - the same for a piece of a page
- * @limits:	of xen_limits_of(), which has to be plain
+ * @last:	highest address that the device can use; its limits have to be plain
  * @pfn:	the page
  * @offset:	bytes from its beginning on
  * @size:	bytes, not 0, none of them behind the page's end
@@ -153,12 +153,11 @@ xen_bounce_why(struct device *dev, const struct xen_dma_limits limits,
  * Return: XEN_BOUNCE_NONE or XEN_BOUNCE_MASK.
  */
 static __always_inline enum xen_bounce_reason
-xen_look_at_page(const struct xen_dma_limits *limits, unsigned long pfn,
-		 unsigned int offset, size_t size, dma_addr_t *bus)
+xen_look_at_page(u64 last, unsigned long pfn, unsigned int offset, size_t size,
+		 dma_addr_t *bus)
 {
 	*bus = PFN_PHYS((phys_addr_t)pfn_to_bfn(pfn)) + offset;
-	return *bus + size - 1 <= limits->last ? XEN_BOUNCE_NONE :
-						 XEN_BOUNCE_MASK;
+	return *bus + size - 1 <= last ? XEN_BOUNCE_NONE : XEN_BOUNCE_MASK;
 }
 
 #endif /* __XEN_DMA_DECIDE_H */

@@ -148,21 +148,14 @@ static void lend(struct xen_pool_zone *zone, struct xen_pool_cpu *cpu,
 	}
 }
 
-/**
- * xen_pool_cpu_refill() - get blocks into an empty loaded magazine
- * @zone:	zone
- * @cpu:	the CPU's magazines, which the caller owns
- * @bin:	index of the size
- * @reach:	what the device may use
- *
- * The depot may have some that are out of the reach of a narrow device.
- *
- * Context: Any.
- * Return: Whether there are some.
+/*
+ * Gets blocks into an empty loaded magazine. The depot may have some that are out of the
+ * reach of a narrow device. The caller owns the CPU's magazines.
  */
-bool xen_pool_cpu_refill(struct xen_pool_zone *zone, struct xen_pool_cpu *cpu,
-			 unsigned int bin, const struct xen_pool_reach *reach)
+static bool refill(struct xen_pool_cpu *cpu, unsigned int bin,
+		   const struct xen_pool_reach *reach)
 {
+	struct xen_pool_zone *zone = &xen_pool_zones[reach->home];
 	struct xen_magazine *loaded = &cpu->loaded[bin];
 	unsigned long flags;
 
@@ -313,6 +306,29 @@ static void rebalance(struct work_struct *work)
 		drain_zone(i);
 }
 
+/* From the CPU's magazines of the home zone, which are filled if need be. */
+static struct xen_pool_block take_kept(const struct xen_pool_reach *reach,
+				       unsigned int bin)
+{
+	struct xen_pool_block block = {};
+	struct xen_pool_cpu *cpu;
+
+	preempt_disable();
+	cpu = &this_cpu_ptr(xen_pool_cpus)[reach->home];
+	if (xen_pool_try_own(cpu)) {
+		struct xen_magazine *loaded = &cpu->loaded[bin];
+
+		if ((loaded->nr || refill(cpu, bin, reach)) &&
+		    (!reach->narrow || loaded->head + xen_pool_bin_slots[bin] <=
+		     reach->end))
+			block = xen_magazine_pop(loaded);
+		xen_pool_disown(cpu);
+	}
+	preempt_enable();
+
+	return block;
+}
+
 /* From the buddy; the block is as large as was asked for. */
 static struct xen_pool_block take_exactly(const struct xen_pool_reach *reach,
 					  unsigned int index, u32 nr,
@@ -354,11 +370,10 @@ struct xen_pool_block xen_pool_take(const struct xen_pool_reach *reach,
 				    u32 nr, bool reserve)
 {
 	unsigned int lowest = reach->zones > 1 && !reserve, i = reach->zones;
-	unsigned int bin = xen_pool_bin(nr);
 	struct xen_pool_block block = {};
 
-	if (bin != XEN_NO_BIN)
-		block = xen_pool_cpu_take(reach, reach->home, bin, true);
+	if (nr <= XEN_MAX_BIN_SLOTS)
+		block = take_kept(reach, xen_pool_bin(nr));
 	if (!block.slot)
 		block = take_exactly(reach, reach->home, nr, reserve);
 	while (!block.slot && i-- > lowest)
@@ -369,26 +384,21 @@ struct xen_pool_block xen_pool_take(const struct xen_pool_reach *reach,
 }
 
 /**
- * xen_pool_put() - put a block back
+ * xen_pool_free() - put a block back that the CPU does not keep
  * @chunk:	where it is
  * @mslot:	number of its first slot
  * @s:		that slot's descriptor
  *
  * Context: Any.
  */
-void xen_pool_put(struct xen_pool_chunk *chunk, u32 mslot,
-		  struct xen_pool_slot *s)
+void xen_pool_free(struct xen_pool_chunk *chunk, u32 mslot,
+		   struct xen_pool_slot *s)
 {
+	u32 nr = s->bin == XEN_NO_BIN ? s->nr : xen_pool_bin_slots[s->bin];
 	unsigned long flags;
-
-	if (likely(s->bin != XEN_NO_BIN)) {
-		if (likely(xen_pool_cpu_put(chunk, mslot, s)))
-			return;
-		s->nr = xen_pool_bin_slots[s->bin];
-	}
 
 	raw_spin_lock_irqsave(&chunk->zone->lock, flags);
 	s->state = XEN_SLOT_INNER;
-	xen_pool_free_slots(chunk, mslot, s->nr);
+	xen_pool_free_slots(chunk, mslot, nr);
 	raw_spin_unlock_irqrestore(&chunk->zone->lock, flags);
 }

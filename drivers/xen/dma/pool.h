@@ -299,14 +299,12 @@ struct xen_pool_reach xen_pool_reach_within(u64 limit);
 size_t xen_pool_largest(const struct xen_pool_reach *reach, bool reserve);
 
 /* pool-cpu.c */
-bool xen_pool_cpu_refill(struct xen_pool_zone *zone, struct xen_pool_cpu *cpu,
-			 unsigned int bin, const struct xen_pool_reach *reach);
 bool xen_pool_cpu_make_room(struct xen_pool_zone *zone,
 			    struct xen_pool_cpu *cpu, unsigned int bin);
 struct xen_pool_block xen_pool_take(const struct xen_pool_reach *reach,
 				    u32 nr, bool reserve);
-void xen_pool_put(struct xen_pool_chunk *chunk, u32 mslot,
-		  struct xen_pool_slot *s);
+void xen_pool_free(struct xen_pool_chunk *chunk, u32 mslot,
+		   struct xen_pool_slot *s);
 void xen_pool_drain(const struct xen_pool_reach *reach, bool reserve);
 
 /* pool-grow.c */
@@ -393,15 +391,13 @@ static __always_inline struct xen_pool_reach xen_pool_reach(u64 limit)
 	};
 }
 
-/* The size that so many slots, not 0, are kept in; XEN_NO_BIN for none. */
+/* The size that so many slots, from 1 to XEN_MAX_BIN_SLOTS, are kept in. */
 static __always_inline unsigned int xen_pool_bin(u32 nr)
 {
 	unsigned int shift;
 
-	if (nr <= XEN_EXACT_BINS)
+	if (likely(nr <= XEN_EXACT_BINS))
 		return nr - 1;
-	if (nr > XEN_MAX_BIN_SLOTS)
-		return XEN_NO_BIN;
 
 	/* Four steps from one power of two to the next. */
 	shift = fls(nr - 1) - 3;
@@ -441,25 +437,34 @@ xen_magazine_pop(struct xen_magazine *magazine)
 	return block;
 }
 
-/* Takes a block that the CPU has in a zone, or with @refill gets some. */
-static __always_inline struct xen_pool_block
-xen_pool_cpu_take(const struct xen_pool_reach *reach, unsigned int index,
-		  unsigned int bin, bool refill)
+/**
+ * xen_pool_take_quickly() - take a block that the CPU has at hand
+ * @limit:	highest machine address that the device reaches
+ * @nr:		slots
+ *
+ * Most devices reach all of the pool, and mostly there is one.
+ *
+ * Context: Any.
+ * Return: The block, without @slot when there is none, or no such device; then
+ * xen_pool_get() knows more.
+ */
+static __always_inline struct xen_pool_block xen_pool_take_quickly(u64 limit,
+								   u32 nr)
 {
 	struct xen_pool_block block = {};
 	struct xen_pool_cpu *cpu;
+	unsigned int bin;
 
+	if (unlikely(limit < DMA_BIT_MASK(XEN_WIDEST_BITS) ||
+		     nr > XEN_MAX_BIN_SLOTS))
+		return block;
+
+	bin = xen_pool_bin(nr);
 	preempt_disable();
-	cpu = &this_cpu_ptr(xen_pool_cpus)[index];
+	cpu = &this_cpu_ptr(xen_pool_cpus)[READ_ONCE(xen_pool_home[XEN_NR_ZONES])];
 	if (likely(xen_pool_try_own(cpu))) {
-		struct xen_magazine *loaded = &cpu->loaded[bin];
-
-		if ((likely(loaded->nr) ||
-		     (refill && xen_pool_cpu_refill(&xen_pool_zones[index], cpu,
-						    bin, reach))) &&
-		    likely(!reach->narrow || loaded->head +
-			   xen_pool_bin_slots[bin] <= reach->end))
-			block = xen_magazine_pop(loaded);
+		if (likely(cpu->loaded[bin].nr))
+			block = xen_magazine_pop(&cpu->loaded[bin]);
 		xen_pool_disown(cpu);
 	}
 	preempt_enable();
@@ -488,6 +493,21 @@ static __always_inline bool xen_pool_cpu_put(struct xen_pool_chunk *chunk,
 	preempt_enable();
 
 	return kept;
+}
+
+/**
+ * xen_pool_put() - put a block back
+ * @chunk:	where it is
+ * @mslot:	number of its first slot
+ * @s:		that slot's descriptor
+ *
+ * Context: Any.
+ */
+static __always_inline void xen_pool_put(struct xen_pool_chunk *chunk, u32 mslot,
+					 struct xen_pool_slot *s)
+{
+	if (unlikely(s->bin == XEN_NO_BIN || !xen_pool_cpu_put(chunk, mslot, s)))
+		xen_pool_free(chunk, mslot, s);
 }
 
 #if IS_ENABLED(CONFIG_XEN_DMA_KUNIT_TEST)
