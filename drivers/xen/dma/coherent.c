@@ -124,7 +124,6 @@ static struct hlist_head xen_cache[XEN_NR_ORDERS][XEN_ANY_WIDTH];
 static u64 xen_cache_widths[XEN_NR_ORDERS];
 static LIST_HEAD(xen_cache_age);
 static unsigned long xen_cache_pages;
-static unsigned long xen_width_pages[XEN_ANY_WIDTH];
 
 /* Regions that wait for the worker to dissolve them; under the same lock. */
 static LIST_HEAD(xen_doomed);
@@ -143,6 +142,14 @@ static unsigned int xen_keep_width;
 
 /* Until when the hypervisor is taken to have low memory only. */
 static unsigned long xen_low_until = INITIAL_JIFFIES;
+
+/*
+ * Until when giving back what is kept is taken not to help, for so many pages, or more,
+ * within this width.
+ */
+static unsigned long xen_hopeless_until = INITIAL_JIFFIES;
+static unsigned int xen_hopeless_order;
+static unsigned int xen_hopeless_width;
 
 /* The smallest order that the hypervisor refuses on principle (memop-max-order). */
 static unsigned int xen_refused_order = XEN_NR_ORDERS;
@@ -216,7 +223,6 @@ static void cache_add(struct xen_coherent_region *region)
 		   xen_cache_widths[region->order] | BIT_ULL(region->width - 1));
 	list_add_tail(&region->age, &xen_cache_age);
 	WRITE_ONCE(xen_cache_pages, xen_cache_pages + region_pages(region));
-	xen_width_pages[region->width - 1] += region_pages(region);
 }
 
 static void cache_del(struct xen_coherent_region *region)
@@ -230,7 +236,6 @@ static void cache_del(struct xen_coherent_region *region)
 			   ~BIT_ULL(region->width - 1));
 	list_del(&region->age);
 	WRITE_ONCE(xen_cache_pages, xen_cache_pages - region_pages(region));
-	xen_width_pages[region->width - 1] -= region_pages(region);
 }
 
 /* Takes a region out, to be used. */
@@ -334,6 +339,26 @@ static struct xen_coherent_region *cache_take_oldest(unsigned long limit)
 	return region;
 }
 
+/* Takes the oldest region out whose addresses are within a width. */
+static struct xen_coherent_region *cache_take_within(unsigned int width)
+{
+	struct xen_coherent_region *region, *found = NULL;
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&xen_cache_lock, flags);
+	list_for_each_entry(region, &xen_cache_age, age) {
+		if (region->width <= width) {
+			found = region;
+			cache_del(region);
+			hash_del(&region->hash);
+			break;
+		}
+	}
+	raw_spin_unlock_irqrestore(&xen_cache_lock, flags);
+
+	return found;
+}
+
 /* Takes the oldest region out if it has been kept for so long, in jiffies. */
 static struct xen_coherent_region *cache_take_aged(unsigned long age)
 {
@@ -421,9 +446,9 @@ static bool is_referenced(const struct xen_coherent_region *region)
 	unsigned long nr = region->pages ? region_pages(region) : 0, i;
 
 	if (!nr)
-		return page_count(region->page) != 1;
+		return page_ref_count(region->page) != 1;
 	for (i = 0; i < nr; i++)
-		if (page_count(region->pages[i]) != 1)
+		if (page_ref_count(region->pages[i]) != 1)
 			return true;
 	return false;
 }
@@ -510,10 +535,17 @@ static void xen_age_out(struct work_struct *work)
 		queue_delayed_work(xen_trim_wq, &xen_age_work, age_limit());
 }
 
-/* Gives back all that can be, and waits for what others give back. */
-static bool reclaim_regions(void)
+/* Gives back all within a width, and waits for what others give back. */
+static bool reclaim_regions(unsigned int width)
 {
-	bool any = trim_to(0);
+	struct xen_coherent_region *region;
+	bool any = false;
+
+	while ((region = cache_take_within(width))) {
+		dissolve_region(region);
+		any = true;
+		cond_resched();
+	}
 
 	return flush_work(&xen_trim_work) || any;
 }
@@ -985,24 +1017,33 @@ static inline void clear_memory(const struct xen_coherent_request *req)
 		clear_large(req, size);
 }
 
+/* Has it been in vain, not long ago, to give back what is kept? */
+static bool is_hopeless(const struct xen_coherent_request *req)
+{
+	return time_before(jiffies, READ_ONCE(xen_hopeless_until)) &&
+	       req->order >= READ_ONCE(xen_hopeless_order) &&
+	       req->width <= READ_ONCE(xen_hopeless_width);
+}
+
 /*
- * May what is kept in other sizes, or on its way back, be what lacks? For the hypervisor
- * that is memory within the width, for the domain any; less than is wanted does not help.
+ * What is kept in other sizes, or on its way back, may be what lacks: what is within the
+ * width for the hypervisor, anything for the domain.
  */
-static bool may_help(const struct xen_coherent_request *req)
+static bool make_of_others(struct xen_coherent_request *req)
 {
 	unsigned int width = req->error == -ENOMEM ? req->width : XEN_ANY_WIDTH;
-	unsigned long pages = 0, flags;
 
-	if (req->error != -ENOMEM && req->error != -ENOBUFS)
+	if ((req->error != -ENOMEM && req->error != -ENOBUFS) ||
+	    !may_sleep(req) || req->gfp & __GFP_NORETRY || is_hopeless(req) ||
+	    !reclaim_regions(width))
 		return false;
+	if (make_memory(req))
+		return true;
 
-	raw_spin_lock_irqsave(&xen_cache_lock, flags);
-	while (width)
-		pages += xen_width_pages[--width];
-	raw_spin_unlock_irqrestore(&xen_cache_lock, flags);
-
-	return pages >= 1UL << req->order || work_busy(&xen_trim_work);
+	WRITE_ONCE(xen_hopeless_order, req->order);
+	WRITE_ONCE(xen_hopeless_width, req->width);
+	WRITE_ONCE(xen_hopeless_until, jiffies + XEN_KEEP_SECONDS * HZ);
+	return false;
 }
 
 /* The hypervisor, and what else there is. */
@@ -1011,13 +1052,11 @@ static bool find_memory(struct xen_coherent_request *req)
 	bool mapped = !may_sleep(req) &&
 		      !(req->attrs & DMA_ATTR_NO_KERNEL_MAPPING);
 
-	if (make_memory(req) ||
-	    use_region(req, cache_take_any(req->order, last_order(req->linear),
-					   req->limit, mapped)))
-		return true;
-
-	return may_sleep(req) && !(req->gfp & __GFP_NORETRY) && may_help(req) &&
-	       reclaim_regions() && make_memory(req);
+	return make_memory(req) ||
+	       use_region(req, cache_take_any(req->order,
+					      last_order(req->linear),
+					      req->limit, mapped)) ||
+	       make_of_others(req);
 }
 
 /* May the failure be told? */
@@ -1458,6 +1497,7 @@ void xen_coherent_forget_refusal(void)
 {
 	WRITE_ONCE(xen_keep_until, jiffies);
 	WRITE_ONCE(xen_low_until, jiffies);
+	WRITE_ONCE(xen_hopeless_until, jiffies);
 	WRITE_ONCE(xen_refused_order, XEN_NR_ORDERS);
 }
 #endif
