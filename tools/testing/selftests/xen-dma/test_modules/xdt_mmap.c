@@ -338,6 +338,7 @@ static int __init xdt_mmap_init(void)
 	ret = dma_set_mask_and_coherent(dma_dev, DMA_BIT_MASK(32));
 	if (ret)
 		return ret;
+	dma_set_max_seg_size(dma_dev, UINT_MAX);
 	return misc_register(&xdt_mmap_misc);
 }
 module_init(xdt_mmap_init);
