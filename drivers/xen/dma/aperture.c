@@ -155,7 +155,7 @@ static void copy_list(const struct xen_pool_slot *s, size_t skip,
 
 /* A part of a mapping, one buffer or a list, from the @skip-th byte on. */
 static __always_inline void copy_part(const struct xen_pool_slot *s, size_t skip,
-		      void *bounce, size_t size, bool to_bounce)
+				      void *bounce, size_t size, bool to_bounce)
 {
 	if (unlikely(s->buffers))
 		copy_list(s, skip, bounce, size, to_bounce);
