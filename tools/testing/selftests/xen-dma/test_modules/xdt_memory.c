@@ -8,6 +8,7 @@
  */
 #include <linux/delay.h>
 #include <linux/dma-mapping.h>
+#include <linux/kfence.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/sched.h>
@@ -262,8 +263,11 @@ void xdt_look(struct xdt_domain *domain)
 					     &level);
 		if (!pte || level != PG_LEVEL_4K)
 			continue;
-		for (i = 0; i < PTRS_PER_PTE; i++)
-			look_at(domain, pfn + i, READ_ONCE(pte[i].pte));
+		for (i = 0; i < PTRS_PER_PTE; i++) {
+			/* KFENCE takes its pages out of the mapping as it likes. */
+			if (!is_kfence_address(__va(PFN_PHYS(pfn + i))))
+				look_at(domain, pfn + i, READ_ONCE(pte[i].pte));
+		}
 	}
 	domain->owned = HYPERVISOR_memory_op(XENMEM_current_reservation,
 					     &domid);
