@@ -1032,6 +1032,42 @@ static void xdt_long_list(struct kunit *test)
 	sg_free_table(&table);
 }
 
+/* More entries than a block can remember, though it has room for their bytes. */
+static void xdt_small_entries(struct kunit *test)
+{
+	static const unsigned int sizes[] = { 64, 1500 };
+	const unsigned int nr = 700;
+	struct xdt *x = test->priv;
+	struct sg_table table;
+	struct scatterlist *s;
+	unsigned int i, size;
+	int nsegs, n;
+
+	KUNIT_ASSERT_EQ(test, 0, sg_alloc_table(&table, nr, GFP_KERNEL));
+	xdt_wide(x);
+	*x->dev->dma_mask = DMA_BIT_MASK(32);
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		size = sizes[i];
+		for_each_sgtable_sg(&table, s, n)
+			sg_set_buf(s, x->buf + n * size, size);
+		xdt_fill(x->buf, 5, 0, nr * size);
+		nsegs = xen_swiotlb_dma_ops.map_sg(x->dev, table.sgl, nr,
+						   DMA_BIDIRECTIONAL, 0);
+		KUNIT_EXPECT_GE(test, nsegs,
+				DIV_ROUND_UP(nr, XEN_APERTURE_MAX_BUFFERS));
+		KUNIT_EXPECT_LE(test, nsegs, nr * 2 /
+				XEN_APERTURE_MAX_BUFFERS);
+		KUNIT_EXPECT_EQ(test, -1, xdt_segments(x, table.sgl, nsegs, 5,
+						       nr * size, false));
+		xdt_segments(x, table.sgl, nsegs, 6, nr * size, true);
+		xen_swiotlb_dma_ops.unmap_sg(x->dev, table.sgl, nr,
+					     DMA_BIDIRECTIONAL, 0);
+		KUNIT_EXPECT_EQ(test, -1, xdt_differs(x->buf, 6, 0, nr * size));
+		KUNIT_EXPECT_EQ(test, xdt_used(), 0);
+	}
+	sg_free_table(&table);
+}
+
 /* Parts of a merged segment, by its bus addresses. */
 static void xdt_sync_segments(struct kunit *test)
 {
@@ -1243,6 +1279,7 @@ static struct kunit_case xdt_dma_cases[] = {
 	KUNIT_CASE(xdt_by_alignment),
 	KUNIT_CASE(xdt_known_lists),
 	KUNIT_CASE(xdt_long_list),
+	KUNIT_CASE(xdt_small_entries),
 	KUNIT_CASE_SLOW(xdt_sync_segments),
 	KUNIT_CASE(xdt_list_full),
 	KUNIT_CASE(xdt_list_wrong_count),
