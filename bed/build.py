@@ -175,7 +175,7 @@ class Kernel:
     def _configure(self):
         """Configure when the fragments, or the driver's options, are not those of before."""
         fragments = [TOP / "configs" / f"{self.arch}-{name}.config" for name in FLAVOURS[self.arch, self.flavour]]
-        options = sorted(self.tree.glob("drivers/xen-dma/Kconfig" if self.arch == "um" else "drivers/xen/Kconfig*"))
+        options = sorted(self.tree.glob("drivers/xen-dma/Kconfig" if self.arch == "um" else "drivers/xen/**/Kconfig"))
         stamp = cksum(b"".join(path.read_bytes() for path in [*fragments, self.tree / "Makefile", *options]))
         known = self.out / ".configured"
         if known.is_file() and known.read_text().strip() == stamp:
@@ -305,8 +305,8 @@ def lay_tests(tree, run):
     with tempfile.TemporaryDirectory() as place:
         shutil.copytree(TOP / "tests/uml", place, dirs_exist_ok=True)
         shutil.copytree(TOP / "include", f"{place}/include", ignore=shutil.ignore_patterns("arm"), dirs_exist_ok=True)
-        for path in (TOP / "drivers/xen").glob("*.[ch]"):
-            shutil.copy(path, place)
+        shutil.copytree(TOP / "drivers/xen", place, dirs_exist_ok=True,
+                        ignore=shutil.ignore_patterns("Kconfig", "Makefile"))
         run(["rsync", "-rci", "--delete", f"{place}/", tree / "drivers/xen-dma/"])
     mend(tree / "drivers/Makefile", "obj-$(CONFIG_XEN_DMA_KUNIT_TEST) += xen-dma/")
     mend(tree / "drivers/Kconfig", 'source "drivers/xen-dma/Kconfig"')

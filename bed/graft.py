@@ -13,7 +13,6 @@ knows both what was and what was to be: the next run, or --undo, goes on from th
 
 import contextlib
 import fcntl
-import fnmatch
 import hashlib
 import json
 import os
@@ -26,13 +25,12 @@ from pathlib import Path
 from bed.base import TOP, Failure, need
 from bed.known import KERNELS
 
-# What of the repository goes into the tree, where single files go, and what stays out: by-products of editors and
-# builds, and KUnit tests, which make kunit builds by itself.
+# What of the repository goes into the tree, and what stays out: by-products of editors and builds, and KUnit tests,
+# which make kunit builds by itself.
 ROOTS = ("Documentation", "arch", "drivers", "include", "tools")
-MOVED = {"Kconfig": "drivers/xen/Kconfig.xen-dma"}
 LITTER = re.compile(r"(.*/)?(__pycache__/.*|#.*#|\.(?!gitignore$)[^/]*|"
                     r".*(~|\.(orig|rej|k?o|mod(\.c)?|a|so|order|symvers|pyc)))")
-APART = ("drivers/xen/*_test.[ch]", "drivers/xen/*_bench.c")
+APART = "drivers/xen/dma/tests/"
 
 # Stock files that ours replace, with names by which the stock file is known.
 REPLACED = {
@@ -44,7 +42,7 @@ REPLACED = {
     "include/xen/swiotlb-xen.h": ("xen_dma_sync_for_cpu", "xen_swiotlb_dma_ops"),
 }
 # Without these of ours as well, a tree from which stock code is gone won't link.
-NEEDED = (*REPLACED, *MOVED.values(), "drivers/xen/Makefile.xen-dma", "include/xen/bus-ranges.h")
+NEEDED = (*REPLACED, "drivers/xen/dma/Kconfig", "drivers/xen/dma/Makefile", "include/xen/bus-ranges.h")
 
 # Stock files that are mended, by Coccinelle, or by text: what must be there once, and what comes in its place.
 COCCI = Path(__file__).with_suffix(".cocci")
@@ -57,9 +55,8 @@ EDITS = {
     # Comments that Coccinelle leaves of what it took out.
     "arch/x86/xen/mmu_pv.c": {r"^/\* Protected by xen_reservation_lock. \*/\n/\* 2MB \*/\n\n": ""},
     "drivers/xen/Kconfig": {r"^config SWIOTLB_XEN$": r"\g<0>",
-                            r"^endmenu$": 'source "drivers/xen/Kconfig.xen-dma"\n' r"\g<0>"},
-    "drivers/xen/Makefile": {r"^obj-\$\(CONFIG_SWIOTLB_XEN\)": r"\g<0>",
-                             r"\n\Z": "\ninclude $(srctree)/drivers/xen/Makefile.xen-dma\n"},
+                            r"^endmenu$": 'source "drivers/xen/dma/Kconfig"\n' r"\g<0>"},
+    "drivers/xen/Makefile": {r"^(obj-\$\(CONFIG_SWIOTLB_XEN\)\s*\+= )swiotlb-xen\.o\n": r"\g<0>\1dma/\n"},
     "drivers/xen/mem-reservation.c": {r"^#include <xen/swiotlb-xen\.h>$": r"\g<0>",
                                       r"^\txen_dma_pages_leave\(frames, count\);$": r"\g<0>",
                                       r"^\treturn HYPERVISOR_memory_op\(XENMEM_decrease_": r"\g<0>"},
@@ -93,12 +90,10 @@ def our_files():
     """Map from a path in the tree to our file for it."""
     names = [str(path.relative_to(TOP)) for root in ROOTS for path in (TOP / root).rglob("*") if not path.is_dir()]
     ours = {name: TOP / name for name in sorted(names)
-            if not LITTER.fullmatch(name) and not any(fnmatch.fnmatchcase(name, glob) for glob in APART)}
-    ours.update({path: TOP / name for name, path in MOVED.items() if (TOP / name).exists()})
+            if not LITTER.fullmatch(name) and not name.startswith(APART)}
     for path in NEEDED:
         if path not in ours:
-            name = {where: what for what, where in MOVED.items()}.get(path, path)
-            raise Failure(f"{name} is missing in this repository: {TOP}")
+            raise Failure(f"{path} is missing in this repository: {TOP}")
     for source in ours.values():
         if source.is_symlink() or not source.is_file():
             raise Failure(f"{source}: not a regular file")

@@ -27,14 +27,14 @@ def directory():
                   f"with {MEMORY + 128} MiB free, not mounted noexec")
 
 
-def run(linux, log, timeout, *args):
+def run(linux, log, timeout, *args, cpus=2):
     """Run a kernel for so many seconds at most, its console appended to a log.
 
     Returns None when it ended by itself and well, else what went wrong.
     """
     with directory() as place, open(log, "ab") as file:
         # On a busy machine a CPU may stall for half a minute: that is no fault of the kernel's.
-        command = [Path(linux).resolve(), "seccomp=on", "ncpus=2", f"mem={MEMORY}M", "con=null", "con0=fd:0,fd:1",
+        command = [Path(linux).resolve(), "seccomp=on", f"ncpus={cpus}", f"mem={MEMORY}M", "con=null", "con0=fd:0,fd:1",
                    f"uml_dir={place}", "xen_machine_buffer=64M",
                    "rcupdate.rcu_cpu_stall_timeout=300", *args]
         try:

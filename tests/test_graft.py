@@ -27,7 +27,8 @@ PAGE = "include/xen/arm/page.h"
 RESERVE = "drivers/xen/mem-reservation.c"
 KCONFIG = "drivers/xen/Kconfig"
 DRIVER = "drivers/xen/swiotlb-xen.c"
-APERTURE = "drivers/xen/xen-aperture.c"
+APERTURE = "drivers/xen/dma/aperture.c"
+OPTIONS = "drivers/xen/dma/Kconfig"
 RUN = "tools/testing/selftests/xen-dma/lib/run.sh"
 GONE = """alloc_discontig_frames xen_create_contiguous_region xen_destroy_contiguous_region xen_exchange_memory
     xen_remap_exchanged_ptes xen_zap_pfn_range xen_reservation_lock discontig_frames discontig_frames_dyn
@@ -104,8 +105,8 @@ def tree(stock, tmp_path):
 def repo(tmp_path, monkeypatch):
     """A repository whose content is known, which the graft takes for ours."""
     top = tmp_path / "repo"
-    for name in ("Kconfig", *graft.REPLACED, "drivers/xen/Makefile.xen-dma", APERTURE, "include/xen/bus-ranges.h",
-                 "drivers/xen/xen-aperture_test.c", "drivers/xen/xen-aperture.o", "drivers/xen/.xen.swp",
+    for name in (*graft.NEEDED, APERTURE, "drivers/xen/dma/tests/new_kunit.c", "drivers/xen/dma/aperture.o",
+                 "drivers/xen/.xen.swp",
                  "Documentation/admin-guide/xen-dma.rst", RUN):
         (top / name).parent.mkdir(parents=True, exist_ok=True)
         (top / name).write_text(f"our {name}\n")
@@ -128,9 +129,9 @@ def test_lays(stock, tree, repo):
     after = holds(tree)
     for name in (*graft.REPLACED, APERTURE, RUN):
         assert after[name][2] == (repo / name).read_bytes()
-    assert after["drivers/xen/Kconfig.xen-dma"][2] == b"our Kconfig\n"
+    assert after[OPTIONS][2] == f"our {OPTIONS}\n".encode()
     assert after[RUN][1] & 0o777 == 0o755 and after[APERTURE][1] & 0o777 == 0o644
-    assert not {"drivers/xen/xen-aperture_test.c", "drivers/xen/xen-aperture.o", "drivers/xen/.xen.swp"} & set(after)
+    assert not {"drivers/xen/dma/tests", "drivers/xen/dma/aperture.o", "drivers/xen/.xen.swp"} & set(after)
     for name, entry in holds(stock).items():
         assert after[name][:2] == entry[:2]
         assert name in (*graft.EDITS, *graft.REPLACED) or after[name] == entry
@@ -138,8 +139,8 @@ def test_lays(stock, tree, repo):
     def texts(name):
         return (stock / name).read_text(), (tree / name).read_text()
 
-    for name, line, nxt in (("drivers/xen/Makefile", "include $(srctree)/drivers/xen/Makefile.xen-dma\n", ""),
-                            (KCONFIG, 'source "drivers/xen/Kconfig.xen-dma"\n', "endmenu\n"),
+    for name, line, nxt in (("drivers/xen/Makefile", "obj-$(CONFIG_SWIOTLB_XEN)\t\t+= dma/\n", ""),
+                            (KCONFIG, 'source "drivers/xen/dma/Kconfig"\n', "endmenu\n"),
                             ("tools/testing/selftests/Makefile", "TARGETS += xen-dma\n", "TARGETS += zram\n"),
                             ("Documentation/admin-guide/index.rst", "   video-output\n   xen-dma\n", "")):
         old, new = texts(name)
@@ -342,7 +343,7 @@ def test_refuses_tree_without(tree, repo, path):
     refused(tree, f"{path}: missing")
 
 
-@pytest.mark.parametrize("path", ["Kconfig", *graft.REPLACED, *graft.NEEDED[-2:]])
+@pytest.mark.parametrize("path", graft.NEEDED)
 def test_refuses_repository_without(tree, repo, path):
     """A file missing in the repository."""
     (repo / path).unlink()
@@ -360,8 +361,9 @@ def test_refuses_git_changes(git_tree, repo):
 
 def test_refuses_places(stock, tree, repo, tmp_path):
     """What is there already, and what is a link."""
+    (tree / APERTURE).parent.mkdir()
     (tree / APERTURE).write_text("something\n")
-    refused(tree, "xen-aperture.c: exists")
+    refused(tree, "aperture.c: exists")
     tree = copy(stock, tree)
     (tree / "drivers/xen").rename(tree / "drivers/elsewhere")
     (tree / "drivers/xen").symlink_to("elsewhere")
@@ -399,7 +401,7 @@ def test_refuses_losses(laid, repo, tmp_path):
     refused(twin, "drivers/xen/Kconfig: its stock content, .*, is missing or damaged", graft.undo)
     edit(laid / APERTURE, "our", "my")
     (repo / APERTURE).unlink()
-    refused(laid, "xen-aperture.c: edited by hand")
+    refused(laid, "aperture.c: edited by hand")
 
 
 def test_refuses_without_coccinelle(tree, repo, tmp_path, monkeypatch):
@@ -560,4 +562,4 @@ def test_edit_after_a_kill(tree, repo, monkeypatch):
         os, "rename", lambda old, new: os.kill(os.getpid(), signal.SIGKILL) if str(new).endswith(APERTURE) else
         real(old, new)))[0] == -signal.SIGKILL
     edit(tree / APERTURE, "our", "my")
-    refused(tree, "xen-aperture.c: edited by hand", look=lambda top: (top / APERTURE).read_bytes())
+    refused(tree, "aperture.c: edited by hand", look=lambda top: (top / APERTURE).read_bytes())

@@ -14,7 +14,7 @@ from bed import base, fetch, known, kunit
 # The long tests' part, in percent: KASAN makes them some ten times slower.
 SCALES = {"test": 100, "debug": 10}
 
-SUITES = sorted(name for source in (base.TOP / "drivers" / "xen").glob("*_test.c")
+SUITES = sorted(name for source in (base.TOP / "drivers/xen/dma/tests").glob("*_kunit.c")
                 for name in re.findall(r'struct kunit_suite \w+ = \{\s*\.name = "([^"]+)"', source.read_text()))
 
 

@@ -74,7 +74,7 @@ def test_unshared_file():
     with pytest.raises(base.Failure, match="lib/new.c belongs to no patch"):
         series.share(["lib/new.c"], series.messages()[1:])
     (_, _), *patches = series.messages()
-    assert series.share(["drivers/xen/xen-sg.c", "drivers/xen/new.c"], patches)[-3] == ["drivers/xen/new.c"]
+    assert series.share(["drivers/xen/dma/sg.c", "drivers/xen/new.c"], patches)[-3] == ["drivers/xen/new.c"]
 
 
 @pytest.mark.full
@@ -97,4 +97,4 @@ def test_each_builds(patches, tmp_path):
                                    "CC=ccache gcc", *targets], check=False, capture_output=True, text=True,
                                   env=base.compiler_cache())
             assert done.returncode == 0, f"{patch}: {done.stderr[-3000:]}"
-    assert (out / "drivers/xen/xen-aperture.o").exists()
+    assert (out / "drivers/xen/dma/aperture.o").exists()

@@ -5,53 +5,27 @@
  * The guest's idea of a physical address is not what a device must put on the
  * bus. Each mapping is translated, and one function says why, if at all, the
  * device can't use the memory where it is. Without a reason the translated
- * address is the answer; else the aperture (xen-aperture.c) takes a copy. Lists
- * are planned as a whole (xen-sg.c).
+ * address is the answer; else the aperture (dma/aperture.c) takes a copy. Lists
+ * are planned as a whole (dma/sg.c).
  *
  * An unmap or sync has the bus address only. Whether that lies in the aperture
  * comes from a table, without asking whose frame it is: the hypervisor's M2P
  * knows nothing of use about another domain's page. Coherent memory is never
- * bounced (xen-coherent.c).
+ * bounced (dma/coherent.c).
  */
-#define pr_fmt(fmt) "xen_swiotlb: " fmt
-
-#include <linux/ctype.h>
-#include <linux/init.h>
-#include <linux/kernel.h>
-#include <linux/percpu.h>
-#include <linux/pfn.h>
-#include <linux/string.h>
-#include <linux/swiotlb.h>
-
-#include <trace/events/swiotlb.h>
+#include <linux/device.h>
+#include <linux/dma-map-ops.h>
+#include <linux/mm.h>
 
 #include <xen/swiotlb-xen.h>
-#include <xen/xen.h>
 
-#include "swiotlb-xen-compat.h"
-#include "swiotlb-xen.h"
-#include "xen-aperture.h"
-#include "xen-coherent.h"
-
-static DEFINE_PER_CPU(unsigned long [XEN_BOUNCE_REASONS], xen_bounces);
-
-/**
- * xen_dma_bounces() - count of mappings bounced for a reason
- * @why:	the reason
- *
- * Context: Any.
- * Return: Mappings since boot, of all CPUs.
- */
-unsigned long xen_dma_bounces(enum xen_bounce_reason why)
-{
-	unsigned long sum = 0;
-	int cpu;
-
-	for_each_possible_cpu(cpu)
-		sum += READ_ONCE(per_cpu(xen_bounces, cpu)[why]);
-
-	return sum;
-}
+#include "dma/aperture.h"
+#include "dma/bounce.h"
+#include "dma/caches.h"
+#include "dma/coherent.h"
+#include "dma/compat.h"
+#include "dma/decide.h"
+#include "dma/sg.h"
 
 /* MMIO is where it is, for the bus too: it is neither translated nor bounced. */
 static noinline dma_addr_t xen_map_mmio(struct device *dev, phys_addr_t phys,
@@ -67,117 +41,17 @@ static noinline dma_addr_t xen_map_mmio(struct device *dev, phys_addr_t phys,
 	return DMA_MAPPING_ERROR;
 }
 
-/**
- * xen_translate() - where a buffer is for the bus, and whether to bounce it
- * @dev:	device
- * @limits:	of xen_limits_of()
- * @phys:	pseudo-physical address
- * @size:	bytes, not 0
- * @dir:	direction
- * @bus:	where the bus address goes
- *
- * Context: Any.
- * Return: Why the buffer must be bounced.
- */
-enum xen_bounce_reason
-xen_translate(struct device *dev, const struct xen_dma_limits *limits,
-	      phys_addr_t phys, size_t size, enum dma_data_direction dir,
-	      dma_addr_t *bus)
-{
-	*bus = xen_bus_of(dev, phys);
-	return xen_bounce_why(dev, *limits, phys, *bus, size, dir);
-}
-
-/**
- * xen_count_bounce() - count a mapping that was bounced
- * @why:	the reason
- *
- * Context: Any.
- */
-void xen_count_bounce(enum xen_bounce_reason why)
-{
-	this_cpu_inc(xen_bounces[why]);
-}
-
-/*
- * Can the device use a bounced buffer where the bus has it? The aperture knows
- * machine addresses only, and a bus may have several windows to them.
- */
-static bool bus_leads_there(struct device *dev, dma_addr_t machine,
-			    phys_addr_t phys, dma_addr_t bus, size_t size)
-{
-	const struct xen_dma_limits limits = xen_limits_of(dev);
-	dma_addr_t last = bus + size - 1;
-
-	return bus != DMA_MAPPING_ERROR && last >= bus && last <= limits.last &&
-	       xen_dma_of(dev, machine + size - 1) == last &&
-	       !((phys ^ bus) & limits.align_mask) &&
-	       !xen_crosses_boundary(&limits, phys, bus, size);
-}
-
-/**
- * xen_map_bounced() - map a copy
- * @dev:	device
- * @phys:	where the source begins
- * @size:	its bytes
- * @sg:		first entry when it is a list, else NULL
- * @attrs:	DMA_ATTR_REQUIRE_COHERENT is refused, DMA_ATTR_NO_WARN honoured
- *
- * Context: Any.
- * Return: See xen_aperture_map().
- */
-dma_addr_t xen_map_bounced(struct device *dev, phys_addr_t phys, size_t size,
-			   struct scatterlist *sg, unsigned long attrs)
-{
-	dma_addr_t machine, bus;
-
-	if (unlikely(xen_dma_refuses(dev)))
-		return DMA_MAPPING_ERROR;
-
-	if (attrs & DMA_ATTR_REQUIRE_COHERENT) {
-		if (!(attrs & DMA_ATTR_NO_WARN))
-			dev_err_ratelimited(dev,
-					    "xen_swiotlb: %zu bytes must be coherent, but would be bounced\n",
-					    size);
-		return DMA_MAPPING_ERROR;
-	}
-
-	if (trace_swiotlb_bounced_enabled())
-		trace_swiotlb_bounced(dev, xen_bus_of(dev, phys), size);
-
-	machine = xen_aperture_map(dev, phys, size, sg, attrs);
-	if (unlikely(machine == DMA_MAPPING_ERROR))
-		return machine;
-
-	bus = xen_dma_of(dev, machine);
-	if (!XEN_DMA_EXCHANGES && unlikely(dev->dma_range_map) &&
-	    !bus_leads_there(dev, machine, phys, bus, size)) {
-		xen_aperture_unmap(dev, xen_aperture_find(machine), machine, sg,
-				   DMA_TO_DEVICE, attrs);
-		if (!(attrs & DMA_ATTR_NO_WARN))
-			dev_err_ratelimited(dev,
-					    "xen_swiotlb: the bus's dma-ranges don't lead to the aperture\n");
-		return DMA_MAPPING_ERROR;
-	}
-	return bus;
-}
-
 static void xen_swiotlb_unmap_phys(struct device *dev, dma_addr_t bus,
 				   size_t size, enum dma_data_direction dir,
 				   unsigned long attrs)
 {
-	struct xen_aperture_chunk *chunk;
-
 	if (attrs & DMA_ATTR_MMIO)
 		return;
 
 	if (!dev_is_dma_coherent(dev) && !(attrs & DMA_ATTR_SKIP_CPU_SYNC))
 		xen_sync_caches_for_cpu(dev, bus, size, dir);
 
-	bus = xen_machine_of(dev, bus);
-	chunk = xen_aperture_find(bus);
-	if (chunk)
-		xen_aperture_unmap(dev, chunk, bus, NULL, dir, attrs);
+	xen_unmap_bounced(dev, bus, dir, attrs);
 }
 
 static dma_addr_t xen_swiotlb_map_phys(struct device *dev, phys_addr_t phys,
@@ -190,10 +64,10 @@ static dma_addr_t xen_swiotlb_map_phys(struct device *dev, phys_addr_t phys,
 	if (attrs & DMA_ATTR_MMIO)
 		return xen_map_mmio(dev, phys, size, attrs);
 
-	bus = xen_bus_of(dev, phys);
+	bus = xen_phys_to_bus(dev, phys);
 	why = xen_bounce_why(dev, xen_limits_of(dev), phys, bus, size, dir);
 	if (why != XEN_BOUNCE_NONE) {
-		bus = xen_map_bounced(dev, phys, size, NULL, attrs);
+		bus = xen_map_bounced(dev, phys, size, NULL, 0, attrs);
 		if (unlikely(bus == DMA_MAPPING_ERROR))
 			return bus;
 		xen_count_bounce(why);
@@ -229,52 +103,6 @@ static dma_addr_t xen_swiotlb_map_resource(struct device *dev, phys_addr_t phys,
 }
 #endif
 
-/**
- * xen_swiotlb_sync_single_for_cpu() - the CPU is about to look
- * @dev:	device
- * @bus:	first byte, anywhere in a mapping
- * @size:	bytes
- * @dir:	direction of the mapping
- *
- * Context: Any.
- */
-void xen_swiotlb_sync_single_for_cpu(struct device *dev, dma_addr_t bus,
-				     size_t size, enum dma_data_direction dir)
-{
-	struct xen_aperture_chunk *chunk;
-
-	if (!dev_is_dma_coherent(dev))
-		xen_sync_caches_for_cpu(dev, bus, size, dir);
-
-	bus = xen_machine_of(dev, bus);
-	chunk = xen_aperture_find(bus);
-	if (chunk && dir != DMA_TO_DEVICE)
-		xen_aperture_sync(dev, chunk, bus, size, true);
-}
-
-/**
- * xen_swiotlb_sync_single_for_device() - the device is about to look
- * @dev:	device
- * @bus:	first byte, anywhere in a mapping
- * @size:	bytes
- * @dir:	direction of the mapping
- *
- * Context: Any.
- */
-void xen_swiotlb_sync_single_for_device(struct device *dev, dma_addr_t bus,
-					size_t size,
-					enum dma_data_direction dir)
-{
-	dma_addr_t machine = xen_machine_of(dev, bus);
-	struct xen_aperture_chunk *chunk = xen_aperture_find(machine);
-
-	if (chunk && dir != DMA_FROM_DEVICE)
-		xen_aperture_sync(dev, chunk, machine, size, false);
-
-	if (!dev_is_dma_coherent(dev))
-		xen_sync_caches_for_device(dev, bus, size, dir);
-}
-
 /*
  * A device that reaches all of the machine needs the aperture only for buffers
  * that are not contiguous. Any other needs some of it below its mask, and gets
@@ -282,7 +110,7 @@ void xen_swiotlb_sync_single_for_device(struct device *dev, dma_addr_t bus,
  */
 static int xen_swiotlb_dma_supported(struct device *dev, u64 mask)
 {
-	u64 limit = xen_machine_limit(dev, min_not_zero(mask, dev->bus_dma_limit));
+	u64 limit = xen_limit_to_machine(dev, xen_bus_limit(dev, mask));
 
 	if (!mask || xen_dma_refuses(dev))
 		return 0;
@@ -327,8 +155,8 @@ const struct dma_map_ops xen_swiotlb_dma_ops = {
 #endif
 	.map_sg			= xen_swiotlb_map_sg,
 	.unmap_sg		= xen_swiotlb_unmap_sg,
-	.sync_single_for_cpu	= xen_swiotlb_sync_single_for_cpu,
-	.sync_single_for_device	= xen_swiotlb_sync_single_for_device,
+	.sync_single_for_cpu	= xen_sync_for_cpu,
+	.sync_single_for_device	= xen_sync_for_device,
 	.sync_sg_for_cpu	= xen_swiotlb_sync_sg_for_cpu,
 	.sync_sg_for_device	= xen_swiotlb_sync_sg_for_device,
 	.dma_supported		= xen_swiotlb_dma_supported,
@@ -336,65 +164,3 @@ const struct dma_map_ops xen_swiotlb_dma_ops = {
 	.max_mapping_size	= xen_swiotlb_max_mapping_size,
 	.opt_mapping_size	= xen_swiotlb_opt_mapping_size,
 };
-
-/**
- * xen_dma_read_size() - read a boot parameter that is a size
- * @name:	its name, behind "swiotlb_xen."
- * @arg:	its value, or NULL
- * @min:	least that makes sense, in bytes
- * @max:	most that makes sense, in bytes
- * @size:	where the bytes go
- *
- * Context: Early boot.
- * Return: Whether it is one; else a line says what is wrong with it.
- */
-bool __init xen_dma_read_size(const char *name, char *arg, u64 min, u64 max,
-			      unsigned long *size)
-{
-	char *end = arg;
-	u64 value = arg ? memparse(arg, &end) : 0;
-
-	if (!arg || end == arg || *end || value < min || value > max) {
-		pr_warn("swiotlb_xen.%s=%s: ignored, it takes a size from %llu to %llu bytes, with K, M or G\n",
-			name, arg ?: "", min, max);
-		return false;
-	}
-
-	*size = value;
-	return true;
-}
-
-/* Passes over a number and the comma behind it. */
-static const char * __init skip_number(const char *s)
-{
-	if (isdigit(*s))
-		s += strspn(s, "0123456789abcdefxABCDEFX");
-	if (*s == ',')
-		s++;
-
-	return s;
-}
-
-/*
- * The generic code parses swiotlb= and passes over what it does not
- * understand; the administrator should know.
- */
-static int __init xen_check_swiotlb_param(char *arg)
-{
-	static const char * const words[] = { XEN_SWIOTLB_WORDS };
-	const char *rest;
-	int i;
-
-	if (!xen_pv_domain() || !arg)
-		return 0;
-
-	rest = skip_number(skip_number(arg));
-	for (i = 0; i < ARRAY_SIZE(words); i++)
-		if (!strcmp(rest, words[i]))
-			return 0;
-
-	pr_warn("swiotlb=%s: ignored from '%s' on; it takes <slabs>[,<areas>][,force|noforce]\n",
-		arg, rest);
-	return 0;
-}
-early_param("swiotlb", xen_check_swiotlb_param);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Where the memory of a domain is in the machine, on ARM: ranges at constant
- * offsets, and the pages that are elsewhere. See drivers/xen/xen-bus-ranges.c.
+ * offsets, and the pages that are elsewhere. See drivers/xen/dma/arm-ranges.c.
  */
 #ifndef __XEN_BUS_RANGES_H
 #define __XEN_BUS_RANGES_H

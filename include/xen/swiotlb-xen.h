@@ -64,12 +64,12 @@ static inline int xen_give_back_contiguous(phys_addr_t pstart,
 void xen_aperture_setup(void);
 
 bool xen_dma_refuses(struct device *dev);
-dma_addr_t xen_dma_of_stray(struct device *dev, phys_addr_t phys);
-dma_addr_t xen_machine_to_dma(struct device *dev, dma_addr_t machine);
-dma_addr_t xen_dma_to_machine(struct device *dev, dma_addr_t dma);
-u64 xen_dma_machine_limit(struct device *dev, u64 limit);
-bool xen_dma_contiguous(struct device *dev, phys_addr_t phys, size_t size);
-bool xen_dma_local(struct device *dev, dma_addr_t dma, phys_addr_t *phys);
+dma_addr_t xen_arm_phys_to_bus(struct device *dev, phys_addr_t phys);
+dma_addr_t xen_arm_machine_to_bus(struct device *dev, dma_addr_t machine);
+dma_addr_t xen_arm_bus_to_machine(struct device *dev, dma_addr_t dma);
+u64 xen_arm_limit_to_machine(struct device *dev, u64 limit);
+bool xen_arm_is_contiguous(struct device *dev, phys_addr_t phys, size_t size);
+bool xen_arm_bus_to_phys(struct device *dev, dma_addr_t dma, phys_addr_t *phys);
 
 void xen_dma_forget_foreign(unsigned long pfn);
 

@@ -502,6 +502,9 @@ static void lists(void)
 		set_list(sg, 0, 2 * PAGE_SIZE);
 		use_mask(32);
 		measure_sg("sg-bounced", sg, true);
+		dma_set_max_seg_size(dev, SZ_64K);
+		measure_sg("sg-bounced-64K", sg, true);
+		dma_set_max_seg_size(dev, UINT_MAX);
 		use_mask(64);
 		measure_sg("sg-direct-scattered", sg, false);
 	} else {

@@ -587,14 +587,14 @@ static const struct bus_dma_region *hardware_map(struct device *dev)
 }
 
 /**
- * xen_machine_to_dma() - what a device uses for a machine address
+ * xen_arm_machine_to_bus() - what a device uses for a machine address
  * @dev:	device
  * @machine:	machine address
  *
  * Context: Any.
  * Return: The bus address, DMA_MAPPING_ERROR where the bus does not lead there.
  */
-dma_addr_t xen_machine_to_dma(struct device *dev, dma_addr_t machine)
+dma_addr_t xen_arm_machine_to_bus(struct device *dev, dma_addr_t machine)
 {
 	const struct bus_dma_region *map = hardware_map(dev);
 
@@ -608,14 +608,14 @@ dma_addr_t xen_machine_to_dma(struct device *dev, dma_addr_t machine)
 }
 
 /**
- * xen_dma_to_machine() - what a device's bus address leads to
+ * xen_arm_bus_to_machine() - what a device's bus address leads to
  * @dev:	device
  * @dma:	bus address
  *
  * Context: Any.
  * Return: The machine address, DMA_MAPPING_ERROR for nowhere.
  */
-dma_addr_t xen_dma_to_machine(struct device *dev, dma_addr_t dma)
+dma_addr_t xen_arm_bus_to_machine(struct device *dev, dma_addr_t dma)
 {
 	const struct bus_dma_region *map = hardware_map(dev);
 
@@ -628,7 +628,7 @@ dma_addr_t xen_dma_to_machine(struct device *dev, dma_addr_t dma)
 }
 
 /**
- * xen_dma_machine_limit() - the highest machine address that a device reaches
+ * xen_arm_limit_to_machine() - the highest machine address that a device reaches
  * @dev:	device
  * @limit:	the highest bus address that it can use
  *
@@ -639,7 +639,7 @@ dma_addr_t xen_dma_to_machine(struct device *dev, dma_addr_t dma)
  * Return: The machine address, all ones when it reaches all of the domain's memory, 0
  * for none at all.
  */
-u64 xen_dma_machine_limit(struct device *dev, u64 limit)
+u64 xen_arm_limit_to_machine(struct device *dev, u64 limit)
 {
 	const struct bus_dma_region *map = hardware_map(dev);
 	u64 highest = map ? 0 : limit;
@@ -654,14 +654,14 @@ u64 xen_dma_machine_limit(struct device *dev, u64 limit)
 }
 
 /**
- * xen_dma_of_stray() - where a buffer is for the bus, that may be elsewhere
+ * xen_arm_phys_to_bus() - where a buffer is for the bus, that may be elsewhere
  * @dev:	device
  * @phys:	guest-physical address
  *
  * Context: Any.
  * Return: The bus address, DMA_MAPPING_ERROR where it is not known.
  */
-dma_addr_t xen_dma_of_stray(struct device *dev, phys_addr_t phys)
+dma_addr_t xen_arm_phys_to_bus(struct device *dev, phys_addr_t phys)
 {
 	unsigned long mfn = xen_stray(XEN_PFN_DOWN(phys));
 
@@ -669,7 +669,7 @@ dma_addr_t xen_dma_of_stray(struct device *dev, phys_addr_t phys)
 		return phys_to_dma(dev, phys);
 	if (mfn == XEN_MOVED || xen_dma_refuses(dev))
 		return DMA_MAPPING_ERROR;
-	return xen_machine_to_dma(dev, ((dma_addr_t)mfn << XEN_PAGE_SHIFT) |
+	return xen_arm_machine_to_bus(dev, ((dma_addr_t)mfn << XEN_PAGE_SHIFT) |
 				  xen_offset_in_page(phys));
 }
 
@@ -687,7 +687,7 @@ static bool map_is_contiguous(struct device *dev, phys_addr_t phys, size_t size)
 }
 
 /**
- * xen_dma_contiguous() - is a buffer of several pages in one piece for the bus?
+ * xen_arm_is_contiguous() - is a buffer of several pages in one piece for the bus?
  * @dev:	device
  * @phys:	guest-physical address
  * @size:	bytes
@@ -695,7 +695,7 @@ static bool map_is_contiguous(struct device *dev, phys_addr_t phys, size_t size)
  * Context: Any.
  * Return: Whether it is.
  */
-bool xen_dma_contiguous(struct device *dev, phys_addr_t phys, size_t size)
+bool xen_arm_is_contiguous(struct device *dev, phys_addr_t phys, size_t size)
 {
 	unsigned long pfn = XEN_PFN_DOWN(phys), mfn;
 	unsigned long last = XEN_PFN_DOWN(phys + size - 1);
@@ -711,12 +711,12 @@ bool xen_dma_contiguous(struct device *dev, phys_addr_t phys, size_t size)
 		if (xen_stray(pfn) != ++mfn)
 			return false;
 
-	return xen_dma_of_stray(dev, phys + size - 1) ==
-	       xen_dma_of_stray(dev, phys) + size - 1;
+	return xen_arm_phys_to_bus(dev, phys + size - 1) ==
+	       xen_arm_phys_to_bus(dev, phys) + size - 1;
 }
 
 /**
- * xen_dma_local() - what a bus address says of the domain's own memory
+ * xen_arm_bus_to_phys() - what a bus address says of the domain's own memory
  * @dev:	device
  * @dma:	bus address
  * @phys:	where the guest-physical address goes
@@ -726,7 +726,7 @@ bool xen_dma_contiguous(struct device *dev, phys_addr_t phys, size_t size)
  * Context: Any.
  * Return: Whether it is the domain's.
  */
-bool xen_dma_local(struct device *dev, dma_addr_t dma, phys_addr_t *phys)
+bool xen_arm_bus_to_phys(struct device *dev, dma_addr_t dma, phys_addr_t *phys)
 {
 	*phys = dma_to_phys(dev, dma);
 	return xen_bus_find(&xen_ram, *phys) &&
@@ -863,7 +863,7 @@ static int add_piece(struct xen_flushes *flushes, u64 machine,
 static int maintain_caches(struct device *dev, dma_addr_t dma, size_t size,
 			   u32 op)
 {
-	u64 machine = xen_dma_to_machine(dev, dma);
+	u64 machine = xen_arm_bus_to_machine(dev, dma);
 	long pages = XEN_PFN_UP(xen_offset_in_page(machine) + size);
 	struct xen_flushes flushes = {};
 	int rc = 0;

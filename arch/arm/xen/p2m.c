@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Frames of other domains, on ARM: what a grant maps is a stray of the range
- * table (drivers/xen/xen-bus-ranges.c), and its frame in the machine is noted
+ * table (drivers/xen/dma/arm-ranges.c), and its frame in the machine is noted
  * while it is mapped.
  *
  * The names come from x86 PV, where they stand for the table of all of a domain's

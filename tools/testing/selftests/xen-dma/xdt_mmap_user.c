@@ -10,6 +10,7 @@
  *
  * Usage: xdt_mmap_user DEVICE [SEED]. Prints TAP, and exits as a kselftest does.
  */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
@@ -18,6 +19,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -59,7 +61,7 @@ static const struct form forms[] = {
 };
 
 /* Of each form, see check_form(). */
-#define NR_RESULTS	6
+#define NR_RESULTS	7
 
 /* What is kept for the next who wants as much. */
 static const struct {
@@ -244,6 +246,21 @@ static int too_much(int fd, size_t size)
 	       !map(fd, PAGE, size);
 }
 
+/* Nobody can take a reference that would outlive the memory. */
+static int not_pinned(unsigned char *memory, size_t size)
+{
+	struct iovec part = { memory + size / 2, PAGE };
+	int ends[2], refused;
+
+	if (pipe(ends))
+		return 0;
+	refused = vmsplice(ends[1], &part, 1, SPLICE_F_NONBLOCK) < 0 &&
+		  errno == EFAULT;
+	close(ends[0]);
+	close(ends[1]);
+	return refused;
+}
+
 static int allocate(int fd, enum xdt_mmap_form form, size_t size)
 {
 	struct xdt_mmap_alloc alloc = { .size = size, .form = form };
@@ -278,6 +295,7 @@ static void check_form(const char *device, const struct form *form)
 	result(memory && device_to_user(fd, memory), form, "device_to_user");
 	result(memory && from_the_middle(fd, memory, form->size), form,
 	       "from_the_middle");
+	result(memory && not_pinned(memory, form->size), form, "not_pinned");
 	if (form->refuses)
 		result(memory && too_much(fd, form->size), form, "too_much");
 	else

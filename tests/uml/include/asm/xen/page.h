@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * For asm/xen/page.h under User Mode Linux: the tables of xen-machine_test.c,
+ * For asm/xen/page.h under User Mode Linux: the tables of machine_kunit.c,
  * by the names and at the cost that they have in a PV domain.
  */
 #ifndef __XEN_DMA_UML_PAGE_H
@@ -12,6 +12,8 @@
 struct device;
 
 #define INVALID_P2M_ENTRY	(~0UL)
+#define FOREIGN_FRAME_BIT	(1UL << 63)
+#define IDENTITY_FRAME_BIT	(1UL << 62)
 
 extern unsigned long *xen_p2m_addr;
 extern unsigned long xen_p2m_size;

@@ -382,6 +382,42 @@ static void merged_sync(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, length(table), match_pattern(test, table, 2));
 }
 
+/* Makes nonsense of what points to the pages, and sense again. */
+static void scramble(struct sg_table *table)
+{
+	struct scatterlist *sg = table->sgl;
+	unsigned int i;
+
+	for (i = 0; i < table->orig_nents; i++, sg++)
+		sg->page_link ^= ~0xffUL;
+}
+
+/*
+ * While a list is mapped, others may change what points to its pages, as the
+ * dma-buf core does to find importers that look there.
+ */
+static void changed_while_mapped(struct kunit *test)
+{
+	struct sg_table *table = many(test, 16);
+
+	xdt_mask(test, 32);
+	xdt_map_table(test, table, DMA_BIDIRECTIONAL);
+	scramble(table);
+	move(test, table, false, 1, true);
+	move(test, table, true, 2, true);
+	dma_sync_sgtable_for_cpu(xdt_dev(test), table, DMA_BIDIRECTIONAL);
+	scramble(table);
+	KUNIT_EXPECT_EQ(test, length(table), match_pattern(test, table, 2));
+	set_pattern(table, 3);
+	scramble(table);
+	dma_sync_sgtable_for_device(xdt_dev(test), table, DMA_BIDIRECTIONAL);
+	move(test, table, false, 3, true);
+	move(test, table, true, 4, true);
+	xdt_unmap_table(test, table);
+	scramble(table);
+	KUNIT_EXPECT_EQ(test, length(table), match_pattern(test, table, 4));
+}
+
 static struct kunit_case sg_cases[] = {
 	KUNIT_CASE(many_bounced),
 	KUNIT_CASE(many_direct),
@@ -399,6 +435,7 @@ static struct kunit_case sg_cases[] = {
 	KUNIT_CASE(merged_bounced),
 	KUNIT_CASE(merged_direct),
 	KUNIT_CASE(merged_sync),
+	KUNIT_CASE(changed_while_mapped),
 	{ }
 };
 

@@ -39,7 +39,7 @@
 
 #include <xen/swiotlb-xen.h>
 
-#include "xen-machine_test.h"
+#include "machine.h"
 
 /* What is in a page behind which the frame has changed. */
 #define MACHINE_GARBAGE	0xa5

@@ -2,10 +2,10 @@
 /*
  * Coherent memory of x86 PV domains: the operations behind
  * dma_alloc_coherent() and dma_alloc_pages(), and the cache that they share. See
- * xen-coherent.c.
+ * coherent.c.
  */
-#ifndef __XEN_COHERENT_H
-#define __XEN_COHERENT_H
+#ifndef __XEN_DMA_COHERENT_H
+#define __XEN_DMA_COHERENT_H
 
 #include <linux/dma-direction.h>
 #include <linux/types.h>
@@ -57,9 +57,6 @@ struct xen_coherent_usage {
 
 void xen_coherent_usage(struct xen_coherent_usage *usage);
 
-/* swiotlb_xen.coherent_cache= in bytes; read at any time. */
-extern unsigned long xen_coherent_cache;
-
 #if IS_ENABLED(CONFIG_XEN_DMA_KUNIT_TEST)
 /*
  * For the tests: pages of the cache that a shrinker may have, what it does with
@@ -72,4 +69,4 @@ void xen_coherent_flush_work(void);
 void xen_coherent_forget_refusal(void);
 #endif
 
-#endif /* __XEN_COHERENT_H */
+#endif /* __XEN_DMA_COHERENT_H */

@@ -2,10 +2,10 @@
 /*
  * A machine for the KUnit tests: which frame is behind each page, which frames
  * the hypervisor has to give, and what a device sees at a bus address. See
- * xen-machine_test.c.
+ * machine_kunit.c.
  */
-#ifndef __XEN_MACHINE_TEST_H
-#define __XEN_MACHINE_TEST_H
+#ifndef __XEN_DMA_TESTS_MACHINE_H
+#define __XEN_DMA_TESTS_MACHINE_H
 
 #include <linux/sizes.h>
 #include <linux/types.h>
@@ -58,4 +58,4 @@ unsigned long xen_machine_faults(void);
 
 void *xen_machine_buffer(size_t *size);
 
-#endif /* __XEN_MACHINE_TEST_H */
+#endif /* __XEN_DMA_TESTS_MACHINE_H */

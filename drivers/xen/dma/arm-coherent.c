@@ -4,7 +4,7 @@
  *
  * The domain's memory is contiguous in the machine but for the borders of a few
  * ranges and for pages that may have moved. So the generic allocator serves, with
- * the device's map (see xen-bus-ranges.c), and what it finds is looked at: memory
+ * the device's map (see arm-ranges.c), and what it finds is looked at: memory
  * that does not suit is held while it looks on, then freed. Where many pages have
  * moved it finds none, for those that were freed last come first, nor where a zone of
  * the kernel's has more than what the device reaches; then a reserve serves. For the
@@ -26,9 +26,9 @@
 #include <xen/swiotlb-xen.h>
 #include <xen/xen.h>
 
-#include "swiotlb-xen-compat.h"
-#include "swiotlb-xen.h"
-#include "xen-coherent.h"
+#include "addr.h"
+#include "compat.h"
+#include "coherent.h"
 
 /* How many unsuitable blocks are held, where it may not sleep and where it may. */
 #define XEN_TRIES_ATOMIC	16
@@ -107,7 +107,7 @@ static void drop(const struct xen_coherent_request *req,
 
 static u64 reach_of(struct device *dev)
 {
-	return min_not_zero(dev->coherent_dma_mask, dev->bus_dma_limit);
+	return xen_bus_limit(dev, dev->coherent_dma_mask);
 }
 
 /*
@@ -183,16 +183,15 @@ static struct gen_pool *pool_for(const struct xen_coherent_request *req)
 static bool grow_pool(struct gen_pool *pool,
 		      const struct xen_coherent_request *req)
 {
-	u64 limit = xen_machine_limit(req->dev, reach_of(req->dev));
+	u64 limit = xen_limit_to_machine(req->dev, reach_of(req->dev));
 	unsigned int order = get_order(max_t(size_t, req->size,
 					     XEN_RESERVE_STEP));
 	size_t size = PAGE_SIZE << order;
 	void *vaddr;
 	struct page *page;
 
-	/* Of a limit within a width only the width below is sure. */
-	page = xen_alloc_reachable(order, limit == U64_MAX ? 63 :
-				   fls64(limit + 1) - 1, req->gfp);
+	page = xen_alloc_reachable(order, min(xen_limit_bits(limit), 63U),
+				   req->gfp);
 	if (!page)
 		return false;
 

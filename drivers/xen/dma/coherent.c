@@ -13,9 +13,13 @@
  * A region that is freed is kept, by its order and by the width of its addresses,
  * and the next allocation of that order gets it for the price of clearing it. The
  * cache is bounded. What exceeds the bound is given back by a worker, the oldest
- * first, and under memory pressure a shrinker gives back all of it. So freeing
- * neither sleeps nor calls the hypervisor. Low memory is scarce, so a device gets
- * no better memory than it needs as long as there is any other.
+ * first, and so is what nobody has used for long; under memory pressure a shrinker
+ * gives back all of it. So freeing neither sleeps nor calls the hypervisor. Low memory
+ * is scarce, so a device gets no better memory than it needs as long as there is any
+ * other.
+ *
+ * Pages that somebody still has a reference to are neither kept nor exchanged again:
+ * they go to the page allocator, which waits for the last reference.
  */
 #define pr_fmt(fmt) "xen_swiotlb: " fmt
 
@@ -48,9 +52,10 @@
 #include <xen/swiotlb-xen.h>
 #include <xen/xen.h>
 
-#include "swiotlb-xen-compat.h"
-#include "swiotlb-xen.h"
-#include "xen-coherent.h"
+#include "addr.h"
+#include "compat.h"
+#include "coherent.h"
+#include "params.h"
 
 /* 4 GiB at most; what Xen gives a domain in one extent is less by default. */
 #define XEN_NR_ORDERS		21
@@ -82,6 +87,7 @@
  * @page:	the first page
  * @vaddr:	where the kernel sees it, NULL for nowhere
  * @bus:	bus address of the first byte
+ * @kept_since:	cached: when it was freed, in jiffies
  * @order:	log2 of its pages
  * @width:	of the last byte's bus address, in bits
  * @exchanged:	its frames came from the hypervisor
@@ -95,6 +101,7 @@ struct xen_coherent_region {
 	struct page *page;
 	void *vaddr;
 	dma_addr_t bus;
+	unsigned long kept_since;
 	u8 order;
 	u8 width;
 	bool exchanged;
@@ -133,7 +140,20 @@ static atomic_long_t xen_failed;
 static unsigned long xen_keep_until = INITIAL_JIFFIES;
 static unsigned int xen_keep_width;
 
-unsigned long xen_coherent_cache = ULONG_MAX;	/* see cache_limit() */
+/* Until when the hypervisor is taken to have low memory only. */
+static unsigned long xen_low_until = INITIAL_JIFFIES;
+
+/*
+ * Until when giving back what is kept is taken not to help, for so many pages, or more,
+ * within this width.
+ */
+static unsigned long xen_hopeless_until = INITIAL_JIFFIES;
+static unsigned int xen_hopeless_order;
+static unsigned int xen_hopeless_width;
+
+/* The smallest order that the hypervisor refuses on principle, and until when. */
+static unsigned long xen_refused_until = INITIAL_JIFFIES;
+static unsigned int xen_refused_order;
 
 static struct kmem_cache *xen_region_slab;
 
@@ -141,6 +161,8 @@ static struct kmem_cache *xen_region_slab;
 static struct workqueue_struct *xen_trim_wq;
 static void xen_trim(struct work_struct *work);
 static DECLARE_WORK(xen_trim_work, xen_trim);
+static void xen_age_out(struct work_struct *work);
+static DECLARE_DELAYED_WORK(xen_age_work, xen_age_out);
 
 static unsigned long region_pages(const struct xen_coherent_region *region)
 {
@@ -182,6 +204,12 @@ static unsigned long cache_limit(void)
 	return xen_coherent_cache == ULONG_MAX ?
 	       totalram_pages() / XEN_CACHE_SHARE :
 	       xen_coherent_cache >> PAGE_SHIFT;
+}
+
+/* How long it may hold what nobody uses; jiffies. */
+static unsigned long age_limit(void)
+{
+	return max(READ_ONCE(xen_pool_idle), 1U) * HZ;
 }
 
 /* The cache. */
@@ -246,22 +274,24 @@ cache_take(unsigned int order, unsigned int lowest, unsigned int highest)
 }
 
 static struct xen_coherent_region *
-first_within(const struct hlist_head *bucket, u64 limit)
+first_within(const struct hlist_head *bucket, u64 limit, bool mapped)
 {
 	struct xen_coherent_region *region;
 
 	hlist_for_each_entry(region, bucket, bucket)
-		if (region->bus + (PAGE_SIZE << region->order) - 1 <= limit)
+		if (region->bus + (PAGE_SIZE << region->order) - 1 <= limit &&
+		    (!mapped || region->vaddr))
 			return region;
 	return NULL;
 }
 
 /*
  * Takes any region whose last bus address is at most @limit: better or more memory
- * than needed, up to @last_order, for want of any other.
+ * than needed, up to @last_order. With @mapped the kernel has to see it already.
  */
 static struct xen_coherent_region *
-cache_take_any(unsigned int order, unsigned int last_order, u64 limit)
+cache_take_any(unsigned int order, unsigned int last_order, u64 limit,
+	       bool mapped)
 {
 	struct xen_coherent_region *region = NULL;
 	unsigned int width;
@@ -271,7 +301,7 @@ cache_take_any(unsigned int order, unsigned int last_order, u64 limit)
 	for (; order <= last_order && !region; order++)
 		for (width = fls64(limit); width && !region; width--)
 			region = first_within(&xen_cache[order][width - 1],
-					      limit);
+					      limit, mapped);
 	if (region)
 		cache_use(region);
 	raw_spin_unlock_irqrestore(&xen_cache_lock, flags);
@@ -284,8 +314,10 @@ static void cache_put(struct xen_coherent_region *region)
 {
 	lockdep_assert_held(&xen_cache_lock);
 
+	region->kept_since = jiffies;
 	cache_add(region);
 	xen_used_pages -= region_pages(region);
+	queue_delayed_work(xen_trim_wq, &xen_age_work, age_limit());
 	if (xen_cache_pages > cache_limit())
 		queue_work(xen_trim_wq, &xen_trim_work);
 }
@@ -308,15 +340,69 @@ static struct xen_coherent_region *cache_take_oldest(unsigned long limit)
 	return region;
 }
 
-/* A region that is in use comes into being. */
-static void region_add(struct xen_coherent_region *region)
+/* Takes a region out whose addresses are within a width. */
+static struct xen_coherent_region *cache_take_within(unsigned int width)
+{
+	struct xen_coherent_region *region = NULL;
+	unsigned long flags;
+	unsigned int order;
+
+	raw_spin_lock_irqsave(&xen_cache_lock, flags);
+	for (order = 0; order < XEN_NR_ORDERS && !region; order++) {
+		u64 fit = xen_cache_widths[order] & GENMASK_ULL(width - 1, 0);
+
+		if (fit)
+			region = hlist_entry(xen_cache[order][fls64(fit) - 1].first,
+					     struct xen_coherent_region, bucket);
+	}
+	if (region) {
+		cache_del(region);
+		hash_del(&region->hash);
+	}
+	raw_spin_unlock_irqrestore(&xen_cache_lock, flags);
+
+	return region;
+}
+
+/* Takes the oldest region out if it has been kept for so long, in jiffies. */
+static struct xen_coherent_region *cache_take_aged(unsigned long age)
+{
+	struct xen_coherent_region *region;
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&xen_cache_lock, flags);
+	region = list_first_entry_or_null(&xen_cache_age,
+					  struct xen_coherent_region, age);
+	if (region && time_after_eq(jiffies, region->kept_since + age)) {
+		cache_del(region);
+		hash_del(&region->hash);
+	} else {
+		region = NULL;
+	}
+	raw_spin_unlock_irqrestore(&xen_cache_lock, flags);
+
+	return region;
+}
+
+/* Puts a region back that has been taken out to be dissolved. */
+static void cache_return(struct xen_coherent_region *region)
 {
 	unsigned long flags;
 
 	raw_spin_lock_irqsave(&xen_cache_lock, flags);
 	hash_add(xen_regions, &region->hash, PFN_DOWN(region->bus));
-	xen_used_pages += region_pages(region);
+	region->kept_since = jiffies;
+	cache_add(region);
 	raw_spin_unlock_irqrestore(&xen_cache_lock, flags);
+}
+
+/* A region that is in use comes into being. */
+static void region_add(struct xen_coherent_region *region)
+{
+	lockdep_assert_held(&xen_cache_lock);
+
+	hash_add(xen_regions, &region->hash, PFN_DOWN(region->bus));
+	xen_used_pages += region_pages(region);
 }
 
 /* It goes, for nobody can use it. */
@@ -371,31 +457,63 @@ static bool keeps_memory(unsigned int width)
 	       time_before(jiffies, READ_ONCE(xen_keep_until));
 }
 
-/*
- * Gives a region back that nobody can find any more, to the hypervisor what it may
- * need, and to the kernel. The hypervisor wants low memory; what lies higher can as
- * well stay.
- */
-static void dissolve_region(struct xen_coherent_region *region)
+/* Has somebody else a reference? A block counts them in its first page. */
+static bool is_referenced(const struct xen_coherent_region *region)
 {
-	if (region->vaddr && !region->linear)
-		vunmap(region->vaddr);
-	ClearPageXenRemapped(region->page);
+	unsigned long nr = region->pages ? region_pages(region) : 0, i;
 
-	if (region->exchanged && region->width <= XEN_LOW_WIDTH) {
-		if (keeps_memory(region->width)) {
-			atomic_long_inc(&xen_kept);
-		} else if (give_back(region->page, region->pages,
-				     region->order, GFP_KERNEL)) {
-			WRITE_ONCE(xen_keep_width, region->width);
-			WRITE_ONCE(xen_keep_until,
-				   jiffies + XEN_KEEP_SECONDS * HZ);
-			atomic_long_inc(&xen_kept);
-		} else {
-			atomic_long_inc(&xen_returned);
-		}
+	if (!nr)
+		return page_ref_count(region->page) != 1;
+	for (i = 0; i < nr; i++)
+		if (page_ref_count(region->pages[i]) != 1)
+			return true;
+	return false;
+}
+
+static void unmap_region(struct xen_coherent_region *region)
+{
+	if (region->linear)
+		return;
+	vunmap(region->vaddr);
+	region->vaddr = NULL;
+}
+
+/* The hypervisor wants low memory back; what lies higher can as well stay. */
+static bool is_wanted_back(const struct xen_coherent_region *region)
+{
+	return region->exchanged && region->width <= XEN_LOW_WIDTH;
+}
+
+/*
+ * Exchanges a region that nobody can find any more for memory from anywhere, unless
+ * somebody has a reference to it. Who waits for this may be short of memory.
+ */
+static bool return_region(struct xen_coherent_region *region)
+{
+	if (keeps_memory(region->width) || is_referenced(region))
+		return false;
+
+	unmap_region(region);
+	if (give_back(region->page, region->pages, region->order, GFP_NOIO)) {
+		WRITE_ONCE(xen_keep_width, region->width);
+		WRITE_ONCE(xen_keep_until, jiffies + XEN_KEEP_SECONDS * HZ);
+		return false;
 	}
 
+	region->exchanged = false;
+	WRITE_ONCE(xen_hopeless_until, jiffies);
+	atomic_long_inc(&xen_returned);
+	return true;
+}
+
+/* Gives such a region back, to the hypervisor what it wants, and to the kernel. */
+static void dissolve_region(struct xen_coherent_region *region)
+{
+	if (is_wanted_back(region) && !return_region(region))
+		atomic_long_inc(&xen_kept);
+
+	unmap_region(region);
+	ClearPageXenRemapped(region->page);
 	free_memory(region->page, region->pages, region->order);
 	kmem_cache_free(xen_region_slab, region);
 }
@@ -435,28 +553,74 @@ static void xen_trim(struct work_struct *work)
 	trim_to(cache_limit());
 }
 
-/* Gives back all that can be, and waits for what others give back. */
-static bool reclaim_regions(void)
+/*
+ * What nobody has used for long goes, so that others find low memory. What Xen does not
+ * take stays, for it would be lost to them, and so does the rest for now.
+ */
+static void age_out(unsigned long age)
 {
-	bool any = trim_to(0);
+	struct xen_coherent_region *region;
 
-	return flush_work(&xen_trim_work) || any;
+	while ((region = cache_take_aged(age))) {
+		if (is_wanted_back(region) && !return_region(region)) {
+			cache_return(region);
+			break;
+		}
+		dissolve_region(region);
+		cond_resched();
+	}
 }
 
-/* Frees a region that is in use; some are not worth keeping. */
-static void free_region(struct xen_coherent_region *region)
+static void xen_age_out(struct work_struct *work)
+{
+	age_out(age_limit());
+	if (READ_ONCE(xen_cache_pages))
+		queue_delayed_work(xen_trim_wq, &xen_age_work, age_limit());
+}
+
+/* Gives back all within a width, and waits for what others give back. */
+static bool reclaim_regions(unsigned int width)
+{
+	struct xen_coherent_region *region;
+	bool any = false;
+
+	while ((region = cache_take_within(width))) {
+		dissolve_region(region);
+		any = true;
+		cond_resched();
+	}
+
+	any |= flush_work(&xen_trim_work);
+	any |= flush_work(&xen_age_work.work);
+	return any;
+}
+
+/* Frees a region that is in use; what is not to be kept the worker dissolves. */
+static void free_region(struct xen_coherent_region *region, bool keep)
 {
 	lockdep_assert_held(&xen_cache_lock);
 
-	if (likely((!region->linear || !region->pages) &&
-		   region_pages(region) <= cache_limit())) {
+	if (likely(keep && region_pages(region) <= cache_limit())) {
 		cache_put(region);
 		return;
 	}
 
 	region_del(region);
+	WRITE_ONCE(xen_hopeless_until, jiffies);
 	list_add_tail(&region->age, &xen_doomed);
 	queue_work(xen_trim_wq, &xen_trim_work);
+}
+
+/* The same for many pages: to look at each takes long, so nobody finds it meanwhile. */
+static void free_large(struct xen_coherent_region *region)
+{
+	bool keep = !region->linear && !is_referenced(region);
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&xen_cache_lock, flags);
+	region_add(region);
+	free_region(region, keep);
+	raw_spin_unlock_irqrestore(&xen_cache_lock, flags);
 }
 
 /* Shrinking under memory pressure. */
@@ -585,6 +749,7 @@ make_region(struct xen_coherent_request *req, struct page *page,
 	    struct page **pages, dma_addr_t bus, bool exchanged)
 {
 	struct xen_coherent_region *region;
+	unsigned long flags;
 
 	region = kmem_cache_alloc(xen_region_slab,
 				  (req->gfp & ~(GFP_ZONEMASK | __GFP_ZERO)) |
@@ -604,7 +769,12 @@ make_region(struct xen_coherent_request *req, struct page *page,
 	region->linear = req->linear || !pages;
 	region->vaddr = region->linear ? page_address(page) : NULL;
 	SetPageXenRemapped(page);
+	if (exchanged && req->width > XEN_LOW_WIDTH &&
+	    region->width <= XEN_LOW_WIDTH)
+		WRITE_ONCE(xen_low_until, jiffies + XEN_KEEP_SECONDS * HZ);
+	raw_spin_lock_irqsave(&xen_cache_lock, flags);
 	region_add(region);
+	raw_spin_unlock_irqrestore(&xen_cache_lock, flags);
 	if (exchanged)
 		atomic_long_inc(&xen_made);
 
@@ -623,6 +793,11 @@ static bool make_contiguous(struct xen_coherent_request *req,
 			  &req->bus);
 
 	*region = NULL;
+	/* Its option memop-max-order says it; a single page has other reasons. */
+	if (rc == -EPERM && req->order) {
+		WRITE_ONCE(xen_refused_order, req->order);
+		WRITE_ONCE(xen_refused_until, jiffies + XEN_KEEP_SECONDS * HZ);
+	}
 	if (rc == -ENOMEM && req->search)
 		req->largest = largest_extent(page, pages, req->order,
 					      req->width, req->gfp);
@@ -673,8 +848,8 @@ static bool make_block(struct xen_coherent_request *req)
 static bool fill_page_array(struct xen_coherent_request *req,
 			    struct page **pages, unsigned long nr)
 {
-	gfp_t gfp = req->gfp & ~(__GFP_NORETRY | __GFP_RETRY_MAYFAIL |
-				 __GFP_NOFAIL);
+	gfp_t gfp = req->gfp & ~(__GFP_RETRY_MAYFAIL | __GFP_NOFAIL);
+	gfp_t try = gfp & __GFP_NORETRY ?: __GFP_RETRY_MAYFAIL;
 	unsigned int order = req->attrs & DMA_ATTR_ALLOC_SINGLE_PAGES ?
 			     0 : MAX_PAGE_ORDER;
 	unsigned long done = 0, i;
@@ -682,8 +857,7 @@ static bool fill_page_array(struct xen_coherent_request *req,
 	while (done < nr) {
 		/* It had better fail than have the kernel kill for it. */
 		struct page *page = alloc_block(req->dev, gfp |
-						(order ? __GFP_NORETRY :
-							 __GFP_RETRY_MAYFAIL),
+						(order ? __GFP_NORETRY : try),
 						order);
 
 		if (!page && !order)
@@ -783,6 +957,11 @@ static bool make_large(struct xen_coherent_request *req)
 
 static bool make_memory(struct xen_coherent_request *req)
 {
+	req->error = -EPERM;
+	if (req->order >= READ_ONCE(xen_refused_order) &&
+	    time_before(jiffies, READ_ONCE(xen_refused_until)))
+		return false;
+
 	return req->order > MAX_PAGE_ORDER ? make_large(req) : make_block(req);
 }
 
@@ -823,16 +1002,11 @@ static void report_failure(const struct xen_coherent_request *req)
 		req->size, req->limit, why, req->error);
 }
 
-/* The width of addresses that are all within a mask, whatever its shape. */
-static unsigned int mask_width(u64 mask)
-{
-	return mask == U64_MAX ? 64 : fls64(mask + 1) - 1;
-}
-
-/* From which width on cached memory is not better than a device needs. */
+/* From which width on cached memory is not better than a device needs, and can get. */
 static unsigned int lowest_width(unsigned int width)
 {
-	if (width > XEN_LOW_WIDTH)
+	if (width > XEN_LOW_WIDTH &&
+	    !time_before(jiffies, READ_ONCE(xen_low_until)))
 		return XEN_LOW_WIDTH + 1;
 	if (width > XEN_NARROW_WIDTH)
 		return XEN_NARROW_WIDTH + 1;
@@ -892,18 +1066,46 @@ static inline void clear_memory(const struct xen_coherent_request *req)
 		clear_large(req, size);
 }
 
+/* Has it been in vain, not long ago, to give back what is kept? */
+static bool is_hopeless(const struct xen_coherent_request *req)
+{
+	return time_before(jiffies, READ_ONCE(xen_hopeless_until)) &&
+	       req->order >= READ_ONCE(xen_hopeless_order) &&
+	       req->width <= READ_ONCE(xen_hopeless_width);
+}
+
+/*
+ * What is kept in other sizes, or on its way back, may be what lacks: what is within the
+ * width for the hypervisor, anything for the domain.
+ */
+static bool make_of_others(struct xen_coherent_request *req)
+{
+	unsigned int width = req->error == -ENOMEM ? req->width : XEN_ANY_WIDTH;
+
+	if ((req->error != -ENOMEM && req->error != -ENOBUFS) ||
+	    !may_sleep(req) || req->gfp & __GFP_NORETRY || is_hopeless(req) ||
+	    !reclaim_regions(width))
+		return false;
+	if (make_memory(req))
+		return true;
+
+	WRITE_ONCE(xen_hopeless_order, req->order);
+	WRITE_ONCE(xen_hopeless_width, req->width);
+	WRITE_ONCE(xen_hopeless_until, jiffies + XEN_KEEP_SECONDS * HZ);
+	return false;
+}
+
 /* The hypervisor, and what else there is. */
 static bool find_memory(struct xen_coherent_request *req)
 {
-	if (make_memory(req) ||
-	    use_region(req, cache_take_any(req->order, last_order(req->linear),
-					   req->limit)))
-		return true;
+	bool mapped = !may_sleep(req) &&
+		      !(req->attrs & DMA_ATTR_NO_KERNEL_MAPPING);
 
-	/* What is kept in other sizes, or on its way back, may be what lacks. */
-	return (req->error == -ENOMEM || req->error == -ENOBUFS) &&
-	       may_sleep(req) && !(req->gfp & __GFP_NORETRY) &&
-	       reclaim_regions() && make_memory(req);
+	return make_memory(req) ||
+	       use_region(req, cache_take_any(req->order,
+					      last_order(req->linear),
+					      req->limit, mapped)) ||
+	       make_of_others(req);
 }
 
 /* May the failure be told? */
@@ -965,7 +1167,7 @@ static inline bool alloc_plain(struct xen_coherent_request *req)
 	if (unlikely(!page))
 		return false;
 
-	req->bus = PFN_PHYS((dma_addr_t)pfn_to_bfn(page_to_pfn(page)));
+	req->bus = PFN_PHYS((dma_addr_t)xen_pfn_to_mfn(page_to_pfn(page)));
 	if (unlikely(fls64(req->bus + PAGE_SIZE - 1) > req->width)) {
 		__free_page(page);
 		return false;
@@ -983,8 +1185,8 @@ static __always_inline bool alloc_reachable(struct xen_coherent_request *req)
 	struct xen_coherent_region *region = NULL;
 
 	req->order = get_order(req->size);
-	req->limit = min_not_zero(dev->coherent_dma_mask, dev->bus_dma_limit);
-	req->width = mask_width(req->limit);
+	req->limit = xen_bus_limit(dev, dev->coherent_dma_mask);
+	req->width = xen_limit_bits(req->limit);
 
 	if (!req->order && req->width > XEN_LOW_WIDTH && alloc_plain(req)) {
 		clear_memory(req);
@@ -1024,7 +1226,7 @@ static void free_reachable(struct device *dev, size_t size, struct page *page,
 			   void *vaddr, dma_addr_t bus)
 {
 	struct xen_coherent_region *region;
-	bool is_wrong, is_free;
+	bool is_wrong, is_free, is_large;
 	unsigned long flags;
 
 	if (page && !PageXenRemapped(page)) {
@@ -1038,10 +1240,15 @@ static void free_reachable(struct device *dev, size_t size, struct page *page,
 	if (unlikely(is_wrong))
 		region = search_region(page, vaddr);
 	is_free = region && !hlist_unhashed(&region->bucket);
-	if (likely(region && !is_free))
-		free_region(region);
+	is_large = region && !is_free && region->pages;
+	if (unlikely(is_large))
+		region_del(region);
+	else if (likely(region && !is_free))
+		free_region(region, !is_referenced(region));
 	raw_spin_unlock_irqrestore(&xen_cache_lock, flags);
 
+	if (unlikely(is_large))
+		free_large(region);
 	if (unlikely(is_wrong))
 		dev_err_ratelimited(dev,
 				    "xen_swiotlb: driver frees coherent memory at %pad, where it has none\n",
@@ -1181,6 +1388,35 @@ void xen_coherent_free_pages(struct device *dev, size_t size,
 	free_reachable(dev, size, page, NULL, dma_handle);
 }
 
+/*
+ * Maps pages that follow each other for user space only. Like all coherent memory it
+ * can't be pinned there, for it may belong to another device when it has been freed.
+ */
+static int map_pages(struct vm_area_struct *vma, struct page **pages,
+		     unsigned long nr)
+{
+	unsigned long left = vma_pages(vma), addr = vma->vm_start, run;
+	int ret;
+
+	if (vma->vm_pgoff >= nr || left > nr - vma->vm_pgoff)
+		return -ENXIO;
+
+	for (pages += vma->vm_pgoff; left; pages += run, left -= run) {
+		unsigned long pfn = page_to_pfn(*pages);
+
+		for (run = 1; run < left; run++)
+			if (page_to_pfn(pages[run]) != pfn + run)
+				break;
+		ret = remap_pfn_range(vma, addr, pfn, PFN_PHYS(run),
+				      vma->vm_page_prot);
+		if (ret)
+			return ret;
+		addr += PFN_PHYS(run);
+	}
+
+	return 0;
+}
+
 /**
  * xen_coherent_mmap() - give coherent memory to user space
  * @dev:	device that shares it
@@ -1192,7 +1428,8 @@ void xen_coherent_free_pages(struct device *dev, size_t size,
  *
  * Context: Process.
  * Return: 0, -ENXIO when @vma does not lie within the memory or there is no such
- * memory, or what the mapping of a page says.
+ * memory, -EINVAL for a private mapping of many pages, or what the mapping of a
+ * page says.
  */
 int xen_coherent_mmap(struct device *dev, struct vm_area_struct *vma,
 		      void *vaddr, dma_addr_t dma_handle, size_t size,
@@ -1209,7 +1446,7 @@ int xen_coherent_mmap(struct device *dev, struct vm_area_struct *vma,
 		return ret;
 	if (pages) {
 		vma->vm_page_prot = dma_pgprot(dev, vma->vm_page_prot, attrs);
-		return vm_map_pages(vma, pages, PFN_UP(size));
+		return map_pages(vma, pages, PFN_UP(size));
 	}
 
 	if (attrs & DMA_ATTR_NO_KERNEL_MAPPING)
@@ -1286,15 +1523,6 @@ void xen_coherent_show(struct seq_file *s)
 		   usage.failed);
 }
 
-static int __init set_cache(char *arg)
-{
-	if (xen_pv_domain())
-		xen_dma_read_size("coherent_cache", arg, 0, ULONG_MAX - 1,
-				  &xen_coherent_cache);
-	return 0;
-}
-early_param("swiotlb_xen.coherent_cache", set_cache);
-
 #if IS_ENABLED(CONFIG_XEN_DMA_KUNIT_TEST)
 unsigned long xen_coherent_count(void)
 {
@@ -1309,11 +1537,16 @@ unsigned long xen_coherent_shrink(unsigned long nr)
 void xen_coherent_flush_work(void)
 {
 	cancel_work_sync(&xen_trim_work);
+	cancel_delayed_work_sync(&xen_age_work);
 	xen_trim(&xen_trim_work);
+	age_out(xen_pool_idle * HZ);
 }
 
 void xen_coherent_forget_refusal(void)
 {
 	WRITE_ONCE(xen_keep_until, jiffies);
+	WRITE_ONCE(xen_low_until, jiffies);
+	WRITE_ONCE(xen_hopeless_until, jiffies);
+	WRITE_ONCE(xen_refused_until, jiffies);
 }
 #endif

@@ -24,8 +24,8 @@
 #include <xen/bus-ranges.h>
 #include <xen/page.h>
 
-#include "swiotlb-xen-compat.h"
-#include "xen-dma_test.h"
+#include "../compat.h"
+#include "fixture.h"
 
 /* One more than the rows of any listed table: a row without a size ends it. */
 #define XBR_ROWS	6

@@ -32,8 +32,9 @@
 
 #include <xen/swiotlb-xen.h>
 
-#include "xen-aperture.h"
-#include "xen-machine_test.h"
+#include "../aperture.h"
+#include "../pool.h"
+#include "machine.h"
 
 #define ROUNDS		300
 #define CPUS		2
@@ -55,7 +56,8 @@ struct size {
 };
 
 static const struct size sizes[] = {
-	{ 64, 2000 }, { SZ_4K, 1000 }, { SZ_64K, 100 },
+	{ 64, 2000 }, { SZ_4K, 1000 }, { 5 * SZ_4K, 300 }, { 9 * SZ_4K, 200 },
+	{ SZ_64K, 100 },
 };
 
 static struct device *dev;
@@ -97,13 +99,12 @@ static bool our_pairs(unsigned int cpu, size_t size, unsigned int nr)
 	phys_addr_t phys = virt_to_phys(from[cpu]);
 
 	while (nr--) {
-		dma_addr_t bus = xen_aperture_map(dev, phys, size, NULL,
+		dma_addr_t bus = xen_aperture_map(dev, phys, size,
 						  DMA_ATTR_NO_WARN);
 
 		if (bus == DMA_MAPPING_ERROR)
 			return false;
-		xen_aperture_unmap(dev, xen_aperture_find(bus), bus, NULL,
-				   DMA_TO_DEVICE, DMA_ATTR_NO_WARN);
+		xen_aperture_unmap(dev, bus, DMA_TO_DEVICE, DMA_ATTR_NO_WARN);
 	}
 	return true;
 }
@@ -347,7 +348,7 @@ static int __init bench_init(void)
 		ret = make_aperture();
 	if (!ret) {
 		ret = run();
-		xen_aperture_destroy();
+		xen_pool_destroy();
 	}
 	if (ret)
 		pr_err("could not run (%d)\n", ret);

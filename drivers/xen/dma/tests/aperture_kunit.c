@@ -17,7 +17,7 @@
 #include <linux/vmalloc.h>
 #include <linux/workqueue.h>
 
-#include "xen-dma_test.h"
+#include "fixture.h"
 
 static unsigned long seed;
 module_param(seed, ulong, 0444);
@@ -120,7 +120,7 @@ void xdt_suite_exit(struct kunit_suite *suite)
 /* Build the machine and the aperture, without room to grow. */
 static int xdt_start(struct xdt *x)
 {
-	xen_aperture_max = x->size;
+	xen_pool_max = x->size;
 	bitmap_zero(x->live, SZ_4G / XDT_SLOT);
 	return xen_swiotlb_fixup(x->area, x->size / XDT_SLOT);
 }
@@ -160,8 +160,8 @@ int xdt_init(struct kunit *test)
 	x = kunit_kzalloc(test, sizeof(*x), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, x);
 	x->test = test;
-	x->max = xen_aperture_max;
-	x->idle = xen_aperture_idle;
+	x->max = xen_pool_max;
+	x->idle = xen_pool_idle;
 	x->buf = xdt_buf;
 
 	for (c = test->name; *c; c++)
@@ -196,9 +196,9 @@ void xdt_exit(struct kunit *test)
 		return;
 
 	xen_machine_fail_exchanges(0);
-	xen_aperture_destroy();
-	xen_aperture_max = x->max;
-	xen_aperture_idle = x->idle;
+	xen_pool_destroy();
+	xen_pool_max = x->max;
+	xen_pool_idle = x->idle;
 	vfree(x->scratch);
 	vfree(x->live);
 }
@@ -211,7 +211,7 @@ void xdt_exit(struct kunit *test)
  */
 void xdt_restart(struct xdt *x, u64 low_start, u64 low_end)
 {
-	xen_aperture_destroy();
+	xen_pool_destroy();
 	xen_machine_reset();
 	xen_machine_set_low(low_start, low_end);
 	KUNIT_ASSERT_EQ(x->test, xdt_start(x), 0);
@@ -386,22 +386,52 @@ void xdt_disclaim(unsigned long *live, dma_addr_t bus, size_t size)
 		clear_bit(slot, live);
 }
 
-/* Bytes in mappings. */
-u64 xdt_used(void)
+/* Slots of a zone that CPUs and the depot keep. */
+static u64 xdt_kept(unsigned int index)
 {
-	struct xen_aperture_usage usage;
+	struct xen_pool_zone *zone = &xen_pool_zones[index];
+	unsigned long flags;
+	unsigned int bin;
+	u64 slots = 0;
+	int nr;
 
-	xen_aperture_usage(&usage);
-	return usage.used;
+	raw_spin_lock_irqsave(&zone->lock, flags);
+	slots = zone->stored;
+	for_each_possible_cpu(nr) {
+		struct xen_pool_cpu *cpu = &per_cpu(xen_pool_cpus, nr)[index];
+
+		for (bin = 0; bin < XEN_NR_BINS; bin++)
+			slots += (u64)xen_pool_bin_slots[bin] *
+				 (READ_ONCE(cpu->loaded[bin].nr) +
+				  READ_ONCE(cpu->spare[bin].nr));
+	}
+	raw_spin_unlock_irqrestore(&zone->lock, flags);
+
+	return slots;
 }
 
-/* Bytes of the aperture. */
+/* Bytes in mappings, in whole blocks, give or take what is under way. */
+u64 xdt_used(void)
+{
+	u64 used = 0;
+	unsigned int i;
+
+	for (i = 0; i < XEN_NR_ZONES; i++)
+		if (READ_ONCE(xen_pool_zones[i].total))
+			used += READ_ONCE(xen_pool_zones[i].total) -
+				READ_ONCE(xen_pool_zones[i].free) - xdt_kept(i);
+	return used << XEN_SLOT_SHIFT;
+}
+
+/* Bytes of the pool. */
 u64 xdt_total(void)
 {
-	struct xen_aperture_usage usage;
+	u64 total = 0;
+	unsigned int i;
 
-	xen_aperture_usage(&usage);
-	return usage.total;
+	for (i = 0; i < XEN_NR_ZONES; i++)
+		total += READ_ONCE(xen_pool_zones[i].total);
+	return total << XEN_SLOT_SHIFT;
 }
 
 /**
@@ -471,8 +501,8 @@ static bool xdt_one_life(struct xdt *x, size_t at, size_t size,
 	KUNIT_EXPECT_LE_MSG(x->test, bus + size - 1, DMA_BIT_MASK(32),
 			    "%zu bytes, direction %d: beyond the mask", size,
 			    dir);
-	KUNIT_EXPECT_TRUE_MSG(x->test, xen_aperture_find(bus) &&
-			      xen_aperture_find(bus + size - 1),
+	KUNIT_EXPECT_TRUE_MSG(x->test, xen_pool_find(bus) &&
+			      xen_pool_find(bus + size - 1),
 			      "%zu bytes at %pad: not in the aperture", size,
 			      &bus);
 	bad = xdt_dev_differs(x->scratch, bus, mine, XDT_GUARD, size);
@@ -1241,7 +1271,7 @@ static bool xdt_model_map(struct xdt *x, struct device **devs,
 			   m->size, mask);
 	else if ((m->bus ^ virt_to_phys(m->buf)) & kept)
 		KUNIT_FAIL(test, "%pad: bits 0x%llx not kept", &m->bus, kept);
-	else if (!m->direct && !xen_aperture_find(m->bus))
+	else if (!m->direct && !xen_pool_find(m->bus))
 		KUNIT_FAIL(test, "%pad: neither direct nor bounced", &m->bus);
 	else if (!m->direct && !xdt_claim(x->live, m->bus, m->size))
 		KUNIT_FAIL(test, "%pad, %zu bytes: overlaps", &m->bus,
@@ -1380,7 +1410,7 @@ static void xdt_model_run(struct kunit *test, unsigned long steps,
 		if (step % 64 == 0)
 			cond_resched();
 		if (grow && step % 2048 == 0)
-			xen_aperture_flush_work();
+			xen_pool_flush_work();
 	}
 	if (!good)
 		kunit_info(test, "step %lu, seed %lu\n", step, seed);
@@ -1412,8 +1442,8 @@ static void xdt_model_growing(struct kunit *test)
 {
 	struct xdt *x = test->priv;
 
-	xen_aperture_max = x->size + SZ_32M;
-	xen_aperture_idle = 0;
+	xen_pool_max = x->size + SZ_32M;
+	xen_pool_idle = 0;
 	xdt_model_run(test, xdt_scaled(100000), 28, true);
 }
 
@@ -1560,8 +1590,8 @@ static void xdt_truth(struct kunit *test)
 static void xdt_obtain(struct kunit *test)
 {
 	static const unsigned int bits[] = { 31, 30, 28 };
+	unsigned long free, exchanges, total;
 	struct xdt *x = test->priv;
-	unsigned long free, exchanges;
 	struct device *dev;
 	dma_addr_t bus;
 	unsigned int i;
@@ -1570,7 +1600,7 @@ static void xdt_obtain(struct kunit *test)
 
 	/* Nothing below 16 MiB; the aperture takes the highest. */
 	xdt_restart(x, SZ_64M, SZ_2G + SZ_1G);
-	xen_aperture_max = x->size + SZ_32M;
+	xen_pool_max = x->size + SZ_32M;
 
 	exchanges = xen_machine_exchanges();
 	dev = xdt_device(x, "dma24", DMA_BIT_MASK(24));
@@ -1592,7 +1622,7 @@ static void xdt_obtain(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, xen_aperture_obtain(dev, mask), 0);
 		KUNIT_EXPECT_LT_MSG(test, xen_machine_low_free(bits[i]), free,
 				    "%u bits", bits[i]);
-		KUNIT_EXPECT_LE(test, xdt_total(), xen_aperture_max);
+		KUNIT_EXPECT_LE(test, xdt_total(), xen_pool_max);
 
 		/* There is one now. */
 		free = xen_machine_low_free(bits[i]);
@@ -1600,12 +1630,15 @@ static void xdt_obtain(struct kunit *test)
 		KUNIT_EXPECT_EQ_MSG(test, xen_machine_low_free(bits[i]), free,
 				    "%u bits", bits[i]);
 
+		total = xdt_total();
 		bus = xdt_map(dev, x->buf, SZ_1M, DMA_TO_DEVICE, 0);
 		KUNIT_EXPECT_NE(test, bus, DMA_MAPPING_ERROR);
 		if (bus == DMA_MAPPING_ERROR)
 			continue;
 		KUNIT_EXPECT_LE_MSG(test, bus + SZ_1M - 1, mask, "%u bits",
 				    bits[i]);
+		/* Its own chunk serves it, so none is added. */
+		KUNIT_EXPECT_EQ(test, xdt_total(), total);
 		xdt_unmap(dev, bus, SZ_1M, DMA_TO_DEVICE, 0);
 	}
 }
@@ -1634,9 +1667,9 @@ static void xdt_settle(struct xdt *x)
 {
 	unsigned int i;
 
-	xen_aperture_idle = 0;
+	xen_pool_idle = 0;
 	for (i = 0; i < 20; i++) {
-		xen_aperture_flush_work();
+		xen_pool_flush_work();
 		if (xdt_total() <= x->size)
 			return;
 		msleep(50);
@@ -1699,8 +1732,8 @@ static void xdt_grow_atomic(struct kunit *test)
 	unsigned int i, j, nr;
 
 	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
-		xen_aperture_max = max;
-		xen_aperture_idle = 3600;
+		xen_pool_max = max;
+		xen_pool_idle = 3600;
 		low = xen_machine_low_free(32);
 		nr = xdt_exhaust_atomic(x, x->dev, sizes[i], bus,
 					2 * x->size / XDT_SLOT);
@@ -1713,7 +1746,7 @@ static void xdt_grow_atomic(struct kunit *test)
 		xdt_check_contents(x, sizes[i], bus, nr);
 
 		/* No more, neither now nor by the worker. */
-		xen_aperture_flush_work();
+		xen_pool_flush_work();
 		KUNIT_EXPECT_EQ(test, xdt_total(), max);
 		again = xdt_map(x->dev, x->buf, 1, DMA_TO_DEVICE,
 				DMA_ATTR_NO_WARN);
@@ -1727,7 +1760,7 @@ static void xdt_grow_atomic(struct kunit *test)
 
 		/* Used until now, so still there. */
 		xdt_release(x, x->dev, sizes[i], bus, nr);
-		xen_aperture_flush_work();
+		xen_pool_flush_work();
 		KUNIT_EXPECT_EQ(test, xdt_total(), max);
 		KUNIT_EXPECT_EQ(test, xdt_used(), 0);
 		nr = xdt_exhaust(x, x->dev, sizes[i], bus,
@@ -1745,7 +1778,7 @@ static void xdt_grow_atomic(struct kunit *test)
 		KUNIT_EXPECT_EQ_MSG(test, xen_machine_low_free(32), low,
 				    "%zu bytes", sizes[i]);
 		for (j = 0; j < nr; j++)
-			max -= xen_aperture_find(bus[j]) ? 0 : sizes[i];
+			max -= xen_pool_find(bus[j]) ? 0 : sizes[i];
 		KUNIT_EXPECT_EQ_MSG(test, max, x->size,
 				    "bytes that the table still knows, blocks of %zu bytes",
 				    sizes[i]);
@@ -1761,30 +1794,30 @@ static void xdt_grow_worker(struct kunit *test)
 	dma_addr_t *bus = xdt_addresses(x);
 	unsigned int half, most, nr = x->size / SZ_256K;
 
-	xen_aperture_max = x->size + 8 * XDT_CHUNK;
-	xen_aperture_idle = 3600;
+	xen_pool_max = x->size + 8 * XDT_CHUNK;
+	xen_pool_idle = 3600;
 
 	/* Half full is not low. */
 	half = xdt_exhaust_atomic(x, x->dev, SZ_256K, bus, nr / 2);
 	KUNIT_EXPECT_EQ(test, half, nr / 2);
-	xen_aperture_flush_work();
+	xen_pool_flush_work();
 	KUNIT_EXPECT_EQ(test, xdt_total(), x->size);
 
 	/* Less than a sixteenth is, and nobody has to fail for it. */
 	most = half + xdt_exhaust(x, x->dev, SZ_256K, bus + half,
 				  nr * 15 / 16 - half + 1);
 	KUNIT_EXPECT_EQ(test, most, nr * 15 / 16 + 1);
-	xen_aperture_flush_work();
+	xen_pool_flush_work();
 	KUNIT_EXPECT_GT(test, xdt_total(), x->size);
-	KUNIT_EXPECT_LE(test, xdt_total(), xen_aperture_max);
+	KUNIT_EXPECT_LE(test, xdt_total(), xen_pool_max);
 	xdt_check_contents(x, SZ_256K, bus, half);
 
 	/* A chunk that is in use stays, and its content. */
-	xen_aperture_idle = 0;
+	xen_pool_idle = 0;
 	nr = xdt_exhaust_atomic(x, x->dev, SZ_256K, bus + most, nr / 4);
 	xdt_release(x, x->dev, SZ_256K, bus, most);
-	xen_aperture_flush_work();
-	xen_aperture_flush_work();
+	xen_pool_flush_work();
+	xen_pool_flush_work();
 	xdt_check_contents(x, SZ_256K, bus + most, nr);
 	KUNIT_EXPECT_EQ(test, xdt_used(), (u64)nr * SZ_256K);
 	xdt_release(x, x->dev, SZ_256K, bus + most, nr);
@@ -1806,12 +1839,12 @@ static void xdt_grow_limit(struct kunit *test)
 
 	for (round = 0; round < 2; round++) {
 		for (i = 0; i < ARRAY_SIZE(room); i++) {
-			xen_aperture_max = x->size + room[i];
+			xen_pool_max = x->size + room[i];
 			nr = xdt_exhaust_atomic(x, x->dev, SZ_64K, bus,
 						2 * x->size / SZ_64K);
-			xen_aperture_flush_work();
+			xen_pool_flush_work();
 			KUNIT_EXPECT_LE_MSG(test, xdt_total(),
-					    xen_aperture_max, "room for %lu",
+					    xen_pool_max, "room for %lu",
 					    room[i]);
 			want = x->size + rounddown(room[i], XDT_CHUNK);
 			KUNIT_EXPECT_GE_MSG(test, xdt_total(), want,
@@ -1820,7 +1853,7 @@ static void xdt_grow_limit(struct kunit *test)
 			xdt_release(x, x->dev, SZ_64K, bus, nr);
 			xdt_settle(x);
 			KUNIT_EXPECT_EQ(test, xdt_total(), x->size);
-			xen_aperture_idle = 3600;
+			xen_pool_idle = 3600;
 			if (test->status != KUNIT_SUCCESS)
 				return;
 		}
@@ -1837,10 +1870,10 @@ static void xdt_grow_cycles(struct kunit *test)
 	unsigned int nr;
 
 	for (cycle = 0; cycle <= cycles; cycle++) {
-		xen_aperture_max = x->size + 4 * XDT_CHUNK;
+		xen_pool_max = x->size + 4 * XDT_CHUNK;
 		nr = xdt_exhaust_atomic(x, x->dev, SZ_128K, bus,
-					xen_aperture_max / SZ_128K);
-		KUNIT_EXPECT_EQ_MSG(test, nr, xen_aperture_max / SZ_128K,
+					xen_pool_max / SZ_128K);
+		KUNIT_EXPECT_EQ_MSG(test, nr, xen_pool_max / SZ_128K,
 				    "cycle %lu", cycle);
 		xdt_release(x, x->dev, SZ_128K, bus, nr);
 		xdt_settle(x);
@@ -1869,8 +1902,8 @@ static void xdt_grow_fails(struct kunit *test)
 	unsigned long before, pages;
 	unsigned int i, j, nr;
 
-	xen_aperture_max = x->size + 4 * XDT_CHUNK;
-	xen_aperture_idle = 3600;
+	xen_pool_max = x->size + 4 * XDT_CHUNK;
+	xen_pool_idle = 3600;
 	exchanges = xen_machine_exchanges();
 	before = xdt_free_pages();
 	for (i = 0; i < ARRAY_SIZE(errs); i++) {
@@ -1879,7 +1912,7 @@ static void xdt_grow_fails(struct kunit *test)
 		for (j = 0; j < 8; j++) {
 			nr = xdt_exhaust_atomic(x, x->dev, SZ_1M, bus,
 						2 * x->size / SZ_1M);
-			xen_aperture_flush_work();
+			xen_pool_flush_work();
 			xdt_release(x, x->dev, SZ_1M, bus, nr);
 		}
 		KUNIT_EXPECT_EQ(test, nr, x->size / SZ_1M);
@@ -1895,19 +1928,19 @@ static void xdt_grow_fails(struct kunit *test)
 	xen_machine_fail_exchanges(0);
 	for (j = 0; j < 50; j++) {
 		nr = xdt_exhaust(x, x->dev, SZ_1M, bus, 2 * x->size / SZ_1M);
-		xen_aperture_flush_work();
+		xen_pool_flush_work();
 		xdt_release(x, x->dev, SZ_1M, bus, nr);
-		if (xdt_total() == xen_aperture_max)
+		if (xdt_total() == xen_pool_max)
 			break;
 		msleep(100);
 	}
-	KUNIT_EXPECT_EQ(test, xdt_total(), xen_aperture_max);
+	KUNIT_EXPECT_EQ(test, xdt_total(), xen_pool_max);
 
 	/* Nothing is lost while it takes nothing back. */
 	xen_machine_fail_exchanges(-ENOMEM);
-	xen_aperture_idle = 0;
-	xen_aperture_flush_work();
-	xen_aperture_flush_work();
+	xen_pool_idle = 0;
+	xen_pool_flush_work();
+	xen_pool_flush_work();
 	nr = xdt_exhaust(x, x->dev, SZ_1M, bus, 2 * x->size / SZ_1M);
 	KUNIT_EXPECT_EQ(test, nr, xdt_total() / SZ_1M);
 	xdt_release(x, x->dev, SZ_1M, bus, nr);
@@ -1933,7 +1966,7 @@ static void xdt_grow_narrow(struct kunit *test)
 	KUNIT_EXPECT_GE(test, before, SZ_1M / SZ_64K);
 
 	xdt_patience();
-	xen_aperture_max = x->size + XDT_CHUNK;
+	xen_pool_max = x->size + XDT_CHUNK;
 	nr = xdt_exhaust_atomic(x, dev, SZ_64K, bus, 1000);
 	KUNIT_EXPECT_EQ(test, nr, before + XDT_CHUNK / SZ_64K);
 	KUNIT_EXPECT_EQ(test, low - xen_machine_low_free(24),
@@ -1956,9 +1989,9 @@ static void xdt_grow_spares_lowest(struct kunit *test)
 
 	xen_machine_set_low(0, SZ_16M);
 	low = xen_machine_low_free(24);
-	xen_aperture_max = x->size + 2 * XDT_CHUNK;
+	xen_pool_max = x->size + 2 * XDT_CHUNK;
 	nr = xdt_exhaust_atomic(x, x->dev, SZ_64K, bus, 2 * x->size / SZ_64K);
-	xen_aperture_flush_work();
+	xen_pool_flush_work();
 	KUNIT_EXPECT_EQ(test, nr, x->size / SZ_64K);
 	KUNIT_EXPECT_EQ(test, xdt_total(), x->size);
 	KUNIT_EXPECT_EQ(test, xen_machine_low_free(24), low);
@@ -1971,6 +2004,153 @@ static void xdt_grow_spares_lowest(struct kunit *test)
 	xdt_release(x, dev, SZ_64K, bus, nr);
 	xdt_settle(x);
 	KUNIT_EXPECT_EQ(test, xen_machine_low_free(24), low);
+}
+
+/* What was made for narrow devices is theirs while there is anything else. */
+static void xdt_spares_narrow(struct xdt *x, struct device *dev,
+			      dma_addr_t *bus)
+{
+	struct kunit *test = x->test;
+	dma_addr_t *narrow;
+	unsigned int nr, few;
+
+	xen_pool_max = x->size + 2 * XDT_CHUNK;
+	KUNIT_ASSERT_EQ(test, 0, xen_aperture_obtain(dev, DMA_BIT_MASK(30)));
+	KUNIT_EXPECT_EQ(test, xdt_total(), x->size + XDT_CHUNK);
+
+	nr = xdt_exhaust_atomic(x, x->dev, SZ_64K, bus,
+				(x->size + XDT_CHUNK) / SZ_64K);
+	KUNIT_EXPECT_EQ(test, nr, (x->size + XDT_CHUNK) / SZ_64K);
+	KUNIT_EXPECT_EQ(test, xdt_total(), x->size + 2 * XDT_CHUNK);
+	narrow = bus + nr;
+	few = xdt_exhaust(x, dev, SZ_64K, narrow, 1000);
+	KUNIT_EXPECT_EQ(test, few, XDT_CHUNK / SZ_64K);
+	xdt_release(x, dev, SZ_64K, narrow, few);
+
+	/* For want of anything else it is better than nothing. */
+	few = xdt_exhaust(x, x->dev, SZ_64K, narrow, 1000);
+	KUNIT_EXPECT_EQ(test, few, XDT_CHUNK / SZ_64K);
+	xdt_release(x, x->dev, SZ_64K, narrow, few);
+	xdt_release(x, x->dev, SZ_64K, bus, nr);
+}
+
+/* Whether the aperture lies in the zone of what is made for narrow devices or not. */
+static void xdt_grow_spares_narrow(struct kunit *test)
+{
+	static const u64 low_ends[] = { SZ_2G + (u64)SZ_1G, SZ_2G };
+	struct xdt *x = test->priv;
+	struct device *dev = xdt_device(x, "dma30", DMA_BIT_MASK(30));
+	dma_addr_t *bus = xdt_addresses(x);
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(low_ends); i++) {
+		xdt_restart(x, SZ_64M, low_ends[i]);
+		xdt_spares_narrow(x, dev, bus);
+	}
+}
+
+/* A growth that failed costs the next ones nothing, of whatever size they are. */
+static void xdt_grow_tries_once(struct kunit *test)
+{
+	static const size_t sizes[] = { SZ_2M, SZ_512K, SZ_256K, SZ_4K };
+	struct xdt *x = test->priv;
+	dma_addr_t *bus = xdt_addresses(x), more;
+	struct xen_machine_counts was, now;
+	unsigned int i, j, nr;
+
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		xen_pool_max = x->size;
+		nr = xdt_exhaust(x, x->dev, sizes[i], bus,
+				 x->size / sizes[i] + 1);
+		xdt_patience();
+		xen_pool_max = x->size + 4 * XDT_CHUNK;
+		xen_machine_fail_exchanges(-ENOMEM);
+		xen_machine_counts(&was);
+		for (j = 0; j < 100; j++) {
+			unsigned long flags;
+
+			local_irq_save(flags);
+			more = xdt_map(x->dev, x->buf, sizes[i], DMA_TO_DEVICE,
+				       DMA_ATTR_NO_WARN);
+			local_irq_restore(flags);
+			KUNIT_EXPECT_EQ(test, more, DMA_MAPPING_ERROR);
+		}
+		xen_machine_counts(&now);
+		KUNIT_EXPECT_LE_MSG(test, now.make_calls - was.make_calls, 8,
+				    "100 mappings of %zu bytes", sizes[i]);
+
+		/* Nor does it keep the worker from trying. */
+		xen_machine_fail_exchanges(0);
+		xen_pool_flush_work();
+		more = xdt_map(x->dev, x->buf, 1, DMA_TO_DEVICE,
+			       DMA_ATTR_NO_WARN);
+		if (more != DMA_MAPPING_ERROR)
+			xdt_unmap(x->dev, more, 1, DMA_TO_DEVICE, 0);
+		xdt_release(x, x->dev, sizes[i], bus, nr);
+		xdt_settle(x);
+	}
+}
+
+/* What CPUs may keep has a bound, whatever they use, and all of it comes back. */
+static void xdt_lending(struct kunit *test)
+{
+	const struct xen_pool_reach all = xen_pool_reach(U64_MAX);
+	struct xdt *x = test->priv;
+	unsigned int slots, i, round;
+	dma_addr_t bus;
+
+	for (round = 0; round < 3; round++) {
+		for (slots = 1; slots <= XEN_MAX_BIN_SLOTS; slots++) {
+			bus = xdt_map(x->dev, x->buf, slots * XDT_SLOT,
+				      DMA_TO_DEVICE, 0);
+			KUNIT_EXPECT_NE(test, bus, DMA_MAPPING_ERROR);
+			xdt_unmap(x->dev, bus, slots * XDT_SLOT, DMA_TO_DEVICE,
+				  0);
+			for (i = 0; i < XEN_NR_ZONES; i++)
+				KUNIT_EXPECT_LE(test, xen_pool_zones[i].lent,
+						xen_pool_zones[i].total / 4);
+		}
+		xen_pool_drain(&all, true);
+		for (i = 0; i < XEN_NR_ZONES; i++) {
+			KUNIT_EXPECT_EQ(test, xen_pool_zones[i].lent, 0);
+			KUNIT_EXPECT_EQ(test, xen_pool_zones[i].stored, 0);
+			KUNIT_EXPECT_EQ(test, xen_pool_zones[i].free,
+					xen_pool_zones[i].total);
+		}
+	}
+}
+
+/*
+ * A CPU that maps and unmaps takes no lock, up to 256 KiB: all of them are held while
+ * it does so.
+ */
+static void xdt_no_lock(struct kunit *test)
+{
+	static const size_t sizes[] = { 64, SZ_4K, 5 * SZ_4K, 9 * SZ_4K, SZ_64K,
+					25 * SZ_4K, SZ_256K };
+	struct xdt *x = test->priv;
+	unsigned int i, j, failed = 0;
+	unsigned long flags;
+	dma_addr_t bus;
+
+	local_irq_save(flags);
+	for (j = 0; j < 20; j++) {
+		/* What each size needs it has after the first time. */
+		for (i = 0; j == 1 && i < XEN_NR_ZONES; i++)
+			raw_spin_lock_nested(&xen_pool_zones[i].lock, i);
+		for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+			bus = xdt_map(x->dev, x->buf, sizes[i], DMA_TO_DEVICE,
+				      DMA_ATTR_NO_WARN);
+			failed += bus == DMA_MAPPING_ERROR;
+			if (bus != DMA_MAPPING_ERROR)
+				xdt_unmap(x->dev, bus, sizes[i], DMA_TO_DEVICE,
+					  0);
+		}
+	}
+	for (i = 0; i < XEN_NR_ZONES; i++)
+		raw_spin_unlock(&xen_pool_zones[i].lock);
+	local_irq_restore(flags);
+	KUNIT_EXPECT_EQ(test, failed, 0);
 }
 
 /* Concurrency. */
@@ -2156,7 +2336,7 @@ static void xdt_hot_squeeze(struct xdt *x, struct xdt_hot_thread *threads)
 		}
 		while (nr--)
 			xdt_unmap(x->dev, bus[nr], SZ_1M, DMA_TO_DEVICE, 0);
-		xen_aperture_flush_work();
+		xen_pool_flush_work();
 		msleep(20);
 	}
 }
@@ -2180,8 +2360,8 @@ static void xdt_stress_run(struct kunit *test, bool grow)
 	s->dev[1] = xdt_device(x, "dma24", DMA_BIT_MASK(24));
 	s->dev[2] = xdt_device(x, "dma30", DMA_BIT_MASK(30));
 	if (grow) {
-		xen_aperture_max = x->size + 8 * XDT_CHUNK;
-		xen_aperture_idle = 0;
+		xen_pool_max = x->size + 8 * XDT_CHUNK;
+		xen_pool_idle = 0;
 	}
 
 	for (i = 0; i < XDT_HOT_THREADS; i++) {
@@ -2305,6 +2485,8 @@ static struct kunit_case xdt_cases[] = {
 	KUNIT_CASE(xdt_tails),
 	KUNIT_CASE(xdt_checkerboard),
 	KUNIT_CASE_SLOW(xdt_nearly_full),
+	KUNIT_CASE(xdt_lending),
+	KUNIT_CASE(xdt_no_lock),
 	KUNIT_CASE(xdt_double_unmap),
 	KUNIT_CASE(xdt_unmap_middle),
 	KUNIT_CASE(xdt_sync_outside),
@@ -2338,6 +2520,8 @@ static struct kunit_case xdt_growth_cases[] = {
 	KUNIT_CASE_SLOW(xdt_grow_fails),
 	KUNIT_CASE(xdt_grow_narrow),
 	KUNIT_CASE(xdt_grow_spares_lowest),
+	KUNIT_CASE(xdt_grow_spares_narrow),
+	KUNIT_CASE(xdt_grow_tries_once),
 	KUNIT_CASE_SLOW(xdt_model_growing),
 	KUNIT_CASE_SLOW(xdt_stress_growing),
 	{}

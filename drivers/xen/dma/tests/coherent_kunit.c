@@ -7,7 +7,7 @@
  * The tests look at the memory from both sides, as the CPU and as the device,
  * and at the calls that the hypervisor gets: what the cache serves costs none.
  * The fixture, the seed and the scale of long tests are those of
- * xen-aperture_test.c.
+ * aperture_kunit.c.
  */
 #include <linux/anon_inodes.h>
 #include <linux/bitmap.h>
@@ -31,8 +31,9 @@
 
 #include <asm/xen/page.h>
 
-#include "xen-coherent.h"
-#include "xen-dma_test.h"
+#include "../coherent.h"
+#include "../params.h"
+#include "fixture.h"
 
 /* Enough for whatever a case leaves there. */
 #define XDC_CACHE	SZ_256M
@@ -393,6 +394,7 @@ static void xdc_exit(struct kunit *test)
 	struct xen_coherent_usage usage;
 
 	xen_machine_fail_exchanges(0);
+	xen_coherent_forget_refusal();
 	xdc_empty();
 	xen_coherent_usage(&usage);
 	KUNIT_EXPECT_EQ(test, xen_coherent_count(), 0);
@@ -1401,6 +1403,7 @@ static void xdc_user(struct kunit *test, size_t size, unsigned long attrs)
 {
 	struct xdt *x = test->priv;
 	unsigned long pages = PFN_UP(size), first, i, addr;
+	struct page *page;
 	struct xdc_mem m;
 
 	if (!xdc_good(test, &m, xdc_get(x->dev, &m, size, GFP_KERNEL, attrs),
@@ -1434,6 +1437,9 @@ static void xdc_user(struct kunit *test, size_t size, unsigned long attrs)
 						m.bus + PFN_PHYS(first),
 						m.key + 1, PFN_PHYS(first),
 						PFN_PHYS(pages - first)));
+		/* Nobody can keep it when it has been freed. */
+		KUNIT_EXPECT_LT(test, get_user_pages_fast(addr, 1, FOLL_WRITE,
+							  &page), 1);
 		vm_munmap(addr, PFN_PHYS(pages - first));
 		xdt_dev_fill(m.bus, m.key, 0, PFN_PHYS(pages));
 	}
@@ -1461,6 +1467,176 @@ static void xdc_mmap(struct kunit *test)
 	xdc_user(test, PAGE_SIZE, 0);
 }
 
+/* A page that somebody still has a reference to is nobody else's, and stays. */
+static void xdc_referenced(struct kunit *test)
+{
+	static const unsigned int orders[] = { 0, 1, 5, MAX_PAGE_ORDER,
+					       MAX_PAGE_ORDER + 1 };
+	struct xdt *x = test->priv;
+	unsigned int o, i;
+
+	for (o = 0; o < ARRAY_SIZE(orders); o++) {
+		size_t size = PAGE_SIZE << orders[o];
+		struct xdc_mem m, other[4];
+		unsigned long pfn, mfn;
+		struct page *page;
+
+		if (!xdc_take(test, x->dev, &m, size, GFP_KERNEL, "shared"))
+			return;
+		/* Only large memory has counts of its own in each page. */
+		pfn = xdc_pfn(m.cpu + (size > PAGE_SIZE << MAX_PAGE_ORDER ?
+				       size / 2 : 0));
+		mfn = xen_machine_mfn(pfn);
+		page = pfn_to_page(pfn);
+		get_page(page);
+		xdc_put(&m);
+
+		set_bit(pfn, xdc_live);
+		for (i = 0; i < ARRAY_SIZE(other); i++)
+			if (!xdc_take(test, x->dev, &other[i], size, GFP_KERNEL,
+				      "another's"))
+				break;
+		while (i--)
+			xdc_put(&other[i]);
+		xdc_shrink_all();
+		KUNIT_EXPECT_EQ_MSG(test, xen_machine_mfn(pfn), mfn,
+				    "order %u", orders[o]);
+		KUNIT_EXPECT_EQ_MSG(test, page_count(page), 1, "order %u",
+				    orders[o]);
+		clear_bit(pfn, xdc_live);
+		put_page(page);
+	}
+}
+
+/* What a caller who can't wait for a mapping may have is not behind what he may not. */
+static void xdc_mapped_first(struct kunit *test)
+{
+	struct xdt *x = test->priv;
+	struct xdc_mem mapped, other, m;
+	unsigned long flags;
+
+	if (!xdc_take(test, x->dev, &mapped, XDC_LARGE, GFP_KERNEL, "mapped") ||
+	    !xdc_good(test, &other,
+		      xdc_get(x->dev, &other, XDC_LARGE, GFP_KERNEL,
+			      DMA_ATTR_NO_KERNEL_MAPPING), "not mapped"))
+		return;
+	xdc_put(&mapped);
+	xdc_put(&other);
+
+	local_irq_save(flags);
+	xdc_get(x->dev, &m, XDC_LARGE, GFP_ATOMIC, 0);
+	local_irq_restore(flags);
+	if (xdc_good(test, &m, m.cpu, "mapped already"))
+		xdc_put(&m);
+	KUNIT_EXPECT_EQ(test, xen_coherent_count(), 2 * PHYS_PFN(XDC_LARGE));
+}
+
+/* A wide device finds again what it freed, also where Xen has nothing but low memory. */
+static void xdc_wide_is_kept(struct kunit *test)
+{
+	struct xdt *x = test->priv;
+	struct xdc_look was;
+	struct xdc_mem m;
+	int i;
+
+	x->dev->coherent_dma_mask = DMA_BIT_MASK(64);
+	xdc_look(&was);
+	for (i = 0; i < 20; i++) {
+		if (!xdc_take(test, x->dev, &m, PAGE_SIZE << 4, GFP_KERNEL,
+			      "wide"))
+			return;
+		xdc_put(&m);
+	}
+	xdc_did(test, &was, 19, 1, 0, "wide, where all is low");
+}
+
+/* What nobody uses goes, what is used stays. */
+static void xdc_ages(struct kunit *test)
+{
+	unsigned int idle = xen_pool_idle;
+	struct xdt *x = test->priv;
+	struct xdc_look was;
+	struct xdc_mem m;
+
+	xen_pool_idle = 3600;
+	if (!xdc_take(test, x->dev, &m, SZ_1M, GFP_KERNEL, "aged"))
+		return;
+	xdc_put(&m);
+	xdc_look(&was);
+	xen_coherent_flush_work();
+	KUNIT_EXPECT_EQ(test, xdc_cached(), SZ_1M);
+	xdc_did(test, &was, 0, 0, 0, "not aged");
+
+	/* Lost to all would be what the hypervisor has nothing better for. */
+	xen_pool_idle = 0;
+	xen_machine_fail_exchanges(-ENOMEM);
+	xen_coherent_flush_work();
+	xen_machine_fail_exchanges(0);
+	KUNIT_EXPECT_EQ(test, xdc_cached(), SZ_1M);
+	xdc_did(test, &was, 0, 0, 0, "aged, but refused");
+	xen_coherent_forget_refusal();
+
+	xen_coherent_flush_work();
+	KUNIT_EXPECT_EQ(test, xdc_cached(), 0);
+	xdc_did(test, &was, 0, 0, 1, "aged");
+	xen_pool_idle = idle;
+}
+
+/* What can't be helped does not cost others what is kept for them. */
+static void xdc_hopeless(struct kunit *test)
+{
+	struct xdt *x = test->priv;
+	struct device *narrow = xdt_device(x, "dma20", DMA_BIT_MASK(20));
+	unsigned long kept;
+	struct xdc_mem m[4];
+	struct xdc_look was;
+	int i;
+
+	narrow->coherent_dma_mask = DMA_BIT_MASK(20);
+	for (i = 0; i < ARRAY_SIZE(m); i++)
+		if (!xdc_take(test, x->dev, &m[i], PAGE_SIZE << 4, GFP_KERNEL,
+			      "kept"))
+			return;
+	xdc_put_all(test, m, ARRAY_SIZE(m));
+	kept = xen_coherent_count();
+	KUNIT_EXPECT_EQ(test, kept, ARRAY_SIZE(m) << 4);
+
+	xdc_get(narrow, &m[0], PAGE_SIZE, GFP_KERNEL, 0);
+	KUNIT_EXPECT_NULL(test, m[0].cpu);
+	KUNIT_EXPECT_EQ_MSG(test, xen_coherent_count(), kept, "too narrow");
+	/* What might help is given back, but not each time. */
+	xdc_get(x->dev, &m[0], SZ_1G, GFP_KERNEL, 0);
+	KUNIT_EXPECT_NULL(test, m[0].cpu);
+	for (i = 0; i < ARRAY_SIZE(m); i++)
+		if (!xdc_take(test, x->dev, &m[i], PAGE_SIZE << 4, GFP_KERNEL,
+			      "kept again"))
+			return;
+	xdc_put_all(test, m, ARRAY_SIZE(m));
+	xdc_get(x->dev, &m[0], SZ_1G, GFP_KERNEL, 0);
+	KUNIT_EXPECT_NULL(test, m[0].cpu);
+	KUNIT_EXPECT_EQ_MSG(test, xen_coherent_count(), kept, "too much, again");
+
+	/* What the hypervisor does not allow is asked for once. */
+	xen_machine_fail_exchanges(-EPERM);
+	for (i = 0; i < 3; i++) {
+		xdc_look(&was);
+		xdc_get(x->dev, &m[0], PAGE_SIZE << (8 + i), GFP_KERNEL, 0);
+		KUNIT_EXPECT_NULL(test, m[0].cpu);
+		if (i) {
+			struct xdc_look now;
+
+			xdc_look(&now);
+			KUNIT_EXPECT_EQ_MSG(test, now.machine.make_calls,
+					    was.machine.make_calls,
+					    "not allowed, order %d", 8 + i);
+		}
+	}
+	xen_machine_fail_exchanges(0);
+	if (xdc_take(test, x->dev, &m[0], PAGE_SIZE << 7, GFP_KERNEL, "allowed"))
+		xdc_put(&m[0]);
+	xen_coherent_forget_refusal();
+}
+
 /* When the hypervisor refuses. */
 
 static void xdc_refused(struct kunit *test)
@@ -1482,12 +1658,14 @@ static void xdc_refused(struct kunit *test)
 				xdc_get(x->dev, &m, PAGE_SIZE << orders[o],
 					GFP_KERNEL, 0);
 				KUNIT_EXPECT_NULL(test, m.cpu);
+				xen_coherent_forget_refusal();
 			}
 			if (orders[o] <= MAX_PAGE_ORDER) {
 				xdc_get_pages(x->dev, &m,
 					      PAGE_SIZE << orders[o],
 					      GFP_KERNEL);
 				KUNIT_EXPECT_NULL(test, m.cpu);
+				xen_coherent_forget_refusal();
 				i++;
 			}
 			xdc_look(&now);
@@ -2293,8 +2471,9 @@ static void xdc_race_start(struct kunit *test, struct xdc_racer *r, int nr)
 /* The cache is taken from, filled, emptied and bounded, all at once. */
 static void xdc_race(struct kunit *test)
 {
+	/* With none the others would find nothing for as long as we have to wait. */
 	static const unsigned long bounds[] = {
-		0, SZ_64K, SZ_1M, SZ_4M, SZ_64M,
+		SZ_64K, SZ_256K, SZ_1M, SZ_4M, SZ_64M,
 	};
 	struct xdt *x = test->priv;
 	struct xdc_look was, now;
@@ -2376,6 +2555,11 @@ static struct kunit_case xdc_cases[] = {
 	KUNIT_CASE(xdc_scattered),
 	KUNIT_CASE(xdc_not_mapped),
 	KUNIT_CASE(xdc_mmap),
+	KUNIT_CASE(xdc_referenced),
+	KUNIT_CASE(xdc_mapped_first),
+	KUNIT_CASE(xdc_wide_is_kept),
+	KUNIT_CASE(xdc_ages),
+	KUNIT_CASE(xdc_hopeless),
 	KUNIT_CASE(xdc_refused),
 	KUNIT_CASE(xdc_message),
 	KUNIT_CASE(xdc_no_leak),

@@ -5,8 +5,8 @@
  *
  * No other file looks at the kernel version.
  */
-#ifndef __SWIOTLB_XEN_COMPAT_H
-#define __SWIOTLB_XEN_COMPAT_H
+#ifndef __XEN_DMA_COMPAT_H
+#define __XEN_DMA_COMPAT_H
 
 #include <linux/dma-direct.h>
 #include <linux/dma-map-ops.h>
@@ -138,4 +138,4 @@ xen_register_shrinker(unsigned long (*count)(struct shrinker *shrinker,
 #endif
 }
 
-#endif /* __SWIOTLB_XEN_COMPAT_H */
+#endif /* __XEN_DMA_COMPAT_H */

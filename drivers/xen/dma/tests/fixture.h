@@ -3,13 +3,13 @@
  * What the KUnit tests of the DMA driver share: a machine with an aperture, a
  * device, a large buffer, patterns that tell any two bytes' places apart, and
  * random numbers that can be had again. The functions are in
- * xen-aperture_test.c; the machine itself is xen-machine_test.c.
+ * aperture_kunit.c; the machine itself is machine_kunit.c.
  *
  * The tests call the driver's dma_map_ops directly, and play the device with
  * xen_machine_peek() and xen_machine_poke().
  */
-#ifndef __XEN_DMA_TEST_H
-#define __XEN_DMA_TEST_H
+#ifndef __XEN_DMA_TESTS_FIXTURE_H
+#define __XEN_DMA_TESTS_FIXTURE_H
 
 #include <kunit/device.h>
 #include <kunit/test.h>
@@ -23,8 +23,10 @@
 
 #include <xen/swiotlb-xen.h>
 
-#include "xen-aperture.h"
-#include "xen-machine_test.h"
+#include "../aperture.h"
+#include "../params.h"
+#include "../pool.h"
+#include "machine.h"
 
 /* What the aperture hands out, and the largest block that it must have. */
 #define XDT_SLOT	SZ_2K
@@ -51,8 +53,8 @@
  * @area:	memory that the aperture is made from
  * @size:	bytes of @area
  * @live:	one bit per slot below 4 GiB: in a mapping that lives
- * @max:	xen_aperture_max before the case
- * @idle:	xen_aperture_idle before the case
+ * @max:	xen_pool_max before the case
+ * @idle:	xen_pool_idle before the case
  */
 struct xdt {
 	struct kunit *test;
@@ -160,4 +162,4 @@ static inline bool xdt_crosses(u64 start, u64 size, u64 boundary)
 	return (start & ~boundary) != ((start + size - 1) & ~boundary);
 }
 
-#endif /* __XEN_DMA_TEST_H */
+#endif /* __XEN_DMA_TESTS_FIXTURE_H */

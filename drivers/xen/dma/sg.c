@@ -6,15 +6,20 @@
  * join when they follow each other in the machine; entries that must be bounced
  * join in one block of the aperture, where they follow each other whatever they
  * did before. The segments go into the first entries' DMA fields, in the order of
- * the list, and cover all bytes of it; so what lies behind a segment is found
- * again by counting bytes, and a length of 0 ends the segments.
+ * the list, and cover all bytes of it; a length of 0 ends them. What lies behind a
+ * segment that is bounced the aperture remembers.
  */
 #include <linux/minmax.h>
 #include <linux/scatterlist.h>
 #include <linux/swiotlb.h>
 
-#include "swiotlb-xen.h"
-#include "xen-aperture.h"
+#include "addr.h"
+#include "aperture.h"
+#include "bounce.h"
+#include "caches.h"
+#include "compat.h"
+#include "decide.h"
+#include "sg.h"
 
 /**
  * struct xen_sg_segment - entries that become one segment
@@ -37,9 +42,8 @@ struct xen_sg_segment {
  * @dev:	device
  * @attrs:	of the mapping
  * @max_size:	bytes of a segment of several entries
+ * @max_bounced:	the same where they are bounced; fits between boundaries
  * @limits:	the device's
- * @plain_end:	entries that end here or before, in their page, are plain (see
- *		&struct xen_dma_limits)
  * @out:	the entry that a segment goes to; who puts one moves it on, if
  *		more are to come
  * @nr:		segments so far
@@ -48,8 +52,8 @@ struct xen_sg_plan {
 	struct device *dev;
 	unsigned long attrs;
 	size_t max_size;
+	size_t max_bounced;
 	struct xen_dma_limits limits;
-	unsigned int plain_end;
 	struct scatterlist *out;
 	int nr;
 };
@@ -58,7 +62,12 @@ struct xen_sg_plan {
 static inline struct scatterlist *next_entry(struct scatterlist *sg)
 {
 	sg++;
-	return unlikely(sg_is_chain(sg)) ? sg_chain_ptr(sg) : sg;
+	if (unlikely(sg_is_chain(sg))) {
+		/* A branch is less than to have both at hand each time. */
+		OPTIMIZER_HIDE_VAR(sg);
+		sg = sg_chain_ptr(sg);
+	}
+	return sg;
 }
 
 static inline void put_segment(struct xen_sg_plan *plan, dma_addr_t bus,
@@ -69,24 +78,28 @@ static inline void put_segment(struct xen_sg_plan *plan, dma_addr_t bus,
 	plan->nr++;
 }
 
-/* Can a bounced entry become the end of a bounced segment? */
-static bool joins_bounced(const struct xen_sg_plan *plan,
-			  const struct xen_sg_segment *seg, phys_addr_t phys,
-			  size_t size)
+/* Does an entry keep its address bits at the end of a bounced segment? */
+static noinline bool keeps_bits(const struct xen_sg_plan *plan,
+				const struct xen_sg_segment *seg,
+				const struct scatterlist *sg)
 {
-	u64 align_mask = plan->limits.align_mask, first;
+	u64 align_mask = plan->limits.align_mask, first = sg_phys(seg->first);
+	u64 offset = first & align_mask & plan->limits.boundary;
 
-	if (seg->why == XEN_BOUNCE_NONE)
-		return false;
+	return !(((first + seg->size) ^ sg_phys((struct scatterlist *)sg)) &
+		 align_mask) &&
+	       offset + seg->size + sg->length - 1 <= plan->limits.boundary;
+}
 
-	first = align_mask ? sg_phys(seg->first) : 0;
-	if (((first + seg->size) ^ phys) & align_mask)
-		return false;
-
-	size += seg->size;
-	return size <= min_t(size_t, plan->max_size, XEN_OPT_MAPPING) &&
-	       (first & align_mask & plan->limits.boundary) + size - 1 <=
-	       plan->limits.boundary;
+/* Can a bounced entry become the end of a bounced segment? */
+static __always_inline bool joins_bounced(const struct xen_sg_plan *plan,
+					  const struct xen_sg_segment *seg,
+					  const struct scatterlist *sg)
+{
+	return seg->why != XEN_BOUNCE_NONE &&
+	       seg->size + sg->length <= plan->max_bounced &&
+	       seg->entries < XEN_APERTURE_MAX_BUFFERS &&
+	       (likely(!plan->limits.align_mask) || keeps_bits(plan, seg, sg));
 }
 
 /*
@@ -114,50 +127,67 @@ static bool joins_direct(const struct xen_sg_plan *plan,
 	       !((seg->bus ^ (seg->bus + size - 1)) & ~plan->limits.boundary);
 }
 
-/*
- * Bounces the entries of a segment in one block, or in as few as there is room
- * for.
- */
+/* The last of @n entries that have bytes, from @sg on; adds up these. */
+static struct scatterlist *last_entry(struct scatterlist *sg, unsigned int n,
+				      size_t *size)
+{
+	for (*size = 0; ; sg = next_entry(sg)) {
+		*size += sg->length;
+		if (sg->length && !--n)
+			return sg;
+	}
+}
+
+/* There is no block for all of a segment's entries: in as few as there is room for. */
+static noinline int put_in_parts(struct xen_sg_plan *plan,
+				 const struct xen_sg_segment *seg)
+{
+	unsigned int left = seg->entries, n = (left + 1) / 2;
+	struct scatterlist *first = seg->first, *last;
+	dma_addr_t bus;
+	size_t size;
+
+	for (;;) {
+		while (!first->length)
+			first = next_entry(first);
+		last = last_entry(first, n, &size);
+		bus = xen_map_bounced(plan->dev, sg_phys(first), size,
+				      n > 1 ? first : NULL, n,
+				      plan->attrs |
+				      (n > 1 ? DMA_ATTR_NO_WARN : 0));
+		if (bus == DMA_MAPPING_ERROR) {
+			if (n == 1)
+				return -EIO;
+			n /= 2;
+			continue;
+		}
+
+		put_segment(plan, bus, size);
+		xen_count_bounce(seg->why);
+		left -= n;
+		if (!left)
+			return 0;
+		plan->out = next_entry(plan->out);
+		first = next_entry(last);
+		n = min(n, left);
+	}
+}
+
+/* Bounces the entries of a segment, in one block if there is one. */
 static int put_bounced(struct xen_sg_plan *plan,
 		       const struct xen_sg_segment *seg)
 {
-	unsigned int left = seg->entries, n = left;
-	struct scatterlist *first = seg->first;
+	bool one = seg->entries == 1;
+	dma_addr_t bus;
 
-	while (left) {
-		struct scatterlist *sg;
-		unsigned int i = n;
-		size_t size = 0;
-		dma_addr_t bus;
+	bus = xen_map_bounced(plan->dev, sg_phys(seg->first), seg->size,
+			      one ? NULL : seg->first, seg->entries,
+			      plan->attrs | (one ? 0 : DMA_ATTR_NO_WARN));
+	if (unlikely(bus == DMA_MAPPING_ERROR))
+		return one ? -EIO : put_in_parts(plan, seg);
 
-		while (!first->length)
-			first = next_entry(first);
-		for (sg = first; ; sg = next_entry(sg)) {
-			size += sg->length;
-			if (sg->length && !--i)
-				break;
-		}
-
-		bus = xen_map_bounced(plan->dev, sg_phys(first), size,
-				      n > 1 ? first : NULL,
-				      plan->attrs |
-				      (n > 1 ? DMA_ATTR_NO_WARN : 0));
-		if (bus != DMA_MAPPING_ERROR) {
-			put_segment(plan, bus, size);
-			xen_count_bounce(seg->why);
-			left -= n;
-			if (!left)
-				break;
-			plan->out = next_entry(plan->out);
-			first = next_entry(sg);
-			n = min(n, left);
-		} else if (n > 1) {
-			n /= 2;
-		} else {
-			return -EIO;
-		}
-	}
-
+	put_segment(plan, bus, seg->size);
+	xen_count_bounce(seg->why);
 	return 0;
 }
 
@@ -172,21 +202,25 @@ static inline int put_entries(struct xen_sg_plan *plan,
 }
 
 /* Says why an entry must be bounced, and sets where it is for the bus. */
+static noinline enum xen_bounce_reason
+look_at_any(const struct xen_sg_plan *plan, struct scatterlist *sg,
+	    enum dma_data_direction dir, dma_addr_t *bus)
+{
+	*bus = xen_phys_to_bus(plan->dev, sg_phys(sg));
+	return xen_bounce_why(plan->dev, plan->limits, sg_phys(sg), *bus,
+			      sg->length, dir);
+}
+
 static __always_inline enum xen_bounce_reason
 look_at(const struct xen_sg_plan *plan, struct scatterlist *sg,
 	enum dma_data_direction dir, dma_addr_t *bus)
 {
-	/* Nearly all entries of nearly all lists. */
-	if (likely(sg->offset + sg->length <= plan->plain_end)) {
-		unsigned long pfn = page_to_pfn(sg_page(sg));
+	if (likely(plan->limits.plain && (u64)sg->offset + sg->length <= PAGE_SIZE))
+		return xen_look_at_page(plan->limits.last,
+					page_to_pfn(sg_page(sg)), sg->offset,
+					sg->length, bus);
 
-		*bus = PFN_PHYS((phys_addr_t)pfn_to_bfn(pfn)) + sg->offset;
-		return *bus + sg->length - 1 <= plan->limits.last ?
-		       XEN_BOUNCE_NONE : XEN_BOUNCE_MASK;
-	}
-
-	return xen_translate(plan->dev, &plan->limits, sg_phys(sg), sg->length,
-			     dir, bus);
+	return look_at_any(plan, sg, dir, bus);
 }
 
 /* Begins a segment with the first entry that has bytes, of @nents from @sg on. */
@@ -199,9 +233,7 @@ static int begin_list(struct xen_sg_plan *plan, struct xen_sg_segment *seg,
 			seg->first = sg;
 			seg->entries = 1;
 			seg->size = sg->length;
-			seg->why = xen_translate(plan->dev, &plan->limits,
-						 sg_phys(sg), sg->length, dir,
-						 &seg->bus);
+			seg->why = look_at_any(plan, sg, dir, &seg->bus);
 			return nents;
 		}
 		if (sg_is_last(sg))
@@ -211,47 +243,137 @@ static int begin_list(struct xen_sg_plan *plan, struct xen_sg_segment *seg,
 	return 0;
 }
 
+/*
+ * Goes on from entry @sg, the last of a segment that is used in place, as long as entries
+ * are plain and in reach, and so are all of most lists. Returns the last of these;
+ * *@nents counts it and those behind it.
+ */
+static struct scatterlist *plan_in_reach(struct xen_sg_plan *plan,
+					 struct xen_sg_segment *seg,
+					 struct scatterlist *sg, int *nents)
+{
+	const u64 last = plan->limits.last, beyond = ~plan->limits.boundary;
+	struct scatterlist *out = plan->out;
+	dma_addr_t start = seg->bus;
+	size_t size = seg->size;
+	int left = *nents, nr = plan->nr;
+
+	for (; left > 1 && likely(!sg_is_last(sg)); left--) {
+		struct scatterlist *next = next_entry(sg);
+		unsigned int len = next->length;
+		dma_addr_t bus;
+
+		if (unlikely(!len || (u64)next->offset + len > PAGE_SIZE ||
+			     xen_look_at_page(last, page_to_pfn(sg_page(next)),
+					      next->offset, len, &bus)))
+			break;
+		sg = next;
+		if (bus == start + size && size + len <= plan->max_size &&
+		    !((start ^ (bus + len - 1)) & beyond)) {
+			size += len;
+			continue;
+		}
+
+		sg_dma_address(out) = start;
+		sg_dma_len(out) = size;
+		out = next_entry(out);
+		nr++;
+		start = bus;
+		size = len;
+	}
+
+	plan->out = out;
+	plan->nr = nr;
+	seg->first = sg;
+	seg->bus = start;
+	seg->size = size;
+	*nents = left;
+	return sg;
+}
+
+/* The same for a segment that is bounced, as long as entries are plain and join it. */
+static struct scatterlist *plan_beyond(struct xen_sg_plan *plan,
+				       struct xen_sg_segment *seg,
+				       struct scatterlist *sg, int *nents)
+{
+	unsigned int room = XEN_APERTURE_MAX_BUFFERS - seg->entries, joined = 0;
+	size_t size = seg->size;
+	int left = *nents;
+
+	for (; left > 1 && joined < room && likely(!sg_is_last(sg)); left--) {
+		struct scatterlist *next = next_entry(sg);
+		unsigned int len = next->length;
+		dma_addr_t bus;
+
+		if (unlikely(!len || (u64)next->offset + len > PAGE_SIZE ||
+			     size + len > plan->max_bounced ||
+			     !xen_look_at_page(plan->limits.last,
+					       page_to_pfn(sg_page(next)),
+					       next->offset, len, &bus)))
+			break;
+		sg = next;
+		size += len;
+		joined++;
+	}
+
+	seg->entries += joined;
+	seg->size = size;
+	*nents = left;
+	return sg;
+}
+
+/* Takes an entry that can't join: the segment before it is done, it begins another. */
+static int plan_next(struct xen_sg_plan *plan, struct xen_sg_segment *seg,
+		     const struct xen_sg_segment *next)
+{
+	int rc = put_entries(plan, seg);
+
+	if (unlikely(rc))
+		return rc;
+	plan->out = next_entry(plan->out);
+	*seg = *next;
+	return 0;
+}
+
 static int plan_list(struct xen_sg_plan *plan, struct scatterlist *sg,
 		     int nents, enum dma_data_direction dir)
 {
-	struct xen_sg_segment seg = {};
+	struct xen_sg_segment seg = {}, next = { .entries = 1 };
 	int rc;
 
 	nents = begin_list(plan, &seg, sg, nents, dir);
 	if (!nents)
 		return -EINVAL;
 
-	for (sg = seg.first; --nents; ) {
-		enum xen_bounce_reason why;
-		dma_addr_t bus;
-		size_t size;
+	for (sg = seg.first; ; ) {
+		if (plan->limits.plain && seg.why == XEN_BOUNCE_NONE)
+			sg = plan_in_reach(plan, &seg, sg, &nents);
+		else if (plan->limits.plain && !plan->limits.align_mask)
+			sg = plan_beyond(plan, &seg, sg, &nents);
+		if (!--nents)
+			break;
 
 		/* Never walk past the end, whatever the driver says of it. */
 		if (unlikely(sg_is_last(sg)))
 			return -EINVAL;
 		sg = next_entry(sg);
-		size = sg->length;
-		if (unlikely(!size))
+		if (unlikely(!sg->length))
 			continue;
 
-		why = look_at(plan, sg, dir, &bus);
-		if (why == XEN_BOUNCE_NONE ?
-		    joins_direct(plan, &seg, bus, sg, size) :
-		    joins_bounced(plan, &seg, sg_phys(sg), size)) {
+		next.first = sg;
+		next.size = sg->length;
+		next.why = look_at(plan, sg, dir, &next.bus);
+		if (next.why == XEN_BOUNCE_NONE ?
+		    joins_direct(plan, &seg, next.bus, sg, next.size) :
+		    joins_bounced(plan, &seg, sg)) {
 			seg.entries++;
-			seg.size += size;
+			seg.size += next.size;
 			continue;
 		}
 
-		rc = put_entries(plan, &seg);
+		rc = plan_next(plan, &seg, &next);
 		if (unlikely(rc))
 			return rc;
-		plan->out = next_entry(plan->out);
-		seg.first = sg;
-		seg.entries = 1;
-		seg.bus = bus;
-		seg.size = size;
-		seg.why = why;
 	}
 
 	return put_entries(plan, &seg);
@@ -296,7 +418,7 @@ static int clean_segments(struct device *dev, struct scatterlist *sgl,
 /**
  * xen_swiotlb_map_sg() - map a list
  * @dev:	device
- * @sgl:	the list; it must live as long as its mapping
+ * @sgl:	the list; nothing but its segments is looked at later
  * @nents:	its entries
  * @dir:	direction
  * @attrs:	DMA_ATTR_*
@@ -321,7 +443,9 @@ int xen_swiotlb_map_sg(struct device *dev, struct scatterlist *sgl, int nents,
 	if (WARN_ON_ONCE(attrs & DMA_ATTR_MMIO))
 		return -EINVAL;
 
-	plan.plain_end = plan.limits.plain ? PAGE_SIZE : 0;
+	plan.max_bounced = min_t(size_t, plan.max_size, XEN_OPT_MAPPING);
+	if (plan.max_bounced > plan.limits.boundary)
+		plan.max_bounced = plan.limits.boundary + 1;
 	rc = plan_list(&plan, sgl, nents, dir);
 	if (rc) {
 		if (nents <= 0)
@@ -345,18 +469,10 @@ int xen_swiotlb_map_sg(struct device *dev, struct scatterlist *sgl, int nents,
 	return plan.nr;
 }
 
-/* The entry that begins @size bytes behind the beginning of @sg. */
-static struct scatterlist *skip_entries(struct scatterlist *sg, size_t size)
-{
-	for (; sg && size; sg = sg_next(sg))
-		size -= min_t(size_t, size, sg->length);
-	return sg;
-}
-
 /**
  * xen_swiotlb_unmap_sg() - end the mapping of a list
  * @dev:	device
- * @sgl:	the list, or a copy of it
+ * @sgl:	the list, or a copy of it, of which only the segments are looked at
  * @nents:	its entries, as they were mapped
  * @dir:	direction
  * @attrs:	DMA_ATTR_*
@@ -367,8 +483,7 @@ void xen_swiotlb_unmap_sg(struct device *dev, struct scatterlist *sgl,
 			  int nents, enum dma_data_direction dir,
 			  unsigned long attrs)
 {
-	struct scatterlist *sg = sgl, *first = sgl;
-	size_t before = 0;
+	struct scatterlist *sg;
 
 	if (!dev_is_dma_coherent(dev) && !(attrs & DMA_ATTR_SKIP_CPU_SYNC))
 		each_segment(dev, sgl, nents, dir, xen_sync_caches_for_cpu);
@@ -376,23 +491,8 @@ void xen_swiotlb_unmap_sg(struct device *dev, struct scatterlist *sgl,
 	if (nents <= 0)
 		return;
 
-	for (;; sg = next_entry(sg)) {
-		size_t size = sg_dma_len(sg);
-		struct xen_aperture_chunk *chunk;
-		dma_addr_t bus;
-
-		if (!size)
-			break;
-
-		bus = xen_machine_of(dev, sg_dma_address(sg));
-		chunk = xen_aperture_find(bus);
-		if (chunk) {
-			first = skip_entries(first, before);
-			before = 0;
-			xen_aperture_unmap(dev, chunk, bus, first, dir, attrs);
-		}
-		before += size;
-
+	for (sg = sgl; sg_dma_len(sg); sg = next_entry(sg)) {
+		xen_unmap_bounced(dev, sg_dma_address(sg), dir, attrs);
 		if (!--nents || sg_is_last(sg))
 			break;
 	}
@@ -413,8 +513,7 @@ void xen_swiotlb_unmap_sg(struct device *dev, struct scatterlist *sgl,
 void xen_swiotlb_sync_sg_for_cpu(struct device *dev, struct scatterlist *sgl,
 				 int nents, enum dma_data_direction dir)
 {
-	each_segment(dev, sgl, nents, dir,
-		     xen_swiotlb_sync_single_for_cpu);
+	each_segment(dev, sgl, nents, dir, xen_sync_for_cpu);
 }
 
 /**
@@ -430,6 +529,5 @@ void xen_swiotlb_sync_sg_for_device(struct device *dev,
 				    struct scatterlist *sgl, int nents,
 				    enum dma_data_direction dir)
 {
-	each_segment(dev, sgl, nents, dir,
-		     xen_swiotlb_sync_single_for_device);
+	each_segment(dev, sgl, nents, dir, xen_sync_for_device);
 }

@@ -27,7 +27,7 @@
 #include <xen/bus-ranges.h>
 #include <xen/page.h>
 
-#include "swiotlb-xen-compat.h"
+#include "compat.h"
 
 /* No machine address has more bits on any ARM processor. */
 #define XEN_MACHINE_BITS	52

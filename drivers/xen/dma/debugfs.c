@@ -16,9 +16,9 @@
 #include <xen/swiotlb-xen.h>
 #include <xen/xen.h>
 
-#include "swiotlb-xen.h"
-#include "xen-aperture.h"
-#include "xen-coherent.h"
+#include "aperture.h"
+#include "bounce.h"
+#include "coherent.h"
 
 static const char * const xen_bounce_names[XEN_BOUNCE_REASONS] = {
 	[XEN_BOUNCE_MASK]	= "mask",

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Where memory is. There are three kinds of address:
+ *
+ *   phys	what the domain calls physical
+ *   machine	where it is in the machine; the pool deals in these
+ *   bus	what a device puts on its bus, for which the device's dma_range_map
+ *		may have windows of its own
+ *
+ * This contract has two implementations. Where memory is exchanged (x86 PV), the P2M
+ * has the frame of each page. Where it is found (ARM), a table has ranges at constant
+ * offsets, and pages that have moved are noted one by one; see arch/arm/xen/mm.c.
+ *
+ *   xen_pfn_to_mfn	of a page
+ *   xen_phys_to_bus	DMA_MAPPING_ERROR where it is not known
+ *   xen_machine_to_bus	DMA_MAPPING_ERROR where the device's bus does not lead there
+ *   xen_bus_to_machine	the other way
+ *   xen_limit_to_machine	the highest machine address that a device reaches which can
+ *			use bus addresses up to a limit
+ *   xen_is_contiguous	is a buffer of several pages in one piece for the bus?
+ *   xen_bus_to_phys	is a bus address the domain's own memory, and where is that?
+ *   xen_dma_refuses	is there no address that a device may be given?
+ */
+#ifndef __XEN_DMA_ADDR_H
+#define __XEN_DMA_ADDR_H
+
+#include <linux/dma-direct.h>
+#include <linux/dma-map-ops.h>
+#include <linux/mm.h>
+#include <linux/pfn.h>
+
+#include <xen/bus-ranges.h>
+#include <xen/page.h>
+#include <xen/swiotlb-xen.h>
+
+#if XEN_DMA_EXCHANGES
+/* The frame of a page. Nearly all are the domain's own, and noted as they are. */
+static __always_inline unsigned long xen_pfn_to_mfn(unsigned long pfn)
+{
+	if (likely(pfn < xen_p2m_size)) {
+		unsigned long mfn = READ_ONCE(xen_p2m_addr[pfn]);
+
+		if (likely(!(mfn & (FOREIGN_FRAME_BIT | IDENTITY_FRAME_BIT))))
+			return mfn;
+	}
+
+	return pfn_to_mfn(pfn);
+}
+
+static __always_inline dma_addr_t xen_phys_to_bus(struct device *dev,
+						  phys_addr_t phys)
+{
+	phys_addr_t bus = PFN_PHYS((phys_addr_t)xen_pfn_to_mfn(PFN_DOWN(phys)));
+
+	return phys_to_dma(dev, bus | offset_in_page(phys));
+}
+
+static inline dma_addr_t xen_machine_to_bus(struct device *dev,
+					    dma_addr_t machine)
+{
+	return machine;
+}
+
+static inline dma_addr_t xen_bus_to_machine(struct device *dev, dma_addr_t bus)
+{
+	return bus;
+}
+
+static inline u64 xen_limit_to_machine(struct device *dev, u64 limit)
+{
+	return limit;
+}
+
+static inline bool xen_is_contiguous(struct device *dev, phys_addr_t phys,
+				     size_t size)
+{
+	return xen_region_contiguous(phys, size);
+}
+
+static inline bool xen_bus_to_phys(struct device *dev, dma_addr_t bus,
+				   phys_addr_t *phys)
+{
+	phys_addr_t machine = dma_to_phys(dev, bus);
+
+	*phys = PFN_PHYS((phys_addr_t)bfn_to_pfn(PFN_DOWN(machine))) +
+		offset_in_page(machine);
+	return pfn_valid(PFN_DOWN(machine));
+}
+
+static inline bool xen_dma_refuses(struct device *dev)
+{
+	return false;
+}
+#else
+static inline unsigned long xen_pfn_to_mfn(unsigned long pfn)
+{
+	return pfn_to_bfn(pfn);
+}
+
+static __always_inline dma_addr_t xen_phys_to_bus(struct device *dev,
+						  phys_addr_t phys)
+{
+	if (unlikely(xen_any_strays()))
+		return xen_arm_phys_to_bus(dev, phys);
+
+	return phys_to_dma(dev, phys);
+}
+
+static inline dma_addr_t xen_machine_to_bus(struct device *dev,
+					    dma_addr_t machine)
+{
+	return likely(!dev->dma_range_map) ? machine :
+					     xen_arm_machine_to_bus(dev, machine);
+}
+
+static inline dma_addr_t xen_bus_to_machine(struct device *dev, dma_addr_t bus)
+{
+	return likely(!dev->dma_range_map) ? bus :
+					     xen_arm_bus_to_machine(dev, bus);
+}
+
+static inline u64 xen_limit_to_machine(struct device *dev, u64 limit)
+{
+	return likely(!dev->dma_range_map) ? limit :
+					     xen_arm_limit_to_machine(dev, limit);
+}
+
+static inline bool xen_is_contiguous(struct device *dev, phys_addr_t phys,
+				     size_t size)
+{
+	return xen_arm_is_contiguous(dev, phys, size);
+}
+
+static inline bool xen_bus_to_phys(struct device *dev, dma_addr_t bus,
+				   phys_addr_t *phys)
+{
+	return xen_arm_bus_to_phys(dev, bus, phys);
+}
+#endif
+
+/* The highest address that a device uses whose mask is @mask. */
+static inline u64 xen_bus_limit(const struct device *dev, u64 mask)
+{
+	return likely(!dev->bus_dma_limit) ? mask :
+					     min_not_zero(mask, dev->bus_dma_limit);
+}
+
+/* The width of addresses that are all within a limit, whatever its shape. */
+static inline unsigned int xen_limit_bits(u64 limit)
+{
+	return limit == U64_MAX ? 64 : fls64(limit + 1) - 1;
+}
+
+#endif /* __XEN_DMA_ADDR_H */

@@ -1,0 +1,527 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The aperture: what is bounced.
+ *
+ * A mapping is a block of the pool. The descriptor of its first slot says what is
+ * bounced: one buffer, or as many as descriptors behind it name. So nothing of a
+ * caller's list is needed after it was mapped, for others may have changed it by then.
+ *
+ * No byte of an earlier mapping is ever in the slots of a mapping: the copy in covers
+ * its own part, whatever the direction, and the rest is cleared. (What a device writes
+ * behind what it was given is not looked for. Only an IOMMU could keep it from that.)
+ */
+#include <linux/device.h>
+#include <linux/dma-mapping.h>
+#include <linux/highmem.h>
+#include <linux/kernel.h>
+#include <linux/minmax.h>
+#include <linux/mm.h>
+#include <linux/pfn.h>
+#include <linux/rcupdate.h>
+#include <linux/scatterlist.h>
+#include <linux/seq_file.h>
+#include <linux/string.h>
+
+#include "addr.h"
+#include "aperture.h"
+#include "compat.h"
+#include "pool.h"
+
+/* What an idle aperture promises for one mapping; a chunk may hold several. */
+#define MAX_MAPPING	SZ_16M
+
+/*
+ * The first slot of the mapping that a bus address lies in. Blocks are aligned,
+ * so it is that address's slot with some low bits cleared; all slots passed on
+ * the way are inner ones of the same mapping, so no lock is needed.
+ */
+static struct xen_pool_slot *
+find_mapping(const struct xen_pool_chunk *chunk, dma_addr_t bus)
+{
+	u32 mslot = bus >> XEN_SLOT_SHIFT;
+	struct xen_pool_slot *s;
+	size_t pos;
+
+	for (;;) {
+		s = &chunk->slot[mslot - chunk->first];
+		if (s->state == XEN_SLOT_MAPPED)
+			break;
+		if (mslot == chunk->first)
+			return NULL;
+		mslot &= mslot - 1;
+		if (mslot < chunk->first)
+			return NULL;
+	}
+
+	pos = bus - ((dma_addr_t)mslot << XEN_SLOT_SHIFT);
+	if (pos < s->offset || pos - s->offset >= s->size)
+		return NULL;
+
+	return s;
+}
+
+static u32 mslot_of(const struct xen_pool_chunk *chunk,
+		    const struct xen_pool_slot *s)
+{
+	return chunk->first + (s - chunk->slot);
+}
+
+/* The mapping that begins at a bus address, and its first slot's number. */
+static inline struct xen_pool_slot *
+mapping_at(const struct xen_pool_chunk *chunk, dma_addr_t bus, u32 *mslot)
+{
+	struct xen_pool_slot *s;
+
+	*mslot = bus >> XEN_SLOT_SHIFT;
+	s = &chunk->slot[*mslot - chunk->first];
+	if (likely(s->state == XEN_SLOT_MAPPED &&
+		   s->offset == (bus & (XEN_SLOT_SIZE - 1))))
+		return s;
+
+	s = find_mapping(chunk, bus);
+	if (!s)
+		return NULL;
+	*mslot = mslot_of(chunk, s);
+	if (bus != ((dma_addr_t)*mslot << XEN_SLOT_SHIFT) + s->offset)
+		return NULL;
+
+	return s;
+}
+
+static __always_inline void copy(void *bounce, void *buf, size_t size,
+				 bool to_bounce)
+{
+	if (to_bounce)
+		memcpy(bounce, buf, size);
+	else
+		memcpy(buf, bounce, size);
+}
+
+/* Moves the bytes of a buffer of which any page may lie in high memory. */
+static noinline void copy_high(phys_addr_t phys, void *bounce, size_t size,
+			       bool to_bounce)
+{
+	while (size) {
+		struct page *page = pfn_to_page(PFN_DOWN(phys));
+		size_t n = size;
+		void *buf;
+
+		/* High memory lies above all other. */
+		if (PageHighMem(pfn_to_page(PFN_DOWN(phys + size - 1)))) {
+			n = min_t(size_t, n, PAGE_SIZE - offset_in_page(phys));
+			buf = kmap_local_page(page) + offset_in_page(phys);
+			copy(bounce, buf, n, to_bounce);
+			kunmap_local(buf);
+		} else {
+			copy(bounce, phys_to_virt(phys), n, to_bounce);
+		}
+
+		phys += n;
+		bounce += n;
+		size -= n;
+	}
+}
+
+static __always_inline void copy_phys(phys_addr_t phys, void *bounce,
+				      size_t size, bool to_bounce)
+{
+	if (IS_ENABLED(CONFIG_HIGHMEM))
+		copy_high(phys, bounce, size, to_bounce);
+	else
+		copy(bounce, phys_to_virt(phys), size, to_bounce);
+}
+
+/* The same for @size bytes of a mapped list, from the @skip-th one on. */
+static void copy_list(const struct xen_pool_slot *s, size_t skip,
+		      void *bounce, size_t size, bool to_bounce)
+{
+	const struct xen_pool_slot *buffer, *last = s + s->buffers;
+
+	for (buffer = s + 1; buffer <= last && size; buffer++) {
+		size_t n;
+
+		if (skip >= buffer->size) {
+			skip -= buffer->size;
+			continue;
+		}
+
+		n = min_t(size_t, buffer->size - skip, size);
+		copy_phys(buffer->phys + skip, bounce, n, to_bounce);
+		skip = 0;
+		bounce += n;
+		size -= n;
+	}
+}
+
+/* A part of a mapping, one buffer or a list, from the @skip-th byte on. */
+static __always_inline void copy_part(const struct xen_pool_slot *s, size_t skip,
+				      void *bounce, size_t size, bool to_bounce)
+{
+	if (unlikely(s->buffers))
+		copy_list(s, skip, bounce, size, to_bounce);
+	else
+		copy_phys(s->phys + skip, bounce, size, to_bounce);
+}
+
+/*
+ * Clears what the device could see of earlier mappings: what lies before the source,
+ * and behind it up to the end of the block or to where that is known to be zero.
+ */
+static __always_inline void clear_around(struct xen_pool_slot *s, void *block,
+					 size_t offset, size_t size)
+{
+	size_t end = offset + size, dirty;
+
+	if (unlikely(offset))
+		memset(block, 0, offset);
+
+	if (likely(s->bin != XEN_NO_BIN)) {
+		dirty = s->dirty;
+		s->dirty = end;
+	} else {
+		dirty = (size_t)s->nr << XEN_SLOT_SHIFT;
+	}
+	if (unlikely(dirty > end))
+		memset(block + end, 0, dirty - end);
+}
+
+static u64 limit_of(struct device *dev)
+{
+	return xen_limit_to_machine(dev, xen_bus_limit(dev, dma_get_mask(dev)));
+}
+
+static void report_failure(struct device *dev, size_t size, size_t needed)
+{
+	const struct xen_pool_reach reach = xen_pool_reach(limit_of(dev));
+	size_t largest = xen_pool_largest(&reach, true);
+	u64 mask = reach.limit;
+	u32 free = 0, total = 0, i;
+
+	if (!size) {
+		dev_err_ratelimited(dev,
+				    "xen_swiotlb: driver maps 0 bytes\n");
+		return;
+	}
+
+	if (!largest) {
+		dev_err_ratelimited(dev,
+				    "xen_swiotlb: can't bounce %zu bytes: no aperture below mask %#llx; %s\n",
+				    size, mask, XEN_DMA_EXCHANGES ?
+				    "check swiotlb= and the memory that dom0_mem= leaves to Xen" :
+				    "the domain has no free memory there");
+		return;
+	}
+
+	if (needed > largest) {
+		dev_err_ratelimited(dev,
+				    "xen_swiotlb: mapping of %zu bytes is too large to bounce: at most %zu bytes below mask %#llx; a driver asks dma_max_mapping_size()\n",
+				    size, largest, mask);
+		return;
+	}
+
+	for (i = 0; i < reach.zones; i++) {
+		total += READ_ONCE(xen_pool_zones[i].total);
+		free += READ_ONCE(xen_pool_zones[i].free);
+	}
+	dev_err_ratelimited(dev,
+			    "xen_swiotlb: aperture has no room for %zu bytes below mask %#llx: %u of %u slots in use; boot with a larger swiotlb= or swiotlb_xen.max=\n",
+			    size, mask, total - min(free, total), total);
+}
+
+/* The slots of a mapping, of at most 1 GiB and its alignment. */
+static __always_inline u32 slots_for(size_t offset, size_t size,
+				     size_t align_mask)
+{
+	return DIV_ROUND_UP(max(offset + size, align_mask + 1), XEN_SLOT_SIZE);
+}
+
+/* Makes a mapping of a block, all but its content; returns where that goes. */
+static __always_inline void *begin_mapping(const struct xen_pool_block *block,
+					   size_t offset, size_t size,
+					   unsigned int buffers)
+{
+	void *vaddr = xen_slot_vaddr(block->chunk, block->mslot);
+	struct xen_pool_slot *s = block->slot;
+
+	s->buffers = buffers;
+	s->size = size;
+	s->offset = offset;
+	WRITE_ONCE(s->state, XEN_SLOT_MAPPED);
+	clear_around(s, vaddr, offset, size);
+	return vaddr + offset;
+}
+
+static __always_inline dma_addr_t map_one(const struct xen_pool_block *block,
+					  phys_addr_t phys, size_t offset,
+					  size_t size)
+{
+	dma_addr_t bus = ((dma_addr_t)block->mslot << XEN_SLOT_SHIFT) + offset;
+	void *bounce = begin_mapping(block, offset, size, 0);
+
+	block->slot->phys = phys;
+	copy_phys(phys, bounce, size, true);
+	return bus;
+}
+
+/* The CPU has no block at hand. */
+static noinline dma_addr_t map_slowly(struct device *dev, phys_addr_t phys,
+				      size_t size, unsigned long attrs)
+{
+	size_t align_mask = dma_get_min_align_mask(dev), offset = phys & align_mask;
+	const struct xen_pool_reach reach = xen_pool_reach(limit_of(dev));
+	struct xen_pool_block block = {};
+	u32 nr = 0;
+
+	if (size - 1 < SZ_1G)
+		nr = slots_for(offset, size, align_mask);
+	if (nr && reach.zones)
+		block = xen_pool_get(&reach, nr, XEN_POOL_RESERVE);
+	if (block.slot)
+		return map_one(&block, phys, offset, size);
+
+	if (!(attrs & DMA_ATTR_NO_WARN))
+		report_failure(dev, size, max(size, (size_t)nr << XEN_SLOT_SHIFT));
+	return DMA_MAPPING_ERROR;
+}
+
+/**
+ * xen_aperture_map() - bounce a buffer
+ * @dev:	device that will use it
+ * @phys:	pseudo-physical address of the first byte
+ * @size:	bytes
+ * @attrs:	DMA_ATTR_NO_WARN is honoured
+ *
+ * The bytes are copied in for every direction: a device that writes less than
+ * it might leaves the caller's bytes as they were.
+ *
+ * Context: Any.
+ * Return: Machine address within the device's mask that keeps the bits of @phys
+ * in dma_get_min_align_mask(), or DMA_MAPPING_ERROR.
+ */
+dma_addr_t xen_aperture_map(struct device *dev, phys_addr_t phys, size_t size,
+			    unsigned long attrs)
+{
+	size_t align_mask = dma_get_min_align_mask(dev), offset = phys & align_mask;
+	struct xen_pool_block block;
+
+	if (likely(size - 1 < SZ_1G) &&
+	    likely(xen_pool_take_quickly(limit_of(dev),
+					 slots_for(offset, size, align_mask),
+					 &block)))
+		return map_one(&block, phys, offset, size);
+	return map_slowly(dev, phys, size, attrs);
+}
+
+/* Copies buffers, and notes what they are; the entries that are empty don't count. */
+static void bounce_list(struct xen_pool_slot *buffer, struct scatterlist *sg,
+			unsigned int nr, void *bounce)
+{
+	for (;; sg = sg_next(sg)) {
+		unsigned int size = sg->length;
+		phys_addr_t phys = sg_phys(sg);
+
+		if (unlikely(!size))
+			continue;
+		buffer->phys = phys;
+		buffer->size = size;
+		copy_phys(phys, bounce, size, true);
+		if (!--nr)
+			break;
+		buffer++;
+		bounce += size;
+	}
+}
+
+/**
+ * xen_aperture_map_list() - bounce several buffers in one block
+ * @dev:	device that will use them
+ * @sg:		entry of a list that names the first, and is not empty
+ * @nr:		how many, up to XEN_APERTURE_MAX_BUFFERS; empty entries between
+ *		them don't count
+ * @size:	bytes of all
+ *
+ * One block for many is an opportunity: only what is at hand is taken, without a
+ * message, and whoever finds none has to map less at a time.
+ *
+ * Context: Any.
+ * Return: See xen_aperture_map(), the bits are those of the first buffer.
+ */
+dma_addr_t xen_aperture_map_list(struct device *dev, struct scatterlist *sg,
+				 unsigned int nr, size_t size)
+{
+	size_t align_mask = dma_get_min_align_mask(dev);
+	size_t offset = sg_phys(sg) & align_mask;
+	struct xen_pool_block block;
+	u64 limit = limit_of(dev);
+	u32 slots;
+
+	/* The first slot's descriptor is the mapping's. */
+	slots = max(slots_for(offset, size, align_mask), nr + 1);
+	if (!xen_pool_take_quickly(limit, slots, &block)) {
+		const struct xen_pool_reach reach = xen_pool_reach(limit);
+
+		if (!reach.zones)
+			return DMA_MAPPING_ERROR;
+		block = xen_pool_get(&reach, slots, XEN_POOL_TRY);
+		if (!block.slot)
+			return DMA_MAPPING_ERROR;
+	}
+
+	bounce_list(block.slot + 1, sg, nr,
+		    begin_mapping(&block, offset, size, nr));
+	return ((dma_addr_t)block.mslot << XEN_SLOT_SHIFT) + offset;
+}
+
+static noinline void report_wrong_unmap(struct device *dev, dma_addr_t bus)
+{
+	dev_err_ratelimited(dev,
+			    "xen_swiotlb: driver unmaps %pad, where no mapping begins\n",
+			    &bus);
+}
+
+/**
+ * xen_aperture_unmap() - end a mapping
+ * @dev:	device that used it
+ * @bus:	what xen_aperture_map() or xen_aperture_map_list() returned
+ * @dir:	what the device may have written is copied back
+ * @attrs:	DMA_ATTR_SKIP_CPU_SYNC: nothing is copied back
+ *
+ * Context: Any.
+ */
+void xen_aperture_unmap(struct device *dev, dma_addr_t bus,
+			enum dma_data_direction dir, unsigned long attrs)
+{
+	struct xen_pool_chunk *chunk;
+	struct xen_pool_slot *s = NULL;
+	u32 mslot;
+
+	/* A mapping keeps its chunk; a driver that is wrong may have none. */
+	rcu_read_lock();
+	chunk = xen_pool_find(bus);
+	if (likely(chunk))
+		s = mapping_at(chunk, bus, &mslot);
+	if (likely(s)) {
+		if (dir != DMA_TO_DEVICE && !(attrs & DMA_ATTR_SKIP_CPU_SYNC))
+			copy_part(s, 0, xen_slot_vaddr(chunk, mslot) + s->offset,
+				  s->size, false);
+		xen_pool_put(chunk, mslot, s);
+	} else {
+		report_wrong_unmap(dev, bus);
+	}
+	rcu_read_unlock();
+}
+
+/**
+ * xen_aperture_sync() - copy a part of a mapping
+ * @dev:	device that uses it
+ * @bus:	first byte, anywhere in the mapping
+ * @size:	bytes
+ * @for_cpu:	from the aperture to the caller's buffer, else the other way
+ *
+ * Context: Any.
+ */
+void xen_aperture_sync(struct device *dev, dma_addr_t bus, size_t size,
+		       bool for_cpu)
+{
+	struct xen_pool_chunk *chunk;
+	struct xen_pool_slot *s = NULL;
+	size_t offset = 0;
+	u32 mslot = 0;
+
+	if (!size)
+		return;
+
+	rcu_read_lock();
+	chunk = xen_pool_find(bus);
+	if (likely(chunk))
+		s = find_mapping(chunk, bus);
+	if (likely(s)) {
+		mslot = mslot_of(chunk, s);
+		offset = bus - ((dma_addr_t)mslot << XEN_SLOT_SHIFT) -
+			 s->offset;
+	}
+	if (likely(s && size <= s->size - offset))
+		copy_part(s, offset,
+			  xen_slot_vaddr(chunk, mslot) + s->offset + offset,
+			  size, !for_cpu);
+	else
+		dev_err_ratelimited(dev,
+				    "xen_swiotlb: driver syncs %zu bytes at %pad, not all of them mapped\n",
+				    size, &bus);
+	rcu_read_unlock();
+}
+
+/**
+ * xen_aperture_obtain() - see to it that a device can be bounced for
+ * @dev:	device, for messages
+ * @limit:	highest machine address that it will use
+ *
+ * Where no chunk lies within the limit, one is made, to stay. Xen may have none
+ * so low: then the device has to be refused.
+ *
+ * Context: Process, may sleep.
+ * Return: 0, or -ENOMEM, with a message.
+ */
+int xen_aperture_obtain(struct device *dev, u64 limit)
+{
+	const struct xen_pool_reach reach = xen_pool_reach(limit);
+	int rc = reach.zones ? xen_pool_obtain(&reach) : -ENOMEM;
+	const char *why;
+
+	if (!rc)
+		return 0;
+
+	if (!reach.zones)
+		why = "too narrow for Xen to have memory for it";
+	else if (rc == -ENODEV)
+		why = "there is no aperture, see swiotlb=";
+	else if (XEN_DMA_EXCHANGES)
+		why = "no memory below it to bounce through, leave Xen some with dom0_mem=";
+	else
+		why = "the domain has no memory below it to bounce through";
+	dev_warn(dev, "xen_swiotlb: mask %#llx is refused: %s\n", limit, why);
+	return -ENOMEM;
+}
+
+/**
+ * xen_aperture_max_mapping() - largest mapping that can be bounced
+ * @dev:	device, for its masks
+ *
+ * Context: Any.
+ * Return: Bytes that an idle aperture takes for any alignment of the buffer; 0
+ * when the device can't be bounced for at all.
+ */
+size_t xen_aperture_max_mapping(struct device *dev)
+{
+	const struct xen_pool_reach reach = xen_pool_reach(limit_of(dev));
+	size_t largest = xen_pool_largest(&reach, true);
+	size_t slack = ALIGN(dma_get_min_align_mask(dev), XEN_SLOT_SIZE);
+
+	return largest > slack ?
+	       min_t(size_t, largest - slack, MAX_MAPPING) : 0;
+}
+
+/**
+ * xen_aperture_show() - list the chunks
+ * @s:	debugfs file
+ *
+ * Context: Process.
+ */
+void xen_aperture_show(struct seq_file *s)
+{
+	unsigned int i = XEN_NR_ZONES;
+
+	seq_puts(s, "# bus-first bus-last slots used\n");
+	while (xen_pool_table && i--) {
+		struct xen_pool_zone *zone = &xen_pool_zones[i];
+		struct xen_pool_chunk *chunk;
+		unsigned long flags;
+
+		raw_spin_lock_irqsave(&zone->lock, flags);
+		list_for_each_entry(chunk, &zone->chunks, list)
+			seq_printf(s, "%#llx %#llx %u %u\n", (u64)chunk->bus,
+				   (u64)xen_chunk_last(chunk), chunk->nr_slots,
+				   chunk->nr_slots - chunk->free);
+		raw_spin_unlock_irqrestore(&zone->lock, flags);
+	}
+}

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Bounced mappings, by their bus addresses, and why there were how many.
+ *
+ * The aperture deals in machine addresses. Where a device's bus has addresses of its
+ * own for these, it may not lead to the aperture at all.
+ */
+#include <linux/percpu.h>
+
+#include <trace/events/swiotlb.h>
+
+#include "addr.h"
+#include "aperture.h"
+#include "bounce.h"
+#include "caches.h"
+#include "compat.h"
+#include "decide.h"
+#include "pool.h"
+
+DEFINE_PER_CPU(unsigned long [XEN_BOUNCE_REASONS], xen_bounces);
+
+/**
+ * xen_dma_bounces() - count of mappings bounced for a reason
+ * @why:	the reason
+ *
+ * Context: Any.
+ * Return: Mappings since boot, of all CPUs.
+ */
+unsigned long xen_dma_bounces(enum xen_bounce_reason why)
+{
+	unsigned long sum = 0;
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		sum += READ_ONCE(per_cpu(xen_bounces, cpu)[why]);
+
+	return sum;
+}
+
+/*
+ * Can the device use a bounced buffer where the bus has it? The aperture knows
+ * machine addresses only, and a bus may have several windows to them.
+ */
+static bool bus_leads_there(struct device *dev, dma_addr_t machine,
+			    phys_addr_t phys, dma_addr_t bus, size_t size)
+{
+	const struct xen_dma_limits limits = xen_limits_of(dev);
+	dma_addr_t last = bus + size - 1;
+
+	return bus != DMA_MAPPING_ERROR && last >= bus && last <= limits.last &&
+	       xen_machine_to_bus(dev, machine + size - 1) == last &&
+	       !((phys ^ bus) & limits.align_mask) &&
+	       !xen_crosses_boundary(&limits, phys, bus, size);
+}
+
+static __always_inline dma_addr_t map_in_aperture(struct device *dev,
+						  phys_addr_t phys, size_t size,
+						  struct scatterlist *sg,
+						  unsigned int nr,
+						  unsigned long attrs)
+{
+	return sg ? xen_aperture_map_list(dev, sg, nr, size) :
+		    xen_aperture_map(dev, phys, size, attrs);
+}
+
+/* Somebody looks on, or more is asked for than a copy at a machine address. */
+static noinline dma_addr_t map_with_care(struct device *dev, phys_addr_t phys,
+					 size_t size, struct scatterlist *sg,
+					 unsigned int nr, unsigned long attrs)
+{
+	dma_addr_t machine, bus;
+
+	if (xen_dma_refuses(dev))
+		return DMA_MAPPING_ERROR;
+
+	if (attrs & DMA_ATTR_REQUIRE_COHERENT) {
+		if (!(attrs & DMA_ATTR_NO_WARN))
+			dev_err_ratelimited(dev,
+					    "xen_swiotlb: %zu bytes must be coherent, but would be bounced\n",
+					    size);
+		return DMA_MAPPING_ERROR;
+	}
+
+	trace_swiotlb_bounced(dev, xen_phys_to_bus(dev, phys), size);
+	machine = map_in_aperture(dev, phys, size, sg, nr, attrs);
+	if (XEN_DMA_EXCHANGES || !dev->dma_range_map ||
+	    machine == DMA_MAPPING_ERROR)
+		return machine;
+
+	bus = xen_machine_to_bus(dev, machine);
+	if (bus_leads_there(dev, machine, phys, bus, size))
+		return bus;
+
+	xen_aperture_unmap(dev, machine, DMA_TO_DEVICE, attrs);
+	if (!(attrs & DMA_ATTR_NO_WARN))
+		dev_err_ratelimited(dev,
+				    "xen_swiotlb: the bus's dma-ranges don't lead to the aperture\n");
+	return DMA_MAPPING_ERROR;
+}
+
+/**
+ * xen_map_bounced() - map a copy
+ * @dev:	device
+ * @phys:	where the source begins
+ * @size:	its bytes
+ * @sg:		first entry when it is a list, see xen_aperture_map_list(); else
+ *		NULL
+ * @nr:		its entries that are not empty
+ * @attrs:	DMA_ATTR_REQUIRE_COHERENT is refused, DMA_ATTR_NO_WARN honoured
+ *
+ * Context: Any.
+ * Return: Bus address, see xen_aperture_map(), or DMA_MAPPING_ERROR.
+ */
+dma_addr_t xen_map_bounced(struct device *dev, phys_addr_t phys, size_t size,
+			   struct scatterlist *sg, unsigned int nr,
+			   unsigned long attrs)
+{
+	if (unlikely(trace_swiotlb_bounced_enabled() ||
+		     attrs & DMA_ATTR_REQUIRE_COHERENT ||
+		     (!XEN_DMA_EXCHANGES && dev->dma_range_map)))
+		return map_with_care(dev, phys, size, sg, nr, attrs);
+
+	return map_in_aperture(dev, phys, size, sg, nr, attrs);
+}
+
+/**
+ * xen_sync_for_cpu() - the CPU is about to look
+ * @dev:	device
+ * @bus:	first byte, anywhere in a mapping
+ * @size:	bytes
+ * @dir:	direction of the mapping
+ *
+ * Context: Any.
+ */
+void xen_sync_for_cpu(struct device *dev, dma_addr_t bus, size_t size,
+		      enum dma_data_direction dir)
+{
+	if (!dev_is_dma_coherent(dev))
+		xen_sync_caches_for_cpu(dev, bus, size, dir);
+
+	bus = xen_bus_to_machine(dev, bus);
+	if (dir != DMA_TO_DEVICE && xen_pool_find(bus))
+		xen_aperture_sync(dev, bus, size, true);
+}
+
+/**
+ * xen_sync_for_device() - the device is about to look
+ * @dev:	device
+ * @bus:	first byte, anywhere in a mapping
+ * @size:	bytes
+ * @dir:	direction of the mapping
+ *
+ * Context: Any.
+ */
+void xen_sync_for_device(struct device *dev, dma_addr_t bus, size_t size,
+			 enum dma_data_direction dir)
+{
+	dma_addr_t machine = xen_bus_to_machine(dev, bus);
+
+	if (dir != DMA_FROM_DEVICE && xen_pool_find(machine))
+		xen_aperture_sync(dev, machine, size, false);
+
+	if (!dev_is_dma_coherent(dev))
+		xen_sync_caches_for_device(dev, bus, size, dir);
+}

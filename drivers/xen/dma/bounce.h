@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What is bounced, by its bus address: map a copy, and count why; unmap it; synchronise
+ * it. See bounce.c.
+ */
+#ifndef __XEN_DMA_BOUNCE_H
+#define __XEN_DMA_BOUNCE_H
+
+#include <linux/dma-direction.h>
+#include <linux/percpu.h>
+#include <linux/sizes.h>
+#include <linux/types.h>
+
+#include "aperture.h"
+#include "decide.h"
+#include "pool.h"
+
+struct device;
+struct scatterlist;
+
+/* Up to this CPUs may keep blocks; larger ones cost more, or run out. Bytes. */
+#define XEN_OPT_MAPPING		SZ_256K
+
+DECLARE_PER_CPU(unsigned long [XEN_BOUNCE_REASONS], xen_bounces);
+
+/* Counts a mapping that was bounced. */
+static inline void xen_count_bounce(enum xen_bounce_reason why)
+{
+	this_cpu_inc(xen_bounces[why]);
+}
+
+unsigned long xen_dma_bounces(enum xen_bounce_reason why);
+
+dma_addr_t xen_map_bounced(struct device *dev, phys_addr_t phys, size_t size,
+			   struct scatterlist *sg, unsigned int nr,
+			   unsigned long attrs);
+void xen_sync_for_cpu(struct device *dev, dma_addr_t bus, size_t size,
+		      enum dma_data_direction dir);
+void xen_sync_for_device(struct device *dev, dma_addr_t bus, size_t size,
+			 enum dma_data_direction dir);
+
+/* Ends a mapping if it was bounced; there is nothing to do for others. */
+static __always_inline void xen_unmap_bounced(struct device *dev, dma_addr_t bus,
+					      enum dma_data_direction dir,
+					      unsigned long attrs)
+{
+	dma_addr_t machine = xen_bus_to_machine(dev, bus);
+
+	if (xen_pool_find(machine))
+		xen_aperture_unmap(dev, machine, dir, attrs);
+}
+
+#endif /* __XEN_DMA_BOUNCE_H */

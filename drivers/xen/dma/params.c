@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The boot parameters swiotlb_xen.NAME=, and a look at the generic swiotlb=.
+ *
+ * What is not understood is ignored, with a line that says what would be.
+ */
+#define pr_fmt(fmt) "xen_swiotlb: " fmt
+
+#include <linux/ctype.h>
+#include <linux/init.h>
+#include <linux/jiffies.h>
+#include <linux/kernel.h>
+#include <linux/limits.h>
+#include <linux/sizes.h>
+#include <linux/string.h>
+#include <linux/swiotlb.h>
+
+#include <xen/swiotlb-xen.h>
+#include <xen/xen.h>
+
+#include "compat.h"
+#include "params.h"
+#include "pool.h"
+
+unsigned long xen_pool_max = ULONG_MAX;
+unsigned int xen_pool_idle = 60;
+unsigned long xen_pool_size;
+unsigned long xen_coherent_cache = ULONG_MAX;
+
+/* On ARM the command line is read before it is known whether Xen is there. */
+static bool __init is_addressed(void)
+{
+	return !XEN_DMA_EXCHANGES || xen_pv_domain();
+}
+
+/* Reads a size from @min to @max bytes; leaves *@size alone when it is none. */
+static void __init read_size(const char *name, char *arg, u64 min, u64 max,
+			     unsigned long *size)
+{
+	char *end = arg;
+	u64 value = arg ? memparse(arg, &end) : 0;
+
+	if (!is_addressed())
+		return;
+	if (arg && end != arg && !*end && value >= min && value <= max)
+		*size = value;
+	else
+		pr_warn("swiotlb_xen.%s=%s: ignored, it takes a size from %llu to %llu bytes, with K, M or G\n",
+			name, arg ?: "", min, max);
+}
+
+/* A size that swiotlb= gives counts more; the generic code sees to that. */
+static int __init set_size(char *arg)
+{
+	read_size("size", arg, BIT(XEN_POOL_GRANULE_SHIFT), SZ_2G,
+		  &xen_pool_size);
+	if (XEN_DMA_EXCHANGES && xen_pool_size)
+		swiotlb_adjust_size(xen_pool_size);
+	return 0;
+}
+early_param("swiotlb_xen.size", set_size);
+
+static int __init set_max(char *arg)
+{
+	read_size("max", arg, 0, SZ_2G, &xen_pool_max);
+	return 0;
+}
+early_param("swiotlb_xen.max", set_max);
+
+static int __init set_idle(char *arg)
+{
+	unsigned int idle;
+
+	if (!is_addressed())
+		return 0;
+	if (!arg || kstrtouint(arg, 10, &idle) || idle > INT_MAX / HZ)
+		pr_warn("swiotlb_xen.idle=%s: ignored, it takes seconds\n",
+			arg ?: "");
+	else
+		xen_pool_idle = idle;
+	return 0;
+}
+early_param("swiotlb_xen.idle", set_idle);
+
+#if XEN_DMA_EXCHANGES
+static int __init set_coherent_cache(char *arg)
+{
+	read_size("coherent_cache", arg, 0, ULONG_MAX - 1, &xen_coherent_cache);
+	return 0;
+}
+early_param("swiotlb_xen.coherent_cache", set_coherent_cache);
+#endif
+
+/* Passes over a number and the comma behind it. */
+static const char * __init skip_number(const char *s)
+{
+	if (isdigit(*s))
+		s += strspn(s, "0123456789abcdefxABCDEFX");
+	if (*s == ',')
+		s++;
+
+	return s;
+}
+
+/*
+ * The generic code parses swiotlb= and passes over what it does not
+ * understand; the administrator should know.
+ */
+static int __init check_swiotlb(char *arg)
+{
+	static const char * const words[] = { XEN_SWIOTLB_WORDS };
+	const char *rest;
+	int i;
+
+	if (!xen_pv_domain() || !arg)
+		return 0;
+
+	rest = skip_number(skip_number(arg));
+	for (i = 0; i < ARRAY_SIZE(words); i++)
+		if (!strcmp(rest, words[i]))
+			return 0;
+
+	pr_warn("swiotlb=%s: ignored from '%s' on; it takes <slabs>[,<areas>][,force|noforce]\n",
+		arg, rest);
+	return 0;
+}
+early_param("swiotlb", check_swiotlb);

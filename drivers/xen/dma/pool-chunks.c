@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The pool's chunks, the table that finds them, and their zones.
+ *
+ * The table has an entry for each granule of the machine. A chunk belongs to the zone
+ * of its highest address.
+ */
+#include <linux/init.h>
+#include <linux/list.h>
+#include <linux/memblock.h>
+#include <linux/mm.h>
+#include <linux/slab.h>
+#include <linux/spinlock.h>
+
+#include <xen/swiotlb-xen.h>
+
+#include "addr.h"
+#include "pool.h"
+
+struct xen_pool_chunk **xen_pool_table __read_mostly;
+unsigned long xen_pool_granules __read_mostly;
+#if !XEN_DMA_EXCHANGES
+u64 xen_pool_last __read_mostly;
+#endif
+
+struct xen_pool_zone xen_pool_zones[XEN_NR_ZONES];
+
+u8 xen_pool_home[XEN_NR_ZONES + 1] __read_mostly;
+static DEFINE_RAW_SPINLOCK(home_lock);	/* for writers */
+
+const u8 xen_zone_bits[] = { XEN_RESERVE_BITS, 31, 32, XEN_WIDEST_BITS };
+
+static_assert(ARRAY_SIZE(xen_zone_bits) >= XEN_NR_ZONES);
+
+/* Set up in early boot, before the slab; the rest comes much later. */
+static void * __ref meta_alloc(size_t size, gfp_t gfp)
+{
+	if (!slab_is_available())
+		return memblock_alloc(size, SMP_CACHE_BYTES);
+	if (gfpflags_allow_blocking(gfp))
+		return kvzalloc(size, gfp | __GFP_NOWARN);
+	return kzalloc(size, gfp | __GFP_NOWARN);
+}
+
+static void __ref meta_free(void *p, size_t size)
+{
+	if (slab_is_available())
+		kvfree(p);
+	else if (p)
+		memblock_free(p, size);
+}
+
+/**
+ * xen_pool_init() - make an empty pool, unless there is one
+ *
+ * Context: Early boot, or process.
+ * Return: 0 or -ENOMEM.
+ */
+int __ref xen_pool_init(void)
+{
+	u64 covered = BIT_ULL(XEN_WIDEST_BITS);
+	unsigned long granules;
+	unsigned int i;
+
+	if (xen_pool_table)
+		return 0;
+
+	if (!XEN_DMA_EXCHANGES)
+		covered = min(covered - 1, xen_required_dma_mask()) + 1;
+	granules = covered >> XEN_POOL_GRANULE_SHIFT;
+
+	xen_pool_table = meta_alloc(granules * sizeof(*xen_pool_table),
+				    GFP_KERNEL);
+	if (!xen_pool_table)
+		return -ENOMEM;
+
+	for (i = 0; i < XEN_NR_ZONES; i++) {
+		struct xen_pool_zone *zone = &xen_pool_zones[i];
+
+		raw_spin_lock_init(&zone->lock);
+		INIT_LIST_HEAD(&zone->chunks);
+		xen_pool_init_buddies(zone);
+		zone->first = XEN_NO_SLOT;
+	}
+	xen_pool_granules = granules;
+#if !XEN_DMA_EXCHANGES
+	xen_pool_last = covered - 1;
+#endif
+
+	return 0;
+}
+
+static void set_table(const struct xen_pool_chunk *chunk,
+		      struct xen_pool_chunk *value)
+{
+	dma_addr_t bus;
+
+	/* Who looks an address up needs no lock. */
+	for (bus = chunk->bus; bus < chunk->bus + xen_chunk_size(chunk);
+	     bus += BIT(XEN_POOL_GRANULE_SHIFT))
+		smp_store_release(&xen_pool_table[bus >> XEN_POOL_GRANULE_SHIFT],
+				  value);
+}
+
+/* Does a zone have a chunk that stays, and is not for some devices only? */
+static bool has_boot_chunk(const struct xen_pool_zone *zone)
+{
+	const struct xen_pool_chunk *chunk;
+
+	list_for_each_entry(chunk, &zone->chunks, list)
+		if (chunk->origin == XEN_CHUNK_BOOT)
+			return true;
+	return false;
+}
+
+/*
+ * Where to look first: the widest zone with a chunk of early boot, or else with any.
+ * Under the zone's lock.
+ */
+static void set_homes(struct xen_pool_zone *zone)
+{
+	unsigned int zones, home = 0, rank = 0;
+
+	WRITE_ONCE(zone->rank, !list_empty(&zone->chunks) + has_boot_chunk(zone));
+	WRITE_ONCE(zone->first, list_empty(&zone->chunks) ? XEN_NO_SLOT :
+		   list_last_entry(&zone->chunks, struct xen_pool_chunk,
+				   list)->first);
+
+	raw_spin_lock(&home_lock);
+	for (zones = 1; zones <= XEN_NR_ZONES; zones++) {
+		unsigned int other = READ_ONCE(xen_pool_zones[zones - 1].rank);
+
+		/* The reserve is nobody's home that reaches more. */
+		if (zones == 2) {
+			home = 1;
+			rank = 0;
+		}
+		if (other && other >= rank) {
+			home = zones - 1;
+			rank = other;
+		}
+		WRITE_ONCE(xen_pool_home[zones], home);
+	}
+	raw_spin_unlock(&home_lock);
+}
+
+/**
+ * xen_pool_insert_chunk() - put a chunk into its zone
+ * @chunk:	chunk, unused
+ *
+ * Context: Any.
+ */
+void xen_pool_insert_chunk(struct xen_pool_chunk *chunk)
+{
+	struct xen_pool_zone *zone = chunk->zone;
+	struct list_head *below;
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&zone->lock, flags);
+	list_for_each(below, &zone->chunks)
+		if (list_entry(below, struct xen_pool_chunk, list)->bus <
+		    chunk->bus)
+			break;
+	list_add_tail(&chunk->list, below);
+	set_table(chunk, chunk);
+	WRITE_ONCE(zone->total, zone->total + chunk->nr_slots);
+	if (chunk->origin == XEN_CHUNK_OBTAINED)
+		zone->own_total += chunk->nr_slots;
+	xen_pool_free_slots(chunk, chunk->first, chunk->nr_slots);
+	set_homes(zone);
+	raw_spin_unlock_irqrestore(&zone->lock, flags);
+}
+
+/**
+ * xen_pool_remove_chunk() - take a chunk out of its zone
+ * @chunk:	chunk, all slots of which are free
+ *
+ * Context: Any, under the zone's lock.
+ */
+void xen_pool_remove_chunk(struct xen_pool_chunk *chunk)
+{
+	struct xen_pool_zone *zone = chunk->zone;
+
+	xen_pool_forget_free(chunk);
+	list_del(&chunk->list);
+	set_table(chunk, NULL);
+	WRITE_ONCE(zone->total, zone->total - chunk->nr_slots);
+	if (chunk->origin == XEN_CHUNK_OBTAINED)
+		zone->own_total -= chunk->nr_slots;
+	set_homes(zone);
+}
+
+/**
+ * xen_pool_add_chunk() - make a chunk of an extent
+ * @extent:	its address, where the kernel sees it, and where it comes from
+ * @size:	bytes; the extent is aligned to at least a granule in the machine
+ * @gfp:	how to allocate its descriptors
+ *
+ * What is in the extent stays there; users of blocks clear it.
+ *
+ * Context: As @gfp says; early boot.
+ * Return: 0, -ENOMEM, or -ERANGE for an extent that the table does not cover.
+ */
+int xen_pool_add_chunk(const struct xen_pool_chunk *extent, size_t size,
+		       gfp_t gfp)
+{
+	dma_addr_t last = extent->bus + size - 1;
+	u32 nr_slots = size >> XEN_SLOT_SHIFT;
+	struct xen_pool_chunk *chunk;
+
+	if (last > xen_pool_last)
+		return -ERANGE;
+	chunk = meta_alloc(sizeof(*chunk), gfp);
+	if (!chunk)
+		return -ENOMEM;
+	*chunk = *extent;
+	chunk->slot = meta_alloc(array_size(nr_slots, sizeof(*chunk->slot)),
+				 gfp);
+	if (!chunk->slot) {
+		meta_free(chunk, sizeof(*chunk));
+		return -ENOMEM;
+	}
+
+	chunk->first = extent->bus >> XEN_SLOT_SHIFT;
+	chunk->nr_slots = nr_slots;
+	while (last >> xen_zone_bits[chunk->index])
+		chunk->index++;
+	chunk->zone = &xen_pool_zones[chunk->index];
+	xen_pool_insert_chunk(chunk);
+
+	return 0;
+}
+
+/**
+ * xen_pool_reach_within() - what of the pool a narrow device may use
+ * @limit:	highest machine address that it reaches
+ *
+ * See xen_pool_reach().
+ *
+ * Context: Any.
+ * Return: The reach.
+ */
+struct xen_pool_reach xen_pool_reach_within(u64 limit)
+{
+	struct xen_pool_reach reach = {
+		.limit = limit,
+		.end = min_t(u64, (limit + 1) >> XEN_SLOT_SHIFT, XEN_NO_SLOT),
+	};
+	unsigned int i;
+
+	if (limit < DMA_BIT_MASK(XEN_RESERVE_BITS))
+		return reach;
+
+	/* Memory is made for a width, so what is in between is worth no more. */
+	if (xen_limit_bits(limit) == XEN_RESERVE_BITS)
+		limit = DMA_BIT_MASK(XEN_RESERVE_BITS);
+	for (i = 1; i < XEN_NR_ZONES && limit >> xen_zone_bits[i - 1]; i++)
+		;
+	reach.zones = i;
+	reach.narrow = limit < min(DMA_BIT_MASK(xen_zone_bits[i - 1]),
+				   xen_pool_last);
+	reach.home = READ_ONCE(xen_pool_home[i]);
+	return reach;
+}
+
+/**
+ * xen_pool_largest() - the largest block of an idle pool
+ * @reach:	what the device may use
+ * @reserve:	look at the reserve too, for a device that reaches more
+ *
+ * Chunks that may go are not counted.
+ *
+ * Context: Any.
+ * Return: Bytes, 0 where there is no chunk.
+ */
+size_t xen_pool_largest(const struct xen_pool_reach *reach, bool reserve)
+{
+	unsigned int i = reach->zones > 1 && !reserve;
+	size_t largest = 0;
+
+	for (; i < reach->zones; i++) {
+		struct xen_pool_zone *zone = &xen_pool_zones[i];
+		const struct xen_pool_chunk *chunk;
+		unsigned long flags;
+
+		if (!READ_ONCE(zone->total))
+			continue;
+		raw_spin_lock_irqsave(&zone->lock, flags);
+		list_for_each_entry(chunk, &zone->chunks, list)
+			if (chunk->origin != XEN_CHUNK_GROWN &&
+			    xen_chunk_last(chunk) <= reach->limit)
+				largest = max(largest,
+					      rounddown_pow_of_two(xen_chunk_size(chunk)));
+		raw_spin_unlock_irqrestore(&zone->lock, flags);
+	}
+
+	return largest;
+}

@@ -1,0 +1,530 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The pool grows when room runs low, and shrinks when it is idle.
+ *
+ * A worker adds chunks by exchange with the hypervisor, and gives them back when they
+ * have been idle for long; a request that finds no room at all adds one at once.
+ * Nothing that is in use ever moves.
+ */
+#include <linux/atomic.h>
+#include <linux/bitmap.h>
+#include <linux/bitops.h>
+#include <linux/jiffies.h>
+#include <linux/kernel.h>
+#include <linux/list.h>
+#include <linux/mm.h>
+#include <linux/mutex.h>
+#include <linux/rcupdate.h>
+#include <linux/slab.h>
+#include <linux/spinlock.h>
+#include <linux/workqueue.h>
+
+#include <xen/swiotlb-xen.h>
+
+#include "addr.h"
+#include "compat.h"
+#include "params.h"
+#include "pool.h"
+
+/* The worker adds below an eighth of free space, until there is a quarter. */
+#define LOW_SHARE	8
+#define ENOUGH_SHARE	4
+
+/* Chunks that are added: 4 MiB, and 1 MiB where nobody may sleep. */
+#define GROW_ORDER	min_t(unsigned int, MAX_PAGE_ORDER, get_order(SZ_4M))
+#define ATOMIC_ORDER	max_t(unsigned int, XEN_CHUNK_MIN_ORDER, get_order(SZ_1M))
+
+/* The worker may not wait for I/O, which may wait for room in the pool. */
+#define GROW_GFP	(GFP_NOIO | __GFP_NORETRY)
+
+/* The default limit is this share of the memory, and 1 GiB at most. */
+#define MAX_SHARE	8
+
+/* Bytes in all chunks. */
+static atomic_long_t pool_bytes;
+
+/* Widths of addresses of which room runs low, as bits. */
+static unsigned long wanted[BITS_TO_LONGS(XEN_WIDEST_BITS + 1)];
+
+/**
+ * struct xen_pool_failure - growth that has failed
+ * @until:	when it may be tried again, in jiffies
+ * @order:	the smallest chunk that could not be had, log2 of its pages
+ */
+struct xen_pool_failure {
+	unsigned long until;
+	unsigned int order;
+};
+
+/* By the width, of the worker and of those who could not wait for it. */
+static struct xen_pool_failure failures[2][XEN_WIDEST_BITS + 1] = {
+	[0 ... 1] = {
+		[0 ... XEN_WIDEST_BITS] = { .until = INITIAL_JIFFIES },
+	},
+};
+
+/* One device's chunk serves the next of its width, if that waits for it. */
+static DEFINE_MUTEX(obtain_mutex);
+
+static void grow_worker(struct work_struct *work);
+static void shrink_worker(struct work_struct *work);
+static DECLARE_WORK(grow_work, grow_worker);
+static DECLARE_DELAYED_WORK(shrink_work, shrink_worker);
+
+/* Bytes that all chunks together may have. */
+static unsigned long pool_limit(void)
+{
+	u64 share = (u64)totalram_pages() * PAGE_SIZE / MAX_SHARE;
+
+	return xen_pool_max == ULONG_MAX ? min_t(u64, share, SZ_1G) :
+					   xen_pool_max;
+}
+
+static bool is_at_limit(void)
+{
+	return atomic_long_read(&pool_bytes) +
+	       BIT(XEN_POOL_GRANULE_SHIFT) > pool_limit();
+}
+
+/* The limit is on growth: a device's own chunk may go beyond it. */
+static bool reserve_bytes(size_t size, enum xen_chunk_origin origin)
+{
+	if (atomic_long_add_return(size, &pool_bytes) <= pool_limit() ||
+	    origin != XEN_CHUNK_GROWN)
+		return true;
+
+	atomic_long_sub(size, &pool_bytes);
+	return false;
+}
+
+/*
+ * What has just failed is not tried again for a second, for those who want it may
+ * come by the thousand. That a large chunk can't be had says nothing of small ones,
+ * nor what can't be had at once of what the worker gets.
+ */
+static bool has_failed(bool atomic, unsigned int bits, unsigned int order)
+{
+	const struct xen_pool_failure *failure = &failures[atomic][bits];
+
+	return time_before(jiffies, READ_ONCE(failure->until)) &&
+	       order >= READ_ONCE(failure->order);
+}
+
+/* At the limit a try costs little, and a release may make room any time. */
+static void note_failure(bool atomic, unsigned int bits, unsigned int order,
+			 int rc)
+{
+	struct xen_pool_failure *failure = &failures[atomic][bits];
+
+	if (rc == -ENOSPC)
+		return;
+
+	WRITE_ONCE(failure->order, order);
+	WRITE_ONCE(failure->until, jiffies + HZ);
+}
+
+/*
+ * Would less than a share of what so many zones have be free without @without slots?
+ * The first one is a reserve: only who has no other counts it. Nor does what was made
+ * for devices of some width count.
+ */
+static bool is_low(unsigned int zones, unsigned int share, u32 without)
+{
+	u64 free = 0, total = 0;
+	unsigned int i;
+
+	for (i = zones > 1; i < zones; i++) {
+		free += READ_ONCE(xen_pool_zones[i].free) -
+			READ_ONCE(xen_pool_zones[i].own_free);
+		total += READ_ONCE(xen_pool_zones[i].total) -
+			 READ_ONCE(xen_pool_zones[i].own_total);
+	}
+
+	return free < without || (free - without) * share < total - without;
+}
+
+/* The width that all of a device's addresses have. */
+static unsigned int reach_bits(const struct xen_pool_reach *reach)
+{
+	return min_t(unsigned int, xen_limit_bits(reach->limit),
+		     xen_zone_bits[reach->zones - 1]);
+}
+
+/* Notes for the worker when what a device can use runs low. */
+static void look_for_growth(const struct xen_pool_reach *reach)
+{
+	unsigned int bits;
+
+	if (likely(!is_low(reach->zones, LOW_SHARE, 0)) || is_at_limit())
+		return;
+
+	bits = reach_bits(reach);
+	if (!has_failed(false, bits, XEN_CHUNK_MIN_ORDER) &&
+	    !test_and_set_bit(bits, wanted))
+		schedule_work(&grow_work);
+}
+
+/* Pages that can be made contiguous below @bits, or are already; or NULL. */
+static struct page *alloc_extent(unsigned int bits, unsigned int order,
+				 gfp_t gfp)
+{
+	if (!XEN_DMA_EXCHANGES)
+		return xen_alloc_reachable(order, bits, gfp);
+
+	return alloc_pages(gfp | __GFP_NOWARN, order);
+}
+
+static void free_extent(struct page *page, unsigned int order)
+{
+	if (!XEN_DMA_EXCHANGES)
+		xen_free_reachable(page, order);
+	else
+		__free_pages(page, order);
+}
+
+/**
+ * xen_pool_grow() - add a chunk that is made of pages of the domain
+ * @bits:	width of its addresses
+ * @order:	log2 of its pages
+ * @origin:	what it is for
+ * @gfp:	allocation flags
+ *
+ * Context: As @gfp says.
+ * Return: 0, -ENOSPC at the limit, -ENODEV without a pool, or why there are no pages
+ * or extents.
+ */
+int xen_pool_grow(unsigned int bits, unsigned int order,
+		  enum xen_chunk_origin origin, gfp_t gfp)
+{
+	struct xen_pool_chunk extent = { .origin = origin };
+	size_t size = PAGE_SIZE << order;
+	struct page *page;
+	phys_addr_t phys;
+	int rc;
+
+	/* Without chunks from early boot (swiotlb=noforce) there is none. */
+	if (!xen_pool_table)
+		return -ENODEV;
+	if (!reserve_bytes(size, origin))
+		return -ENOSPC;
+
+	rc = -ENOMEM;
+	page = alloc_extent(bits, order, gfp);
+	if (!page)
+		goto unreserve;
+
+	phys = page_to_phys(page);
+	rc = xen_make_contiguous(phys, order, bits, gfp, &extent.bus);
+	if (rc < 0)
+		goto free;
+
+	extent.exchanged = !rc;
+	extent.vaddr = page_address(page);
+	/* What is left to Xen of the lowest memory is not for wide devices. */
+	rc = -ENOMEM;
+	if (bits == XEN_RESERVE_BITS ||
+	    (extent.bus + size - 1) >> XEN_RESERVE_BITS)
+		rc = xen_pool_add_chunk(&extent, size, gfp);
+	if (!rc)
+		return 0;
+
+	if (extent.exchanged)
+		xen_give_back_contiguous(phys, order, gfp);
+free:
+	free_extent(page, order);
+unreserve:
+	atomic_long_sub(size, &pool_bytes);
+	return rc;
+}
+
+/* The same, and less than 2^@order pages where that can't be had. */
+static int grow_some(unsigned int bits, unsigned int order,
+		     enum xen_chunk_origin origin, gfp_t gfp)
+{
+	int rc = xen_pool_grow(bits, order, origin, gfp);
+
+	while (rc < 0 && order > XEN_CHUNK_MIN_ORDER)
+		rc = xen_pool_grow(bits, --order, origin, gfp);
+	return rc;
+}
+
+/* A request found no room: adds a chunk at once, if that may help. */
+static bool grow_now(const struct xen_pool_reach *reach, u32 nr)
+{
+	unsigned int need = max_t(unsigned int, XEN_CHUNK_MIN_ORDER,
+				  get_order((size_t)nr << XEN_SLOT_SHIFT));
+	unsigned int order = max_t(unsigned int, need, ATOMIC_ORDER);
+	unsigned int bits = reach_bits(reach);
+	int rc = -ENOMEM;
+
+	if (need > GROW_ORDER || has_failed(true, bits, need))
+		return false;
+	/* On PREEMPT_RT the page allocator may sleep for its locks. */
+	if (IS_ENABLED(CONFIG_PREEMPT_RT) && !preemptible())
+		return false;
+
+	for (; order >= need; order--) {
+		if (has_failed(true, bits, order))
+			continue;
+		rc = xen_pool_grow(bits, order, XEN_CHUNK_GROWN, GFP_ATOMIC);
+		if (!rc) {
+			schedule_delayed_work(&shrink_work, xen_pool_idle * HZ);
+			return true;
+		}
+	}
+
+	note_failure(true, bits, need, rc);
+	return false;
+}
+
+static void grow_width(unsigned int bits)
+{
+	const struct xen_pool_reach reach = xen_pool_reach(DMA_BIT_MASK(bits));
+
+	while (is_low(reach.zones, ENOUGH_SHARE, 0)) {
+		int rc = grow_some(bits, GROW_ORDER, XEN_CHUNK_GROWN, GROW_GFP);
+
+		if (rc) {
+			note_failure(false, bits, 0, rc);
+			break;
+		}
+	}
+}
+
+static void grow_wanted(void)
+{
+	unsigned int bits;
+
+	for_each_set_bit(bits, wanted, XEN_WIDEST_BITS + 1) {
+		clear_bit(bits, wanted);
+		grow_width(bits);
+	}
+}
+
+static void grow_worker(struct work_struct *work)
+{
+	grow_wanted();
+	schedule_delayed_work(&shrink_work, xen_pool_idle * HZ);
+}
+
+/*
+ * Returns the memory of a removed chunk to the hypervisor and to the kernel, or
+ * fails and leaves it as it was.
+ */
+static int release_chunk(struct xen_pool_chunk *chunk)
+{
+	unsigned int order = get_order(xen_chunk_size(chunk));
+	int rc;
+
+	if (chunk->exchanged) {
+		rc = xen_give_back_contiguous(virt_to_phys(chunk->vaddr), order,
+					      GROW_GFP);
+		if (rc < 0)
+			return rc;
+	}
+
+	free_extent(virt_to_page(chunk->vaddr), order);
+	atomic_long_sub(xen_chunk_size(chunk), &pool_bytes);
+	/* A driver that is wrong about what it has mapped may be looking. */
+	synchronize_rcu();
+	kvfree(chunk->slot);
+	kvfree(chunk);
+	return 0;
+}
+
+/* A chunk that has been unused for long and isn't needed soon; or NULL. */
+static struct xen_pool_chunk *take_idle(unsigned int index, bool *grown)
+{
+	struct xen_pool_zone *zone = &xen_pool_zones[index];
+	struct xen_pool_chunk *chunk, *found = NULL;
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&zone->lock, flags);
+	list_for_each_entry(chunk, &zone->chunks, list) {
+		if (chunk->origin != XEN_CHUNK_GROWN)
+			continue;
+		*grown = true;
+		if (chunk->free == chunk->nr_slots &&
+		    time_after_eq(jiffies, chunk->idle_since +
+				  xen_pool_idle * HZ) &&
+		    !is_low(XEN_NR_ZONES, ENOUGH_SHARE,
+			    index ? chunk->nr_slots : 0)) {
+			found = chunk;
+			xen_pool_remove_chunk(chunk);
+			break;
+		}
+	}
+	raw_spin_unlock_irqrestore(&zone->lock, flags);
+
+	return found;
+}
+
+/* Gives idle chunks back. Returns true when there are more that may go later. */
+static bool shrink_idle(void)
+{
+	const struct xen_pool_reach all = xen_pool_reach(U64_MAX);
+	struct xen_pool_chunk *chunk;
+	bool grown = false;
+	unsigned int i;
+
+	xen_pool_drain(&all, true);
+	for (i = 0; i < XEN_NR_ZONES; i++) {
+		if (!READ_ONCE(xen_pool_zones[i].total))
+			continue;
+		while ((chunk = take_idle(i, &grown))) {
+			if (!release_chunk(chunk))
+				continue;
+			/* Xen did not take it: try again when it is idle again. */
+			xen_pool_insert_chunk(chunk);
+			break;
+		}
+	}
+
+	return grown;
+}
+
+static void shrink_worker(struct work_struct *work)
+{
+	if (shrink_idle())
+		schedule_delayed_work(&shrink_work,
+				      max(xen_pool_idle, 1U) * HZ);
+}
+
+/**
+ * xen_pool_get() - get a block that the CPU has not at hand
+ * @reach:	what the device may use, some of the pool at least
+ * @nr:		slots
+ * @effort:	what may be done for it
+ *
+ * A worker adds chunks when room runs low.
+ *
+ * Context: Any.
+ * Return: The block, without @slot when there is none.
+ */
+struct xen_pool_block xen_pool_get(const struct xen_pool_reach *reach, u32 nr,
+				   enum xen_pool_effort effort)
+{
+	struct xen_pool_block block = xen_pool_take(reach, nr, false);
+
+	if (!block.slot && effort >= XEN_POOL_DRAIN) {
+		xen_pool_drain(reach, false);
+		block = xen_pool_take(reach, nr, false);
+	}
+	if (!block.slot && effort >= XEN_POOL_GROW && grow_now(reach, nr))
+		block = xen_pool_take(reach, nr, false);
+	if (!block.slot && effort >= XEN_POOL_RESERVE)
+		block = xen_pool_take(reach, nr, true);
+	if (!block.slot && effort >= XEN_POOL_RESERVE) {
+		xen_pool_drain(reach, true);
+		block = xen_pool_take(reach, nr, true);
+	}
+	if (block.slot)
+		look_for_growth(reach);
+
+	return block;
+}
+
+/**
+ * xen_pool_obtain() - see to it that there is a chunk
+ * @reach:	what a device may use, some of the machine at least
+ *
+ * Where there is none, one is made, to stay. The reserve is left to the narrowest
+ * devices; others get some of their own.
+ *
+ * Context: Process, may sleep.
+ * Return: 0, or why there is none, see xen_pool_grow().
+ */
+int xen_pool_obtain(const struct xen_pool_reach *reach)
+{
+	int rc = 0;
+
+	mutex_lock(&obtain_mutex);
+	if (!xen_pool_largest(reach, false))
+		rc = grow_some(reach_bits(reach), GROW_ORDER,
+			       XEN_CHUNK_OBTAINED, GFP_KERNEL | __GFP_NORETRY);
+	mutex_unlock(&obtain_mutex);
+
+	return xen_pool_largest(reach, true) ? 0 : rc;
+}
+
+/**
+ * xen_pool_count() - count bytes of chunks that were added at boot
+ * @bytes:	bytes
+ *
+ * Context: Any.
+ */
+void xen_pool_count(long bytes)
+{
+	atomic_long_add(bytes, &pool_bytes);
+}
+
+#if IS_ENABLED(CONFIG_XEN_DMA_KUNIT_TEST)
+/* The workers' work, at once. */
+void xen_pool_flush_work(void)
+{
+	cancel_work_sync(&grow_work);
+	cancel_delayed_work_sync(&shrink_work);
+	xen_pool_cancel_rebalance();
+	grow_wanted();
+	shrink_idle();
+}
+
+/* A leak that a test has found must not break the next test. */
+static void forget_chunk(struct xen_pool_chunk *chunk)
+{
+	struct xen_pool_zone *zone = chunk->zone;
+
+	if (WARN_ON(chunk->free != chunk->nr_slots)) {
+		list_del(&chunk->list);
+		return;
+	}
+
+	raw_spin_lock_irq(&zone->lock);
+	xen_pool_remove_chunk(chunk);
+	raw_spin_unlock_irq(&zone->lock);
+	if (chunk->origin != XEN_CHUNK_BOOT) {
+		WARN_ON(release_chunk(chunk));
+	} else {
+		kvfree(chunk->slot);
+		kvfree(chunk);
+	}
+}
+
+/* Forget the pool. */
+void xen_pool_destroy(void)
+{
+	const struct xen_pool_reach all = xen_pool_reach(U64_MAX);
+	struct xen_pool_chunk *chunk, *next;
+	unsigned int i;
+
+	cancel_work_sync(&grow_work);
+	cancel_delayed_work_sync(&shrink_work);
+	xen_pool_cancel_rebalance();
+	xen_pool_drain(&all, true);
+	for (i = 0; xen_pool_table && i < XEN_NR_ZONES; i++) {
+		struct xen_pool_zone *zone = &xen_pool_zones[i];
+
+		list_for_each_entry_safe(chunk, next, &zone->chunks, list)
+			forget_chunk(chunk);
+		xen_pool_init_buddies(zone);
+		zone->total = 0;
+		zone->free = 0;
+		zone->own_total = 0;
+		zone->own_free = 0;
+		zone->lent = 0;
+		zone->stored = 0;
+		zone->rank = 0;
+		zone->first = XEN_NO_SLOT;
+	}
+	if (xen_pool_table)
+		memset(xen_pool_table, 0,
+		       xen_pool_granules * sizeof(*xen_pool_table));
+	atomic_long_set(&pool_bytes, 0);
+	xen_pool_max = ULONG_MAX;
+	bitmap_zero(wanted, XEN_WIDEST_BITS + 1);
+	for (i = 0; i <= XEN_WIDEST_BITS; i++) {
+		failures[0][i].until = jiffies;
+		failures[1][i].until = jiffies;
+	}
+}
+#endif
