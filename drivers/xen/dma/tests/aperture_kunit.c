@@ -2049,6 +2049,28 @@ static void xdt_grow_spares_narrow(struct kunit *test)
 	}
 }
 
+/* Chunks that may go are nobody's home, so that they get idle. */
+static void xdt_grow_home(struct kunit *test)
+{
+	struct xdt *x = test->priv;
+	dma_addr_t *bus = xdt_addresses(x), more;
+	unsigned int nr;
+
+	xdt_restart(x, SZ_64M, SZ_2G);
+	xen_pool_max = x->size + 2 * XDT_CHUNK;
+	xen_machine_set_low(SZ_2G, SZ_2G + (u64)SZ_1G);
+	nr = xdt_exhaust_atomic(x, x->dev, SZ_1M, bus, x->size / SZ_1M + 1);
+	KUNIT_EXPECT_EQ(test, nr, x->size / SZ_1M + 1);
+	KUNIT_EXPECT_GE(test, bus[nr - 1], SZ_2G);
+	while (nr)
+		xdt_release(x, x->dev, SZ_1M, bus + --nr, 1);
+	more = xdt_map(x->dev, x->buf, SZ_1M, DMA_TO_DEVICE, 0);
+	KUNIT_EXPECT_LT(test, more, SZ_2G);
+	xdt_unmap(x->dev, more, SZ_1M, DMA_TO_DEVICE, 0);
+	xdt_settle(x);
+	KUNIT_EXPECT_EQ(test, xdt_total(), x->size);
+}
+
 /* A growth that failed costs the next ones nothing, of whatever size they are. */
 static void xdt_grow_tries_once(struct kunit *test)
 {
@@ -2521,6 +2543,7 @@ static struct kunit_case xdt_growth_cases[] = {
 	KUNIT_CASE(xdt_grow_narrow),
 	KUNIT_CASE(xdt_grow_spares_lowest),
 	KUNIT_CASE(xdt_grow_spares_narrow),
+	KUNIT_CASE(xdt_grow_home),
 	KUNIT_CASE(xdt_grow_tries_once),
 	KUNIT_CASE_SLOW(xdt_model_growing),
 	KUNIT_CASE_SLOW(xdt_stress_growing),

@@ -1582,6 +1582,35 @@ static void xdc_ages(struct kunit *test)
 	xen_pool_idle = idle;
 }
 
+/* Of what goes back in part nothing is kept: its pages are no longer contiguous. */
+static void xdc_ages_in_part(struct kunit *test)
+{
+	unsigned int idle = xen_pool_idle, i;
+	struct xdt *x = test->priv;
+	struct xdc_mem m;
+
+	xen_pool_idle = 0;
+	for (i = 0; i < 2; i++) {
+		if (!xdc_take(test, x->dev, &m, SZ_256K, GFP_KERNEL, "new"))
+			break;
+		xdc_put(&m);
+		if (i)
+			xen_machine_give_part(3);
+		else
+			xen_machine_only_low(true);
+		xen_coherent_flush_work();
+		xen_machine_give_part(64);
+		xen_machine_only_low(false);
+		KUNIT_EXPECT_EQ_MSG(test, xdc_cached(), 0, "round %u", i);
+		xen_coherent_forget_refusal();
+		if (!xdc_take(test, x->dev, &m, SZ_256K, GFP_KERNEL, "again"))
+			break;
+		xdc_put(&m);
+		xen_coherent_flush_work();
+	}
+	xen_pool_idle = idle;
+}
+
 /* What can't be helped does not cost others what is kept for them. */
 static void xdc_hopeless(struct kunit *test)
 {
@@ -2559,6 +2588,7 @@ static struct kunit_case xdc_cases[] = {
 	KUNIT_CASE(xdc_mapped_first),
 	KUNIT_CASE(xdc_wide_is_kept),
 	KUNIT_CASE(xdc_ages),
+	KUNIT_CASE(xdc_ages_in_part),
 	KUNIT_CASE(xdc_hopeless),
 	KUNIT_CASE(xdc_refused),
 	KUNIT_CASE(xdc_message),
