@@ -74,7 +74,9 @@ static dma_addr_t xen_swiotlb_map_phys(struct device *dev, phys_addr_t phys,
 	}
 
 	if (!dev_is_dma_coherent(dev) && !(attrs & DMA_ATTR_SKIP_CPU_SYNC) &&
-	    unlikely(xen_sync_caches_for_device(dev, bus, size, dir))) {
+	    unlikely(xen_sync_caches_for_device(dev, bus, size,
+						why == XEN_BOUNCE_NONE ?
+						dir : DMA_TO_DEVICE))) {
 		if (why != XEN_BOUNCE_NONE)
 			xen_swiotlb_unmap_phys(dev, bus, size, dir, attrs |
 					       DMA_ATTR_SKIP_CPU_SYNC);

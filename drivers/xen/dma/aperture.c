@@ -8,7 +8,8 @@
  *
  * No byte of an earlier mapping is ever in the slots of a mapping: the copy in covers
  * its own part, whatever the direction, and the rest is cleared. (What a device writes
- * behind what it was given is not looked for. Only an IOMMU could keep it from that.)
+ * behind what it was given is not looked for. Only an IOMMU could keep it from that.
+ * Where a device is not coherent, the clearing may still be in the CPU's caches.)
  */
 #include <linux/device.h>
 #include <linux/dma-mapping.h>
@@ -440,11 +441,11 @@ void xen_aperture_sync(struct device *dev, dma_addr_t bus, size_t size,
 		offset = bus - ((dma_addr_t)mslot << XEN_SLOT_SHIFT) -
 			 s->offset;
 	}
-	if (likely(s && size <= s->size - offset))
+	if (likely(s))
 		copy_part(s, offset,
 			  xen_slot_vaddr(chunk, mslot) + s->offset + offset,
-			  size, !for_cpu);
-	else
+			  min(size, s->size - offset), !for_cpu);
+	if (unlikely(!s || size > s->size - offset))
 		dev_err_ratelimited(dev,
 				    "xen_swiotlb: driver syncs %zu bytes at %pad, not all of them mapped\n",
 				    size, &bus);

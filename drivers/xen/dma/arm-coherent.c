@@ -82,7 +82,7 @@ struct xen_coherent_request {
 
 static struct xen_coherent_try find(const struct xen_coherent_request *req)
 {
-	struct xen_coherent_try found;
+	struct xen_coherent_try found = {};
 
 	if (req->is_page)
 		found.cpu = dma_direct_alloc_pages(req->dev, req->size,
@@ -216,24 +216,27 @@ static bool grow_pool(struct gen_pool *pool,
 	return true;
 }
 
-/* Takes memory of the reserve that suits. */
+/* Takes memory of the reserve that suits; holds what does not until it is done. */
 static struct xen_coherent_try
 take_pooled(struct gen_pool *pool, const struct xen_coherent_request *req)
 {
-	unsigned long vaddr = gen_pool_alloc(pool, PAGE_ALIGN(req->size));
-	struct xen_coherent_try found = { .cpu = (void *)vaddr };
+	size_t size = PAGE_ALIGN(req->size);
+	unsigned long held[XEN_TRIES_ATOMIC], vaddr = 0;
+	struct xen_coherent_try found = {};
+	unsigned int nr = 0;
 
-	if (!vaddr)
-		return found;
-
-	found.bus = phys_to_dma(req->dev, gen_pool_virt_to_phys(pool, vaddr));
-	if (suits(req, &found)) {
-		memset(found.cpu, 0, PAGE_ALIGN(req->size));
-		return found;
+	while (nr < ARRAY_SIZE(held) && (vaddr = gen_pool_alloc(pool, size))) {
+		found.bus = phys_to_dma(req->dev,
+					gen_pool_virt_to_phys(pool, vaddr));
+		if (suits(req, &found)) {
+			found.cpu = memset((void *)vaddr, 0, size);
+			break;
+		}
+		held[nr++] = vaddr;
 	}
+	while (nr)
+		gen_pool_free(pool, held[--nr], size);
 
-	gen_pool_free(pool, vaddr, PAGE_ALIGN(req->size));
-	found.cpu = NULL;
 	return found;
 }
 
@@ -501,7 +504,7 @@ static struct page *any_block(unsigned int order, unsigned int address_bits,
 
 		if (i && !zones[i])
 			continue;
-		page = alloc_pages(gfp | zones[i] | __GFP_NOWARN |
+		page = alloc_pages((gfp & ~__GFP_COMP) | zones[i] | __GFP_NOWARN |
 				   __GFP_NORETRY, order);
 		if (!page)
 			continue;

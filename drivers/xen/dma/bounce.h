@@ -23,7 +23,7 @@ struct scatterlist;
 
 DECLARE_PER_CPU(unsigned long [XEN_BOUNCE_REASONS], xen_bounces);
 
-/* Counts a mapping that was bounced. */
+/* Counts a block that was bounced through: one for a mapping, or a part of a list. */
 static inline void xen_count_bounce(enum xen_bounce_reason why)
 {
 	this_cpu_inc(xen_bounces[why]);

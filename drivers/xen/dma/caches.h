@@ -16,7 +16,8 @@
  * @dev:	device that is not coherent
  * @bus:	bus address
  * @size:	bytes
- * @dir:	direction
+ * @dir:	direction; DMA_TO_DEVICE for memory of the aperture, for what has been
+ *		copied there counts even if the device is to write
  *
  * Context: Any.
  * Return: 0, or why Xen did not do it.

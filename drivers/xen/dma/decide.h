@@ -119,7 +119,7 @@ xen_bounce_why(struct device *dev, const struct xen_dma_limits limits,
 
 	if (!XEN_DMA_EXCHANGES && unlikely(bus == DMA_MAPPING_ERROR))
 		return XEN_BOUNCE_MOVED;
-	/* What has no bus address lies at the very end, or wraps around. */
+	/* What has no bus address lies beyond each mask of less than 64 bits. */
 	if (unlikely(last > limits.last || last < bus))
 		return XEN_BOUNCE_MASK;
 	if (xen_offset_in_page(phys) + size > XEN_PAGE_SIZE &&

@@ -102,15 +102,20 @@ static void set_table(const struct xen_pool_chunk *chunk,
 				  value);
 }
 
-/* Does a zone have a chunk that stays, and is not for some devices only? */
-static bool has_boot_chunk(const struct xen_pool_zone *zone)
+/* The lowest slots of a zone's chunks, by their origins, and of all. */
+static void set_first(struct xen_pool_zone *zone)
 {
 	const struct xen_pool_chunk *chunk;
+	u32 first = XEN_NO_SLOT;
+	unsigned int i;
 
-	list_for_each_entry(chunk, &zone->chunks, list)
-		if (chunk->origin == XEN_CHUNK_BOOT)
-			return true;
-	return false;
+	for (i = 0; i < XEN_CHUNK_ORIGINS; i++)
+		zone->buddy[i].first = XEN_NO_SLOT;
+	list_for_each_entry(chunk, &zone->chunks, list) {
+		first = chunk->first;
+		zone->buddy[chunk->origin].first = first;
+	}
+	WRITE_ONCE(zone->first, first);
 }
 
 /*
@@ -119,12 +124,10 @@ static bool has_boot_chunk(const struct xen_pool_zone *zone)
  */
 static void set_homes(struct xen_pool_zone *zone)
 {
+	bool stays = zone->buddy[XEN_CHUNK_BOOT].first != XEN_NO_SLOT;
 	unsigned int zones, home = 0, rank = 0;
 
-	WRITE_ONCE(zone->rank, !list_empty(&zone->chunks) + has_boot_chunk(zone));
-	WRITE_ONCE(zone->first, list_empty(&zone->chunks) ? XEN_NO_SLOT :
-		   list_last_entry(&zone->chunks, struct xen_pool_chunk,
-				   list)->first);
+	WRITE_ONCE(zone->rank, !list_empty(&zone->chunks) + stays);
 
 	raw_spin_lock(&home_lock);
 	for (zones = 1; zones <= XEN_NR_ZONES; zones++) {
@@ -167,6 +170,7 @@ void xen_pool_insert_chunk(struct xen_pool_chunk *chunk)
 	if (chunk->origin == XEN_CHUNK_OBTAINED)
 		zone->own_total += chunk->nr_slots;
 	xen_pool_free_slots(chunk, chunk->first, chunk->nr_slots);
+	set_first(zone);
 	set_homes(zone);
 	raw_spin_unlock_irqrestore(&zone->lock, flags);
 }
@@ -187,6 +191,7 @@ void xen_pool_remove_chunk(struct xen_pool_chunk *chunk)
 	WRITE_ONCE(zone->total, zone->total - chunk->nr_slots);
 	if (chunk->origin == XEN_CHUNK_OBTAINED)
 		zone->own_total -= chunk->nr_slots;
+	set_first(zone);
 	set_homes(zone);
 }
 

@@ -4,9 +4,9 @@
  *
  * Such blocks don't go back to the buddy: each CPU keeps some, in two magazines a
  * size, and exchanges whole magazines with a depot per zone. So a block is usually
- * taken and put back without a lock, without masking interrupts and without a search,
- * however large or full the pool is. A CPU's magazines have an owner instead: an
- * interrupt that finds them owned goes to the buddy.
+ * taken and put back without a lock that CPUs share, without masking interrupts and
+ * without a search, however large or full the pool is. A CPU's magazines have an owner
+ * instead: an interrupt that finds them owned goes to the buddy.
  *
  * A CPU may keep blocks of a size once it has used the size: it is then lent room for
  * two magazines, a share of what the zone has left to lend. So what CPUs keep depends
@@ -41,11 +41,18 @@ const u8 xen_pool_bin_slots[XEN_NR_BINS] = {
 DEFINE_PER_CPU(struct xen_pool_cpu [XEN_NR_ZONES], xen_pool_cpus);
 
 static void rebalance(struct work_struct *work);
-static DECLARE_WORK(rebalance_work, rebalance);
+static DECLARE_DELAYED_WORK(rebalance_work, rebalance);
 
-/* Where room got short, as bits, and when the CPUs may be emptied again for it. */
+/* How long the CPUs are left alone at most, when they have just been emptied. */
+#define REBALANCE_MAX		(60 * HZ)
+
+/*
+ * Where room got short, as bits. The rest is the worker's: when it has emptied the CPUs,
+ * in jiffies that don't wrap around, and for how long it leaves them alone.
+ */
 static unsigned long short_zones;
-static unsigned long rebalance_at = INITIAL_JIFFIES;
+static u64 rebalanced_at;
+static unsigned long rebalance_pause;
 
 /* Returns a magazine's blocks to the buddy; under the zone's lock. */
 static void magazine_free(struct xen_magazine *magazine)
@@ -146,21 +153,15 @@ static bool lend(struct xen_pool_zone *zone, struct xen_pool_cpu *cpu,
 	return max < want && lent_for(want, bin) <= all / SIZE_SHARE;
 }
 
-/* Room got short in a zone: empties all CPUs, but less and less often. */
+/* Room got short in a zone: the CPUs are emptied, but less and less often. */
 static void begin_rebalance(unsigned int index)
 {
-	static unsigned long interval = HZ;
+	u64 at = READ_ONCE(rebalanced_at) + READ_ONCE(rebalance_pause);
+	u64 now = get_jiffies_64();
 
 	set_bit(index, &short_zones);
-	if (time_before(jiffies, READ_ONCE(rebalance_at)))
-		return;
-
-	if (time_after(jiffies, READ_ONCE(rebalance_at) + interval))
-		WRITE_ONCE(interval, HZ);
-	else
-		WRITE_ONCE(interval, min(2 * interval, 60UL * HZ));
-	WRITE_ONCE(rebalance_at, jiffies + READ_ONCE(interval));
-	schedule_work(&rebalance_work);
+	schedule_delayed_work(&rebalance_work,
+			      at > now ? min_t(u64, at - now, REBALANCE_MAX) : 0);
 }
 
 /* Gets blocks into an empty loaded magazine. The caller owns the CPU's magazines. */
@@ -326,7 +327,15 @@ void xen_pool_drain(const struct xen_pool_reach *reach, bool reserve)
 /* CPUs that are no longer at work may have what others could use. */
 static void rebalance(struct work_struct *work)
 {
+	u64 now = get_jiffies_64();
 	unsigned int i;
+
+	if (now > rebalanced_at + 2 * rebalance_pause)
+		WRITE_ONCE(rebalance_pause, HZ);
+	else
+		WRITE_ONCE(rebalance_pause,
+			   min(2 * rebalance_pause, REBALANCE_MAX));
+	WRITE_ONCE(rebalanced_at, now);
 
 	for (i = 0; i < XEN_NR_ZONES; i++)
 		if (test_and_clear_bit(i, &short_zones))
@@ -435,6 +444,15 @@ void xen_pool_free(struct xen_pool_chunk *chunk, u32 mslot,
 /* For the tests: nobody is at work any more. */
 void xen_pool_cancel_rebalance(void)
 {
-	cancel_work_sync(&rebalance_work);
+	cancel_delayed_work_sync(&rebalance_work);
+	short_zones = 0;
+	rebalanced_at = 0;
+	rebalance_pause = 0;
+}
+
+/* For the tests: the CPUs are emptied now, if they are to be at all. */
+bool xen_pool_flush_rebalance(void)
+{
+	return flush_delayed_work(&rebalance_work);
 }
 #endif

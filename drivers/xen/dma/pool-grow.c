@@ -32,6 +32,7 @@
 
 /* Chunks that are added: 4 MiB, and 1 MiB where nobody may sleep. */
 #define GROW_ORDER	min_t(unsigned int, MAX_PAGE_ORDER, get_order(SZ_4M))
+#define GROW_SLOTS	((PAGE_SIZE << GROW_ORDER) >> XEN_SLOT_SHIFT)
 #define ATOMIC_ORDER	max_t(unsigned int, XEN_CHUNK_MIN_ORDER, get_order(SZ_1M))
 
 /* The worker may not wait for I/O, which may wait for room in the pool. */
@@ -48,20 +49,16 @@ static unsigned long wanted[BITS_TO_LONGS(XEN_WIDEST_BITS + 1)];
 
 /**
  * struct xen_pool_failure - growth that has failed
- * @until:	when it may be tried again, in jiffies
+ * @until:	when it may be tried again, in jiffies; they don't wrap around
  * @order:	the smallest chunk that could not be had, log2 of its pages
  */
 struct xen_pool_failure {
-	unsigned long until;
+	u64 until;
 	unsigned int order;
 };
 
 /* By the width, of the worker and of those who could not wait for it. */
-static struct xen_pool_failure failures[2][XEN_WIDEST_BITS + 1] = {
-	[0 ... 1] = {
-		[0 ... XEN_WIDEST_BITS] = { .until = INITIAL_JIFFIES },
-	},
-};
+static struct xen_pool_failure failures[2][XEN_WIDEST_BITS + 1];
 
 /* One device's chunk serves the next of its width, if that waits for it. */
 static DEFINE_MUTEX(obtain_mutex);
@@ -106,8 +103,8 @@ static bool has_failed(bool atomic, unsigned int bits, unsigned int order)
 {
 	const struct xen_pool_failure *failure = &failures[atomic][bits];
 
-	return time_before(jiffies, READ_ONCE(failure->until)) &&
-	       order >= READ_ONCE(failure->order);
+	return order >= READ_ONCE(failure->order) &&
+	       get_jiffies_64() < READ_ONCE(failure->until);
 }
 
 /* At the limit a try costs little, and a release may make room any time. */
@@ -120,7 +117,7 @@ static void note_failure(bool atomic, unsigned int bits, unsigned int order,
 		return;
 
 	WRITE_ONCE(failure->order, order);
-	WRITE_ONCE(failure->until, jiffies + HZ);
+	WRITE_ONCE(failure->until, get_jiffies_64() + HZ);
 }
 
 /*
@@ -134,8 +131,10 @@ static bool is_low(unsigned int zones, unsigned int share, u32 without)
 	unsigned int i;
 
 	for (i = zones > 1; i < zones; i++) {
-		free += READ_ONCE(xen_pool_zones[i].free) -
-			READ_ONCE(xen_pool_zones[i].own_free);
+		u32 all = READ_ONCE(xen_pool_zones[i].free);
+
+		/* They do not change at once. */
+		free += all - min(all, READ_ONCE(xen_pool_zones[i].own_free));
 		total += READ_ONCE(xen_pool_zones[i].total) -
 			 READ_ONCE(xen_pool_zones[i].own_total);
 	}
@@ -150,12 +149,16 @@ static unsigned int reach_bits(const struct xen_pool_reach *reach)
 		     xen_zone_bits[reach->zones - 1]);
 }
 
-/* Notes for the worker when what a device can use runs low. */
-static void look_for_growth(const struct xen_pool_reach *reach)
+/*
+ * Notes for the worker when what a device can use runs low. Of a device that does not
+ * reach all of its zones that is known only when it has found nothing.
+ */
+static void look_for_growth(const struct xen_pool_reach *reach, bool found)
 {
 	unsigned int bits;
 
-	if (likely(!is_low(reach->zones, LOW_SHARE, 0)) || is_at_limit())
+	if (likely(found && !is_low(reach->zones, LOW_SHARE, 0)) ||
+	    is_at_limit())
 		return;
 
 	bits = reach_bits(reach);
@@ -222,7 +225,7 @@ int xen_pool_grow(unsigned int bits, unsigned int order,
 	extent.vaddr = page_address(page);
 	/* What is left to Xen of the lowest memory is not for wide devices. */
 	rc = -ENOMEM;
-	if (bits == XEN_RESERVE_BITS ||
+	if (!extent.exchanged || bits == XEN_RESERVE_BITS ||
 	    (extent.bus + size - 1) >> XEN_RESERVE_BITS)
 		rc = xen_pool_add_chunk(&extent, size, gfp);
 	if (!rc)
@@ -266,7 +269,7 @@ static bool grow_now(const struct xen_pool_reach *reach, u32 nr)
 	for (; order >= need; order--) {
 		if (has_failed(true, bits, order))
 			continue;
-		rc = xen_pool_grow(bits, order, XEN_CHUNK_GROWN, GFP_ATOMIC);
+		rc = xen_pool_grow(bits, order, XEN_CHUNK_GROWN, GFP_NOWAIT);
 		if (!rc) {
 			schedule_delayed_work(&shrink_work, xen_pool_idle * HZ);
 			return true;
@@ -281,14 +284,14 @@ static void grow_width(unsigned int bits)
 {
 	const struct xen_pool_reach reach = xen_pool_reach(DMA_BIT_MASK(bits));
 
-	while (is_low(reach.zones, ENOUGH_SHARE, 0)) {
+	do {
 		int rc = grow_some(bits, GROW_ORDER, XEN_CHUNK_GROWN, GROW_GFP);
 
 		if (rc) {
 			note_failure(false, bits, 0, rc);
 			break;
 		}
-	}
+	} while (is_low(reach.zones, ENOUGH_SHARE, 0));
 }
 
 static void grow_wanted(void)
@@ -396,7 +399,8 @@ static void shrink_worker(struct work_struct *work)
  * @nr:		slots
  * @effort:	what may be done for it
  *
- * A worker adds chunks when room runs low.
+ * A worker adds chunks when room runs low. To add one at once takes up to a
+ * millisecond, in the context of the caller.
  *
  * Context: Any.
  * Return: The block, without @slot when there is none.
@@ -405,6 +409,7 @@ struct xen_pool_block xen_pool_get(const struct xen_pool_reach *reach, u32 nr,
 				   enum xen_pool_effort effort)
 {
 	struct xen_pool_block block = xen_pool_take(reach, nr, false);
+	bool found = block.slot || nr > GROW_SLOTS;
 
 	if (!block.slot && effort >= XEN_POOL_DRAIN) {
 		xen_pool_drain(reach, false);
@@ -418,8 +423,8 @@ struct xen_pool_block xen_pool_get(const struct xen_pool_reach *reach, u32 nr,
 		xen_pool_drain(reach, true);
 		block = xen_pool_take(reach, nr, true);
 	}
-	if (block.slot)
-		look_for_growth(reach);
+	if (block.slot || effort >= XEN_POOL_GROW)
+		look_for_growth(reach, found);
 
 	return block;
 }
@@ -523,8 +528,8 @@ void xen_pool_destroy(void)
 	xen_pool_max = ULONG_MAX;
 	bitmap_zero(wanted, XEN_WIDEST_BITS + 1);
 	for (i = 0; i <= XEN_WIDEST_BITS; i++) {
-		failures[0][i].until = jiffies;
-		failures[1][i].until = jiffies;
+		failures[0][i].until = 0;
+		failures[1][i].until = 0;
 	}
 }
 #endif

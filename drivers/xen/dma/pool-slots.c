@@ -141,6 +141,8 @@ u32 xen_pool_take_slots(struct xen_pool_zone *zone, u32 nr, u32 end,
 	u32 mslot = XEN_NO_SLOT;
 
 	for_each_set_bit(origin, &origins, XEN_CHUNK_ORIGINS) {
+		if (zone->buddy[origin].first >= end)
+			continue;
 		mslot = find_free(&zone->buddy[origin], order, end);
 		if (mslot != XEN_NO_SLOT)
 			break;
@@ -196,6 +198,7 @@ void xen_pool_init_buddies(struct xen_pool_zone *zone)
 	unsigned int i, order;
 
 	for (i = 0; i < ARRAY_SIZE(zone->buddy); i++) {
+		zone->buddy[i].first = XEN_NO_SLOT;
 		zone->buddy[i].orders = 0;
 		for (order = 0; order < XEN_SLOT_ORDERS; order++)
 			zone->buddy[i].free[order] = XEN_NO_SLOT;

@@ -169,11 +169,13 @@ struct xen_pool_chunk {
 };
 
 /**
- * struct xen_pool_buddy - free blocks
+ * struct xen_pool_buddy - free blocks of chunks of one origin
+ * @first:	number of the lowest slot of these chunks
  * @orders:	bit n set: @free[n] is not empty
  * @free:	first free block of each order, or XEN_NO_SLOT
  */
 struct xen_pool_buddy {
+	u32 first;
 	unsigned long orders;
 	u32 free[XEN_SLOT_ORDERS];
 };
@@ -530,6 +532,7 @@ static __always_inline void xen_pool_put(struct xen_pool_chunk *chunk, u32 mslot
 void xen_pool_flush_work(void);
 void xen_pool_destroy(void);
 void xen_pool_cancel_rebalance(void);
+bool xen_pool_flush_rebalance(void);
 #endif
 
 #endif /* __XEN_DMA_POOL_H */

@@ -180,8 +180,10 @@ static void release_doomed(void)
 	struct xen_region *region, *next;
 
 	llist_for_each_entry_safe(region, next, llist_del_all(&xen_doomed),
-				  doomed)
+				  doomed) {
 		dissolve_region(region);
+		cond_resched();
+	}
 }
 
 static void xen_trim(struct work_struct *work)
@@ -199,7 +201,8 @@ static void age_out(unsigned long age)
 	struct xen_region *region;
 
 	while ((region = xen_region_take_aged(age))) {
-		if (is_wanted_back(region) && return_region(region)) {
+		if (is_wanted_back(region) && return_region(region) &&
+		    !is_referenced(region)) {
 			xen_region_return(region);
 			break;
 		}

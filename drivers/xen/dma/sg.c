@@ -401,13 +401,17 @@ static int clean_segments(struct device *dev, struct scatterlist *sgl,
 			  int nents, enum dma_data_direction dir)
 {
 	struct scatterlist *sg;
+	dma_addr_t bus;
+	bool is_copy;
 	int i, rc;
 
 	for_each_sg(sgl, sg, nents, i) {
 		if (!sg_dma_len(sg))
 			break;
-		rc = xen_sync_caches_for_device(dev, sg_dma_address(sg),
-						sg_dma_len(sg), dir);
+		bus = sg_dma_address(sg);
+		is_copy = xen_pool_find(xen_bus_to_machine(dev, bus));
+		rc = xen_sync_caches_for_device(dev, bus, sg_dma_len(sg),
+						is_copy ? DMA_TO_DEVICE : dir);
 		if (rc)
 			return rc;
 	}

@@ -2049,6 +2049,49 @@ static void xdt_grow_spares_narrow(struct kunit *test)
 	}
 }
 
+/* Does the worker add a chunk for a mapping that has failed? Not if it was too early. */
+static bool xdt_wakes(struct xdt *x, struct device *dev)
+{
+	u64 total = xdt_total();
+	unsigned long flags;
+	dma_addr_t bus;
+
+	xdt_patience();
+	xen_machine_fail_exchanges(-ENOMEM);
+	local_irq_save(flags);
+	bus = xdt_map(dev, x->buf, SZ_64K, DMA_TO_DEVICE, DMA_ATTR_NO_WARN);
+	xen_machine_fail_exchanges(0);
+	local_irq_restore(flags);
+	KUNIT_EXPECT_EQ(x->test, bus, DMA_MAPPING_ERROR);
+	xen_pool_flush_work();
+
+	return xdt_total() > total;
+}
+
+/* Who finds no room at all wakes the worker, be it narrow or wide. */
+static void xdt_grow_wakes(struct kunit *test)
+{
+	struct xdt *x = test->priv;
+	struct device *narrow = xdt_device(x, "dma30", DMA_BIT_MASK(30));
+	struct device *devs[] = { x->dev, narrow };
+	dma_addr_t *bus = xdt_addresses(x);
+	unsigned int i, nr, tries;
+
+	for (i = 0; i < ARRAY_SIZE(devs); i++) {
+		xdt_restart(x, SZ_64M, SZ_2G + (u64)SZ_1G);
+		xen_pool_max = x->size + 4 * XDT_CHUNK;
+		KUNIT_ASSERT_EQ(test, 0,
+				xen_aperture_obtain(narrow, DMA_BIT_MASK(30)));
+		xen_machine_fail_exchanges(-ENOMEM);
+		nr = xdt_exhaust_atomic(x, devs[i], SZ_64K, bus, 2000);
+		xen_pool_flush_work();
+		for (tries = 5; tries && !xdt_wakes(x, devs[i]); tries--)
+			;
+		KUNIT_EXPECT_NE_MSG(test, tries, 0, "device %u", i);
+		xdt_release(x, devs[i], SZ_64K, bus, nr);
+	}
+}
+
 /* Chunks that may go are nobody's home, so that they get idle. */
 static void xdt_grow_home(struct kunit *test)
 {
@@ -2122,6 +2165,11 @@ static void xdt_lending(struct kunit *test)
 	dma_addr_t bus;
 
 	for (round = 0; round < 3; round++) {
+		/* In a small one there is not enough for each size. */
+		if (round == 2) {
+			x->size = SZ_8M;
+			xdt_restart(x, SZ_1M, SZ_2G);
+		}
 		for (slots = 1; slots <= XEN_MAX_BIN_SLOTS; slots++) {
 			bus = xdt_map(x->dev, x->buf, slots * XDT_SLOT,
 				      DMA_TO_DEVICE, 0);
@@ -2139,6 +2187,43 @@ static void xdt_lending(struct kunit *test)
 			KUNIT_EXPECT_EQ(test, xen_pool_zones[i].free,
 					xen_pool_zones[i].total);
 		}
+	}
+}
+
+/* Whether some CPU was denied room for some size. */
+static bool xdt_denied(void)
+{
+	unsigned int cpu, i;
+
+	for_each_possible_cpu(cpu)
+		for (i = 0; i < XEN_NR_ZONES; i++)
+			if (per_cpu(xen_pool_cpus, cpu)[i].denied)
+				return true;
+	return false;
+}
+
+/* Who is denied room gets it later, though the CPUs have just been emptied. */
+static void xdt_rebalance(struct kunit *test)
+{
+	struct xdt *x = test->priv;
+	unsigned int round, slots;
+	dma_addr_t bus;
+
+	x->size = SZ_8M;
+	xdt_restart(x, SZ_1M, SZ_2G);
+	for (round = 0; round < 3; round++) {
+		for (slots = 1; slots <= XEN_MAX_BIN_SLOTS; slots++) {
+			bus = xdt_map(x->dev, x->buf, slots * XDT_SLOT,
+				      DMA_TO_DEVICE, 0);
+			xdt_unmap(x->dev, bus, slots * XDT_SLOT, DMA_TO_DEVICE,
+				  0);
+		}
+		/* The first time the worker may have been at it already. */
+		if (round)
+			KUNIT_EXPECT_TRUE(test, xdt_denied());
+		xen_pool_flush_rebalance();
+		if (round)
+			KUNIT_EXPECT_FALSE(test, xdt_denied());
 	}
 }
 
@@ -2508,6 +2593,7 @@ static struct kunit_case xdt_cases[] = {
 	KUNIT_CASE(xdt_checkerboard),
 	KUNIT_CASE_SLOW(xdt_nearly_full),
 	KUNIT_CASE(xdt_lending),
+	KUNIT_CASE(xdt_rebalance),
 	KUNIT_CASE(xdt_no_lock),
 	KUNIT_CASE(xdt_double_unmap),
 	KUNIT_CASE(xdt_unmap_middle),
@@ -2544,6 +2630,7 @@ static struct kunit_case xdt_growth_cases[] = {
 	KUNIT_CASE(xdt_grow_spares_lowest),
 	KUNIT_CASE(xdt_grow_spares_narrow),
 	KUNIT_CASE(xdt_grow_home),
+	KUNIT_CASE_SLOW(xdt_grow_wakes),
 	KUNIT_CASE(xdt_grow_tries_once),
 	KUNIT_CASE_SLOW(xdt_model_growing),
 	KUNIT_CASE_SLOW(xdt_stress_growing),
