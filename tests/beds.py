@@ -29,6 +29,7 @@ class Bed:
     environment: str = ""       # for the scripts
     dts: str = ""               # appended to the machine's device tree
     beside: str = ""            # what runs in the other domain
+    disks: tuple = ()           # name in the domain, MiB, and words for QEMU's drive and device
     publishing: bool = False    # with our patches, which make Xen tell where memory is
     timeout: int = 900          # seconds for the boot; three times that with a flavour
 
@@ -41,7 +42,13 @@ X86 = Bed("", "boot_message map sync sg limits growth exhaust coherent mmap para
           "coherent_balloon coherent_exhaust coherent_fault coherent_conserve",
           "6.12 6.12-stock 7.3 6.1 6.12-debug 6.12-race",
           ("--append", "swiotlb_xen.max=128M swiotlb_xen.idle=2"),
-          arch="x86", main="6.12 6.12-stock", environment="XDT_IDLE=2", timeout=1800)
+          arch="x86", main="6.12 6.12-stock", environment="XDT_IDLE=2", timeout=1800,
+          disks=(("sda", 16, "", "ide-hd,bus=ide.0"), ("nvme0n1", 16, "", "nvme,serial=check")))
+
+# Four disks that are always bounced for, and so slow that all their commands are under way.
+DEEP = Bed("deep", "disk_depth", "6.12 7.3", ("--append", "swiotlb=force swiotlb_xen.max=64M"), arch="x86",
+           disks=tuple((f"sd{name}", 64, ",throttling.iops-total=30", f"ide-hd,bus=ide.{nr}")
+                       for nr, name in enumerate("abcd")))
 
 # In this order: on stock, pages move that grants were mapped at.
 OWN = "arm_map arm_masks arm_sg arm_foreign"
@@ -160,7 +167,7 @@ ARM = [
     Bed("domu", "arm_map arm_masks arm_sg", "6.12", ("--mem", "1G", "--domu", "256M"), ONE_RUN, "arm"),
 ]
 
-BEDS = [X86, *ARM64, *MESSAGES, *ARM]
+BEDS = [X86, DEEP, *ARM64, *MESSAGES, *ARM]
 
 # What the watchers of a flavour want to be told at boot.
 FLAVOUR_BOOT = {"debug": ("--append", "page_poison=1")}

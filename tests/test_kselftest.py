@@ -64,14 +64,14 @@ def bed_runner(build, kselftest, booted, tmp_path_factory):
         place = tmp_path_factory.mktemp(str(bed))
         slow = 3 if flavour and not stock else 1
         devices, environment = list(beds.DEVICES), [f"export {bed.environment}"] if bed.environment else []
-        if bed.arch == "x86":
-            disks = []
-            for name, device in ("sda", "ide-hd,bus=ide.0"), ("nvme0n1", "nvme,serial=check"):
-                (place / name).write_bytes(os.urandom(16 << 20))
-                disks.append(f"{name}:{hashlib.sha256((place / name).read_bytes()).hexdigest()}")
-                devices += ["-drive", f"if=none,id={name},format=raw,file={place / name}",
-                            "-device", f"{device},drive={name}"]
-            environment.append(f"export KSELFTEST_DISK_READ_SH_ARGS='{' '.join(disks)}'")
+        sums = []
+        for name, size, drive, device in bed.disks:
+            (place / name).write_bytes(os.urandom(size << 20))
+            sums.append(f"{name}:{hashlib.sha256((place / name).read_bytes()).hexdigest()}")
+            devices += ["-drive", f"if=none,id={name},format=raw,file={place / name}{drive}",
+                        "-device", f"{device},drive={name}"]
+        environment += [f"export KSELFTEST_{name.upper()}_SH_ARGS='{' '.join(sums)}'"
+                        for name in bed.scripts.split() if name.startswith("disk_")]
         # Through a pipe: the runner opens /dev/stdout anew, which would cut a file short.
         runner = ["./run_kselftest.sh", *(["-o 1500"] if slow > 1 else []), *(f"-t xen-dma:{name}" for name in scripts)]
         lines = [*environment, "cd /kselftest || exit 2", WATCHERS, f"{' '.join(runner)} 2>&1 | cat", LEAKS, ""]

@@ -27,6 +27,9 @@
 #include "dma/decide.h"
 #include "dma/sg.h"
 
+/* What memory is mostly made of that is in one piece; bytes. */
+#define LARGE_PAGE	SZ_2M
+
 /* MMIO is where it is, for the bus too: it is neither translated nor bounced. */
 static noinline dma_addr_t xen_map_mmio(struct device *dev, phys_addr_t phys,
 					size_t size, unsigned long attrs)
@@ -127,17 +130,21 @@ static u64 xen_swiotlb_get_required_mask(struct device *dev)
 }
 
 /*
- * Any buffer may have to be bounced, for none is known to be contiguous. Without
- * an aperture there is hope for what lies within a page.
+ * For some drivers this is the size of a request, for others that of a segment, for which
+ * they merge pages that follow each other for the kernel. So a device that reaches
+ * everything is told the size of large pages, which mostly are in one piece; what has
+ * no such limit it may map all the same. For any other device all requests are bounced,
+ * and many of them at a time have to find room. Without an aperture there is hope for
+ * what lies within a page.
  */
 static size_t xen_swiotlb_max_mapping_size(struct device *dev)
 {
-	return max_t(size_t, xen_aperture_max_mapping(dev), PAGE_SIZE);
-}
+	u64 limit = xen_limit_to_machine(dev, xen_bus_limit(dev, dma_get_mask(dev)));
+	size_t size = min_t(size_t, xen_aperture_largest(dev), LARGE_PAGE);
 
-static size_t xen_swiotlb_opt_mapping_size(void)
-{
-	return XEN_OPT_MAPPING;
+	if (limit < xen_required_dma_mask() || is_swiotlb_force_bounce(dev))
+		size = min(size, xen_aperture_fair_share(dev));
+	return max_t(size_t, size, PAGE_SIZE);
 }
 
 const struct dma_map_ops xen_swiotlb_dma_ops = {
@@ -164,5 +171,4 @@ const struct dma_map_ops xen_swiotlb_dma_ops = {
 	.dma_supported		= xen_swiotlb_dma_supported,
 	.get_required_mask	= xen_swiotlb_get_required_mask,
 	.max_mapping_size	= xen_swiotlb_max_mapping_size,
-	.opt_mapping_size	= xen_swiotlb_opt_mapping_size,
 };

@@ -28,8 +28,11 @@
 #include "compat.h"
 #include "pool.h"
 
-/* What an idle aperture promises for one mapping; a chunk may hold several. */
+/* What an idle aperture takes in one mapping; a chunk may hold several. */
 #define MAX_MAPPING	SZ_16M
+
+/* A device that is always bounced for should be content with one of so many parts. */
+#define FAIR_SHARE	256
 
 /*
  * The first slot of the mapping that a bus address lies in. Blocks are aligned,
@@ -485,14 +488,14 @@ int xen_aperture_obtain(struct device *dev, u64 limit)
 }
 
 /**
- * xen_aperture_max_mapping() - largest mapping that can be bounced
+ * xen_aperture_largest() - largest mapping that can be bounced
  * @dev:	device, for its masks
  *
  * Context: Any.
  * Return: Bytes that an idle aperture takes for any alignment of the buffer; 0
  * when the device can't be bounced for at all.
  */
-size_t xen_aperture_max_mapping(struct device *dev)
+size_t xen_aperture_largest(struct device *dev)
 {
 	const struct xen_pool_reach reach = xen_pool_reach(limit_of(dev));
 	size_t largest = xen_pool_largest(&reach, true);
@@ -500,6 +503,25 @@ size_t xen_aperture_max_mapping(struct device *dev)
 
 	return largest > slack ?
 	       min_t(size_t, largest - slack, MAX_MAPPING) : 0;
+}
+
+/**
+ * xen_aperture_fair_share() - how large the mappings of one device should be
+ * @dev:	device, for its masks
+ *
+ * Of so many bytes a busy aperture takes a few hundred mappings: as many as some disks
+ * make at a time.
+ *
+ * Context: Any.
+ * Return: Bytes, a power of two.
+ */
+size_t xen_aperture_fair_share(struct device *dev)
+{
+	const struct xen_pool_reach reach = xen_pool_reach(limit_of(dev));
+	size_t share = max_t(u64, xen_pool_bytes(&reach) / FAIR_SHARE,
+			     XEN_APERTURE_COMMON);
+
+	return rounddown_pow_of_two(share);
 }
 
 /**

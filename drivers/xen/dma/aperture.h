@@ -18,11 +18,14 @@ struct device;
 struct scatterlist;
 struct seq_file;
 
+/* Bytes of the largest blocks that CPUs keep; larger ones cost more, or run out. */
+#define XEN_APERTURE_COMMON		SZ_256K
+
 /*
- * Buffers that may be bounced in one block, which needs a slot for each and one
- * more; as large as the largest blocks that CPUs keep.
+ * Buffers that may be bounced in one such block, which needs a slot for each and one
+ * more.
  */
-#define XEN_APERTURE_MAX_BUFFERS	((SZ_256K >> IO_TLB_SHIFT) - 1)
+#define XEN_APERTURE_MAX_BUFFERS	((XEN_APERTURE_COMMON >> IO_TLB_SHIFT) - 1)
 
 dma_addr_t xen_aperture_map(struct device *dev, phys_addr_t phys, size_t size,
 			    unsigned long attrs);
@@ -34,7 +37,8 @@ void xen_aperture_sync(struct device *dev, dma_addr_t bus, size_t size,
 		       bool for_cpu);
 
 int xen_aperture_obtain(struct device *dev, u64 limit);
-size_t xen_aperture_max_mapping(struct device *dev);
+size_t xen_aperture_largest(struct device *dev);
+size_t xen_aperture_fair_share(struct device *dev);
 void xen_aperture_show(struct seq_file *s);
 
 #endif /* __XEN_DMA_APERTURE_H */

@@ -18,9 +18,6 @@
 struct device;
 struct scatterlist;
 
-/* Up to this CPUs may keep blocks; larger ones cost more, or run out. Bytes. */
-#define XEN_OPT_MAPPING		SZ_256K
-
 DECLARE_PER_CPU(unsigned long [XEN_BOUNCE_REASONS], xen_bounces);
 
 /* Counts a block that was bounced through: one for a mapping, or a part of a list. */

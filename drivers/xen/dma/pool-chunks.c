@@ -268,6 +268,40 @@ struct xen_pool_reach xen_pool_reach_within(u64 limit)
 	return reach;
 }
 
+/*
+ * Bytes of the chunks that stay, in so many of a device's zones from @lowest on, and
+ * the largest block of them.
+ */
+static u64 look_at_chunks(const struct xen_pool_reach *reach,
+			  unsigned int lowest, size_t *largest)
+{
+	unsigned int i;
+	u64 bytes = 0;
+
+	*largest = 0;
+	for (i = lowest; i < reach->zones; i++) {
+		struct xen_pool_zone *zone = &xen_pool_zones[i];
+		const struct xen_pool_chunk *chunk;
+		unsigned long flags;
+
+		if (!READ_ONCE(zone->total))
+			continue;
+		raw_spin_lock_irqsave(&zone->lock, flags);
+		list_for_each_entry(chunk, &zone->chunks, list) {
+			size_t size = xen_chunk_size(chunk);
+
+			if (chunk->origin == XEN_CHUNK_GROWN ||
+			    xen_chunk_last(chunk) > reach->limit)
+				continue;
+			bytes += size;
+			*largest = max(*largest, rounddown_pow_of_two(size));
+		}
+		raw_spin_unlock_irqrestore(&zone->lock, flags);
+	}
+
+	return bytes;
+}
+
 /**
  * xen_pool_largest() - the largest block of an idle pool
  * @reach:	what the device may use
@@ -280,24 +314,24 @@ struct xen_pool_reach xen_pool_reach_within(u64 limit)
  */
 size_t xen_pool_largest(const struct xen_pool_reach *reach, bool reserve)
 {
-	unsigned int i = reach->zones > 1 && !reserve;
-	size_t largest = 0;
+	size_t largest;
 
-	for (; i < reach->zones; i++) {
-		struct xen_pool_zone *zone = &xen_pool_zones[i];
-		const struct xen_pool_chunk *chunk;
-		unsigned long flags;
-
-		if (!READ_ONCE(zone->total))
-			continue;
-		raw_spin_lock_irqsave(&zone->lock, flags);
-		list_for_each_entry(chunk, &zone->chunks, list)
-			if (chunk->origin != XEN_CHUNK_GROWN &&
-			    xen_chunk_last(chunk) <= reach->limit)
-				largest = max(largest,
-					      rounddown_pow_of_two(xen_chunk_size(chunk)));
-		raw_spin_unlock_irqrestore(&zone->lock, flags);
-	}
-
+	look_at_chunks(reach, reach->zones > 1 && !reserve, &largest);
 	return largest;
+}
+
+/**
+ * xen_pool_bytes() - what there is of the pool for a device
+ * @reach:	what the device may use
+ *
+ * Chunks that may go are not counted.
+ *
+ * Context: Any.
+ * Return: Bytes.
+ */
+u64 xen_pool_bytes(const struct xen_pool_reach *reach)
+{
+	size_t largest;
+
+	return look_at_chunks(reach, 0, &largest);
 }

@@ -314,6 +314,7 @@ void xen_pool_insert_chunk(struct xen_pool_chunk *chunk);
 void xen_pool_remove_chunk(struct xen_pool_chunk *chunk);
 struct xen_pool_reach xen_pool_reach_within(u64 limit);
 size_t xen_pool_largest(const struct xen_pool_reach *reach, bool reserve);
+u64 xen_pool_bytes(const struct xen_pool_reach *reach);
 
 /* pool-cpu.c */
 bool xen_pool_cpu_make_room(struct xen_pool_zone *zone,

@@ -447,7 +447,7 @@ int xen_swiotlb_map_sg(struct device *dev, struct scatterlist *sgl, int nents,
 	if (WARN_ON_ONCE(attrs & DMA_ATTR_MMIO))
 		return -EINVAL;
 
-	plan.max_bounced = min_t(size_t, plan.max_size, XEN_OPT_MAPPING);
+	plan.max_bounced = min_t(size_t, plan.max_size, XEN_APERTURE_COMMON);
 	if (plan.max_bounced > plan.limits.boundary)
 		plan.max_bounced = plan.limits.boundary + 1;
 	rc = plan_list(&plan, sgl, nents, dir);

@@ -657,7 +657,7 @@ static void xdt_check_place(struct xdt *x, const u8 *p, size_t size,
 	if (bus == DMA_MAPPING_ERROR) {
 		/* The bits that must be kept take room, too. */
 		KUNIT_EXPECT_GT_MSG(x->test, size,
-				    xen_swiotlb_dma_ops.max_mapping_size(x->dev),
+				    xen_aperture_largest(x->dev),
 				    "mask 0x%llx, offset 0x%llx, boundary 0x%llx",
 				    mask, phys & mask, boundary);
 		return;
@@ -730,19 +730,19 @@ out:
 	KUNIT_EXPECT_EQ(test, xdt_used(), 0);
 }
 
-/* What dma_max_mapping_size() promises can be had. */
+/* What an idle aperture takes it takes for any alignment. */
 static void xdt_largest(struct kunit *test)
 {
 	const struct xdt_align_case *c = test->param_value;
 	struct xdt *x = test->priv;
-	size_t max = xen_swiotlb_dma_ops.max_mapping_size(x->dev);
+	size_t max = xen_aperture_largest(x->dev);
 	dma_addr_t bus;
 	size_t at;
 
 	KUNIT_EXPECT_EQ(test, max, XDT_LARGEST);
 
 	dma_set_min_align_mask(x->dev, c->mask);
-	max = xen_swiotlb_dma_ops.max_mapping_size(x->dev);
+	max = xen_aperture_largest(x->dev);
 	KUNIT_EXPECT_LE(test, max, XDT_LARGEST);
 	KUNIT_EXPECT_GE(test, max, XDT_LARGEST - round_up(c->mask, XDT_SLOT));
 
@@ -804,6 +804,35 @@ static dma_addr_t *xdt_addresses(struct xdt *x)
 				  sizeof(*bus), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(x->test, bus);
 	return bus;
+}
+
+/*
+ * What dma_max_mapping_size() promises can be had as often as four disks of 32 bits want
+ * it, each with 32 commands at a time.
+ */
+static void xdt_promise(struct kunit *test)
+{
+	struct xdt *x = test->priv;
+	size_t max = xen_swiotlb_dma_ops.max_mapping_size(x->dev);
+	dma_addr_t *bus = xdt_addresses(x);
+	unsigned int nr;
+
+	KUNIT_EXPECT_GE(test, max, SZ_256K);
+	KUNIT_EXPECT_TRUE(test, is_power_of_2(max));
+	nr = xdt_exhaust(x, x->dev, max, bus, 4 * 32);
+	KUNIT_EXPECT_EQ(test, nr, 4 * 32);
+	xdt_release(x, x->dev, max, bus, nr);
+
+	/* A larger aperture has room for more. */
+	*x->dev->dma_mask = DMA_BIT_MASK(24);
+	KUNIT_EXPECT_EQ(test, xen_swiotlb_dma_ops.max_mapping_size(x->dev),
+			SZ_256K);
+	*x->dev->dma_mask = DMA_BIT_MASK(64);
+	KUNIT_EXPECT_EQ(test, xen_swiotlb_dma_ops.max_mapping_size(x->dev),
+			SZ_2M);
+	*x->dev->dma_mask = DMA_BIT_MASK(16);
+	KUNIT_EXPECT_EQ(test, xen_swiotlb_dma_ops.max_mapping_size(x->dev),
+			PAGE_SIZE);
 }
 
 /* How often @size fits into an aperture that is not in use. */
@@ -2588,6 +2617,7 @@ static struct kunit_case xdt_cases[] = {
 	KUNIT_CASE(xdt_zero_length),
 	KUNIT_CASE_PARAM(xdt_alignment, xdt_align_gen_params),
 	KUNIT_CASE_PARAM(xdt_largest, xdt_align_gen_params),
+	KUNIT_CASE(xdt_promise),
 	KUNIT_CASE(xdt_exhaustion),
 	KUNIT_CASE(xdt_tails),
 	KUNIT_CASE(xdt_checkerboard),

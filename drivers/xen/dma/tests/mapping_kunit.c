@@ -151,6 +151,40 @@ static void xdt_large_direct(struct kunit *test)
 	xdt_expect(x, x->buf, XDT_LARGEST, false, "16 MiB");
 }
 
+/*
+ * Large pages in extents of their own. Some drivers merge pages that follow each other
+ * for the kernel, up to the size that a mapping may have at most: none of that is to be
+ * bounced.
+ */
+static void xdt_merged(struct kunit *test)
+{
+	struct xdt *x = test->priv;
+	unsigned int nr = XDT_LARGEST >> PAGE_SHIFT, i;
+	struct sg_table sgt;
+	struct page **pages;
+	size_t max;
+
+	xdt_wide(x);
+	pages = kunit_kmalloc_array(test, nr, sizeof(*pages), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, pages);
+	for (i = 0; i < nr; i++)
+		pages[i] = virt_to_page(x->buf + i * PAGE_SIZE);
+	for (i = 0; i < nr; i += PTRS_PER_PTE)
+		xen_machine_place(x->buf + i * PAGE_SIZE, PTRS_PER_PTE,
+				  XDT_FRAME + nr - i);
+	max = xen_swiotlb_dma_ops.max_mapping_size(x->dev);
+	KUNIT_ASSERT_EQ(test, 0, sg_alloc_table_from_pages_segment(&sgt, pages, nr,
+								   0, XDT_LARGEST,
+								   max, GFP_KERNEL));
+	KUNIT_EXPECT_GT(test, xen_swiotlb_dma_ops.map_sg(x->dev, sgt.sgl,
+							 sgt.orig_nents,
+							 DMA_TO_DEVICE, 0), 0);
+	KUNIT_EXPECT_EQ(test, xdt_used(), 0);
+	xen_swiotlb_dma_ops.unmap_sg(x->dev, sgt.sgl, sgt.orig_nents,
+				     DMA_TO_DEVICE, 0);
+	sg_free_table(&sgt);
+}
+
 static void xdt_by_boundary(struct kunit *test)
 {
 	struct xdt *x = test->priv;
@@ -1275,6 +1309,7 @@ static struct kunit_case xdt_dma_cases[] = {
 	KUNIT_CASE(xdt_by_mask),
 	KUNIT_CASE(xdt_by_contiguity),
 	KUNIT_CASE(xdt_large_direct),
+	KUNIT_CASE(xdt_merged),
 	KUNIT_CASE(xdt_by_boundary),
 	KUNIT_CASE(xdt_by_alignment),
 	KUNIT_CASE(xdt_known_lists),
