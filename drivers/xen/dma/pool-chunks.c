@@ -177,7 +177,7 @@ void xen_pool_insert_chunk(struct xen_pool_chunk *chunk)
 
 /**
  * xen_pool_remove_chunk() - take a chunk out of its zone
- * @chunk:	chunk, all slots of which are free
+ * @chunk:	chunk; blocks that are used can't be found any more
  *
  * Context: Any, under the zone's lock.
  */
@@ -193,6 +193,21 @@ void xen_pool_remove_chunk(struct xen_pool_chunk *chunk)
 		zone->own_total -= chunk->nr_slots;
 	set_first(zone);
 	set_homes(zone);
+}
+
+/**
+ * xen_pool_locate_chunk() - note what follows from a chunk's address
+ * @chunk:	chunk, in no zone
+ *
+ * Context: Any.
+ */
+void xen_pool_locate_chunk(struct xen_pool_chunk *chunk)
+{
+	chunk->first = chunk->bus >> XEN_SLOT_SHIFT;
+	chunk->index = 0;
+	while (xen_chunk_last(chunk) >> xen_zone_bits[chunk->index])
+		chunk->index++;
+	chunk->zone = &xen_pool_zones[chunk->index];
 }
 
 /**
@@ -226,11 +241,8 @@ int xen_pool_add_chunk(const struct xen_pool_chunk *extent, size_t size,
 		return -ENOMEM;
 	}
 
-	chunk->first = extent->bus >> XEN_SLOT_SHIFT;
 	chunk->nr_slots = nr_slots;
-	while (last >> xen_zone_bits[chunk->index])
-		chunk->index++;
-	chunk->zone = &xen_pool_zones[chunk->index];
+	xen_pool_locate_chunk(chunk);
 	xen_pool_insert_chunk(chunk);
 
 	return 0;

@@ -65,6 +65,7 @@ static DEFINE_MUTEX(obtain_mutex);
 
 static void grow_worker(struct work_struct *work);
 static void shrink_worker(struct work_struct *work);
+/* Frozen, they leave the domain's frames alone. */
 static DECLARE_WORK(grow_work, grow_worker);
 static DECLARE_DELAYED_WORK(shrink_work, shrink_worker);
 
@@ -164,7 +165,7 @@ static void look_for_growth(const struct xen_pool_reach *reach, bool found)
 	bits = reach_bits(reach);
 	if (!has_failed(false, bits, XEN_CHUNK_MIN_ORDER) &&
 	    !test_and_set_bit(bits, wanted))
-		schedule_work(&grow_work);
+		queue_work(system_freezable_wq, &grow_work);
 }
 
 /* Pages that can be made contiguous below @bits, or are already; or NULL. */
@@ -271,7 +272,7 @@ static bool grow_now(const struct xen_pool_reach *reach, u32 nr)
 			continue;
 		rc = xen_pool_grow(bits, order, XEN_CHUNK_GROWN, GFP_NOWAIT);
 		if (!rc) {
-			schedule_delayed_work(&shrink_work, xen_pool_idle * HZ);
+			queue_delayed_work(system_freezable_wq, &shrink_work, xen_pool_idle * HZ);
 			return true;
 		}
 	}
@@ -307,7 +308,7 @@ static void grow_wanted(void)
 static void grow_worker(struct work_struct *work)
 {
 	grow_wanted();
-	schedule_delayed_work(&shrink_work, xen_pool_idle * HZ);
+	queue_delayed_work(system_freezable_wq, &shrink_work, xen_pool_idle * HZ);
 }
 
 /*
@@ -333,6 +334,24 @@ static int release_chunk(struct xen_pool_chunk *chunk)
 	kvfree(chunk->slot);
 	kvfree(chunk);
 	return 0;
+}
+
+/**
+ * xen_pool_lose_chunk() - a removed chunk can't be part of the pool any more
+ * @chunk:	chunk
+ * @used:	some of its blocks are, so it stays where it is
+ *
+ * The memory of early boot stays, unused.
+ *
+ * Context: Process, may sleep.
+ */
+void xen_pool_lose_chunk(struct xen_pool_chunk *chunk, bool used)
+{
+	chunk->exchanged = false;
+	if (!used && chunk->origin != XEN_CHUNK_BOOT)
+		release_chunk(chunk);
+	else
+		atomic_long_sub(xen_chunk_size(chunk), &pool_bytes);
 }
 
 /* A chunk that has been unused for long and isn't needed soon; or NULL. */
@@ -389,7 +408,7 @@ static bool shrink_idle(void)
 static void shrink_worker(struct work_struct *work)
 {
 	if (shrink_idle())
-		schedule_delayed_work(&shrink_work,
+		queue_delayed_work(system_freezable_wq, &shrink_work,
 				      max(xen_pool_idle, 1U) * HZ);
 }
 

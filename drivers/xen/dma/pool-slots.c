@@ -166,8 +166,8 @@ u32 xen_pool_take_slots(struct xen_pool_zone *zone, u32 nr, u32 end,
 }
 
 /**
- * xen_pool_forget_free() - take an unused chunk out of its buddy
- * @chunk:	chunk, all slots of which are free
+ * xen_pool_forget_free() - take what is free of a chunk out of its buddy
+ * @chunk:	chunk
  *
  * Context: Any, under the zone's lock.
  */
@@ -178,13 +178,17 @@ void xen_pool_forget_free(struct xen_pool_chunk *chunk)
 	while (i < chunk->nr_slots) {
 		struct xen_pool_slot *s = &chunk->slot[i];
 
+		if (s->state != XEN_SLOT_FREE) {
+			i++;
+			continue;
+		}
 		i += BIT(s->order);
 		free_list_del(buddy_of(chunk), s);
 	}
-	chunk->free = 0;
-	chunk->zone->free -= chunk->nr_slots;
+	chunk->zone->free -= chunk->free;
 	if (chunk->origin == XEN_CHUNK_OBTAINED)
-		chunk->zone->own_free -= chunk->nr_slots;
+		chunk->zone->own_free -= chunk->free;
+	chunk->free = 0;
 }
 
 /**

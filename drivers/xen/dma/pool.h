@@ -12,6 +12,7 @@
  *   pool-cpu.c		each CPU keeps magazines of blocks of common sizes
  *   pool-grow.c	chunks come when room runs low, and go when they are idle
  *   pool-boot.c	the first chunks
+ *   pool-resume.c	chunks whose domain has moved
  *
  * A slot has a descriptor. In the first one of a free block it links a list; while
  * a block is used it is its user's, but for the fields that say how large it is.
@@ -312,6 +313,7 @@ int xen_pool_add_chunk(const struct xen_pool_chunk *extent, size_t size,
 		       gfp_t gfp);
 void xen_pool_insert_chunk(struct xen_pool_chunk *chunk);
 void xen_pool_remove_chunk(struct xen_pool_chunk *chunk);
+void xen_pool_locate_chunk(struct xen_pool_chunk *chunk);
 struct xen_pool_reach xen_pool_reach_within(u64 limit);
 size_t xen_pool_largest(const struct xen_pool_reach *reach, bool reserve);
 u64 xen_pool_bytes(const struct xen_pool_reach *reach);
@@ -331,6 +333,10 @@ int xen_pool_grow(unsigned int bits, unsigned int order,
 struct xen_pool_block xen_pool_get(const struct xen_pool_reach *reach, u32 nr,
 				   enum xen_pool_effort effort);
 int xen_pool_obtain(const struct xen_pool_reach *reach);
+void xen_pool_lose_chunk(struct xen_pool_chunk *chunk, bool used);
+
+/* pool-resume.c */
+size_t xen_pool_revise(void);
 void xen_pool_count(long bytes);
 
 static inline struct xen_pool_chunk *xen_chunk_at(u32 mslot)

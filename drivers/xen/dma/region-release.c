@@ -222,7 +222,8 @@ static void xen_age_out(struct work_struct *work)
  * xen_regions_give_back() - give back all that is kept within a width
  * @width:	of the addresses, in bits
  *
- * Waits for what others give back, too.
+ * What waits for the worker is given back, too: it may be frozen. What it is at is
+ * waited for.
  *
  * Context: Process, may sleep.
  * Return: Whether there was any.
@@ -238,9 +239,30 @@ bool xen_regions_give_back(unsigned int width)
 		cond_resched();
 	}
 
-	any |= flush_work(&xen_trim_work);
-	any |= flush_work(&xen_age_work.work);
+	any |= work_busy(&xen_trim_work);
+	any |= work_busy(&xen_age_work.work) & WORK_BUSY_RUNNING;
+	cancel_work_sync(&xen_trim_work);
+	cancel_delayed_work_sync(&xen_age_work);
+	xen_trim(&xen_trim_work);
+	queue_delayed_work(xen_trim_wq, &xen_age_work, age_limit());
 	return any;
+}
+
+/**
+ * xen_regions_revise() - the domain may have moved: forget what is no longer true
+ *
+ * Context: Process, may sleep, but for no I/O. No device is at work.
+ * Return: Pages of regions that are used, and are not where they were.
+ */
+unsigned long xen_regions_revise(void)
+{
+	struct xen_region *region;
+
+	while ((region = xen_region_take_moved())) {
+		region->exchanged = false;
+		dissolve_region(region);
+	}
+	return xen_regions_mark_moved();
 }
 
 /* There is more to keep, for a while. */
@@ -254,7 +276,7 @@ static void begin_ageing(void)
 /* Many pages that nobody has a reference to are kept, too. */
 static bool is_worth_keeping(const struct xen_region *region)
 {
-	return region->pages && !region->linear &&
+	return region->pages && !region->linear && !region->moved &&
 	       xen_region_pages(region) <= cache_limit() &&
 	       !is_referenced(region);
 }
@@ -371,8 +393,9 @@ static int __init xen_release_init(void)
 		return 0;
 
 	xen_trim_wq = alloc_workqueue("xen-coherent",
-				      WQ_UNBOUND | WQ_MEM_RECLAIM, 0) ?:
-		      system_long_wq;
+				      WQ_UNBOUND | WQ_MEM_RECLAIM |
+				      WQ_FREEZABLE, 0) ?:
+		      system_freezable_wq;
 	return xen_register_shrinker(xen_shrinker_count, xen_shrinker_scan,
 				     "xen-coherent");
 }

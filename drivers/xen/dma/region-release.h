@@ -15,6 +15,7 @@ int xen_region_free(const struct page *page, const void *vaddr, dma_addr_t bus);
 void xen_region_remove(struct xen_region *region);
 void xen_region_untake(struct xen_region *region);
 bool xen_regions_give_back(unsigned int width);
+unsigned long xen_regions_revise(void);
 
 void xen_note_hopeless(unsigned int order, unsigned int width);
 bool xen_is_hopeless(unsigned int order, unsigned int width);

@@ -25,6 +25,7 @@
 
 #include <xen/xen.h>
 
+#include "addr.h"
 #include "coherent.h"
 #include "regions.h"
 
@@ -316,6 +317,75 @@ struct xen_region *xen_region_take_aged(unsigned long age)
 	return region;
 }
 
+/* Are the region's frames not those that it was made of? */
+static bool has_moved(const struct xen_region *region)
+{
+	unsigned long mfn = PFN_DOWN(region->bus), i;
+
+	for (i = 0; i < xen_region_pages(region); i++) {
+		struct page *page = region->pages ? region->pages[i] :
+						    region->page + i;
+
+		if (xen_pfn_to_mfn(page_to_pfn(page)) != mfn + i)
+			return true;
+	}
+	return false;
+}
+
+/**
+ * xen_region_take_moved() - take a region out of the cache that has other frames now
+ *
+ * It is nobody's then.
+ *
+ * Context: Any.
+ * Return: The region, NULL for none.
+ */
+struct xen_region *xen_region_take_moved(void)
+{
+	struct xen_region *region, *found = NULL;
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&xen_cache_lock, flags);
+	list_for_each_entry(region, &xen_cache_age, age) {
+		if (!has_moved(region))
+			continue;
+		cache_del(region);
+		hash_del(&region->hash);
+		found = region;
+		break;
+	}
+	raw_spin_unlock_irqrestore(&xen_cache_lock, flags);
+
+	return found;
+}
+
+/**
+ * xen_regions_mark_moved() - mark what is used and has other frames now
+ *
+ * It will not be kept when it is freed.
+ *
+ * Context: Any.
+ * Return: Pages of these regions.
+ */
+unsigned long xen_regions_mark_moved(void)
+{
+	struct xen_region *region;
+	unsigned long pages = 0, flags;
+	unsigned int i;
+
+	raw_spin_lock_irqsave(&xen_cache_lock, flags);
+	hash_for_each(xen_regions, i, region, hash) {
+		if (!hlist_unhashed(&region->bucket) || !has_moved(region))
+			continue;
+		region->moved = true;
+		region->exchanged = false;
+		pages += xen_region_pages(region);
+	}
+	raw_spin_unlock_irqrestore(&xen_cache_lock, flags);
+
+	return pages;
+}
+
 /**
  * xen_region_return() - keep a region that is nobody's
  * @region:	region
@@ -462,7 +532,7 @@ int xen_region_end_use(const struct page *page, const void *vaddr,
 		region = NULL;
 		rc = rc ?: -EALREADY;
 	}
-	if (likely(region && !region->pages &&
+	if (likely(region && !region->pages && !region->moved &&
 		   page_ref_count(region->page) == 1 &&
 		   xen_region_pages(region) <= limit)) {
 		cache_put(region);

@@ -37,6 +37,7 @@ struct xen_coherent_usage;
  * @wanted:	the width that it was made for
  * @exchanged:	its frames came from the hypervisor
  * @linear:	its pages follow each other for the kernel
+ * @moved:	the domain has moved: @bus is only its name
  */
 struct xen_region {
 	struct hlist_node hash;
@@ -55,6 +56,7 @@ struct xen_region {
 	u8 wanted;
 	bool exchanged;
 	bool linear;
+	bool moved;
 };
 
 static inline unsigned long xen_region_pages(const struct xen_region *region)
@@ -80,8 +82,10 @@ int xen_region_find(const struct page *page, const void *vaddr, dma_addr_t bus,
 struct xen_region *xen_region_take_oldest(unsigned long limit);
 struct xen_region *xen_region_take_within(unsigned int width);
 struct xen_region *xen_region_take_aged(unsigned long age);
+struct xen_region *xen_region_take_moved(void);
 void xen_region_return(struct xen_region *region);
 
+unsigned long xen_regions_mark_moved(void);
 unsigned long xen_regions_kept(void);
 void xen_regions_usage(struct xen_coherent_usage *usage);
 

@@ -2121,6 +2121,60 @@ static void xdt_grow_wakes(struct kunit *test)
 	}
 }
 
+/* The domain was restored: all of the aperture's pages have other frames. */
+static void xdt_move(struct xdt *x)
+{
+	xen_machine_place(x->area, x->size >> PAGE_SHIFT, XEN_MACHINE_FREE_MFN);
+}
+
+/* Is what the device reads and writes the aperture's? */
+static void xdt_still_bounces(struct xdt *x, unsigned int max)
+{
+	dma_addr_t *bus = xdt_addresses(x);
+	unsigned int nr = xdt_exhaust_atomic(x, x->dev, SZ_256K, bus, max);
+
+	KUNIT_EXPECT_EQ(x->test, nr, max);
+	xdt_check_contents(x, SZ_256K, bus, nr);
+	xdt_release(x, x->dev, SZ_256K, bus, nr);
+}
+
+static void xdt_moved(struct kunit *test)
+{
+	struct xdt *x = test->priv;
+	struct xen_pool_chunk *chunk;
+	dma_addr_t bus;
+	size_t size;
+
+	KUNIT_EXPECT_EQ(test, xen_pool_revise(), 0);
+	KUNIT_EXPECT_EQ(test, xdt_total(), x->size);
+
+	/* Nobody uses it. */
+	xdt_move(x);
+	KUNIT_EXPECT_EQ(test, xen_pool_revise(), 0);
+	KUNIT_EXPECT_EQ(test, xdt_total(), x->size);
+	xdt_still_bounces(x, 32);
+
+	/* A part is used: nobody is given that. */
+	bus = xdt_map(x->dev, x->buf, SZ_4K, DMA_TO_DEVICE, 0);
+	chunk = xen_pool_find(bus);
+	KUNIT_ASSERT_NOT_NULL(test, chunk);
+	size = xen_chunk_size(chunk);
+	xdt_move(x);
+	KUNIT_EXPECT_EQ(test, xen_pool_revise(), size);
+	KUNIT_EXPECT_EQ(test, xdt_total(), x->size - size);
+	KUNIT_EXPECT_PTR_NE(test, xen_pool_find(bus), chunk);
+	xdt_still_bounces(x, 32);
+
+	/* Here Xen has none: a device's own chunk is what remains. */
+	xdt_move(x);
+	xen_machine_fail_exchanges(-ENOMEM);
+	KUNIT_EXPECT_EQ(test, xen_pool_revise(), x->size - size);
+	xen_machine_fail_exchanges(0);
+	KUNIT_EXPECT_EQ(test, xdt_total(), 0);
+	KUNIT_EXPECT_EQ(test, 0, xen_aperture_obtain(x->dev, DMA_BIT_MASK(32)));
+	xdt_still_bounces(x, 4);
+}
+
 /* Chunks that may go are nobody's home, so that they get idle. */
 static void xdt_grow_home(struct kunit *test)
 {
@@ -2659,6 +2713,7 @@ static struct kunit_case xdt_growth_cases[] = {
 	KUNIT_CASE(xdt_grow_narrow),
 	KUNIT_CASE(xdt_grow_spares_lowest),
 	KUNIT_CASE(xdt_grow_spares_narrow),
+	KUNIT_CASE(xdt_moved),
 	KUNIT_CASE(xdt_grow_home),
 	KUNIT_CASE_SLOW(xdt_grow_wakes),
 	KUNIT_CASE(xdt_grow_tries_once),

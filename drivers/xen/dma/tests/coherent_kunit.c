@@ -33,6 +33,7 @@
 
 #include "../coherent.h"
 #include "../params.h"
+#include "../region-release.h"
 #include "fixture.h"
 
 /* Enough for whatever a case leaves there. */
@@ -167,7 +168,8 @@ static unsigned long xdc_pages(const struct xdc_mem *m)
 	return PFN_UP(m->size);
 }
 
-static void xdc_put(struct xdc_mem *m)
+/* Its pages may be anybody's again. */
+static void xdc_no_longer(const struct xdc_mem *m)
 {
 	unsigned long i;
 
@@ -177,7 +179,10 @@ static void xdc_put(struct xdc_mem *m)
 		if (pfn < xen_p2m_size)
 			clear_bit(pfn, xdc_live);
 	}
+}
 
+static void xdc_free(struct xdc_mem *m)
+{
 	if (m->is_page)
 		xen_swiotlb_dma_ops.free_pages(m->dev, m->size, m->cpu, m->bus,
 					       DMA_BIDIRECTIONAL);
@@ -185,6 +190,12 @@ static void xdc_put(struct xdc_mem *m)
 		xen_swiotlb_dma_ops.free(m->dev, m->size, m->cpu, m->bus,
 					 m->attrs);
 	m->cpu = NULL;
+}
+
+static void xdc_put(struct xdc_mem *m)
+{
+	xdc_no_longer(m);
+	xdc_free(m);
 }
 
 /* Where the CPU has the memory, if anywhere. */
@@ -1611,6 +1622,41 @@ static void xdc_ages_in_part(struct kunit *test)
 	xen_pool_idle = idle;
 }
 
+/* The domain was restored: nobody is given an address from before. */
+static void xdc_moved(struct kunit *test)
+{
+	struct xdt *x = test->priv;
+	struct xdc_mem m[3];
+	struct xdc_look was;
+	unsigned int i;
+	void *kept;
+
+	for (i = 0; i < ARRAY_SIZE(m); i++)
+		if (!xdc_take(test, x->dev, &m[i], SZ_256K, GFP_KERNEL, "new"))
+			return;
+	kept = m[0].cpu;
+	xdc_put(&m[0]);
+	xdc_look(&was);
+	KUNIT_EXPECT_EQ(test, xen_regions_revise(), 0);
+	KUNIT_EXPECT_EQ(test, xdc_cached(), SZ_256K);
+
+	/* One is kept, one used, and one has its frames still. */
+	xdc_no_longer(&m[1]);
+	xen_machine_place(kept, SZ_256K >> PAGE_SHIFT, XEN_MACHINE_FREE_MFN);
+	xen_machine_place(m[1].cpu, SZ_256K >> PAGE_SHIFT,
+			  XEN_MACHINE_FREE_MFN + 1000);
+	KUNIT_EXPECT_EQ(test, xen_regions_revise(), SZ_256K >> PAGE_SHIFT);
+	KUNIT_EXPECT_EQ(test, xdc_cached(), 0);
+	xdc_free(&m[1]);
+	xdc_put(&m[2]);
+	KUNIT_EXPECT_EQ(test, xdc_cached(), SZ_256K);
+	/* What was exchanged for them is no longer theirs. */
+	xdc_did(test, &was, 0, 0, 0, "moved");
+	xdc_take(test, x->dev, &m[0], SZ_256K, GFP_KERNEL, "kept");
+	xdc_take(test, x->dev, &m[1], SZ_256K, GFP_KERNEL, "new again");
+	xdc_put_all(test, m, 2);
+}
+
 /* What can't be helped does not cost others what is kept for them. */
 static void xdc_hopeless(struct kunit *test)
 {
@@ -2589,6 +2635,7 @@ static struct kunit_case xdc_cases[] = {
 	KUNIT_CASE(xdc_wide_is_kept),
 	KUNIT_CASE(xdc_ages),
 	KUNIT_CASE(xdc_ages_in_part),
+	KUNIT_CASE(xdc_moved),
 	KUNIT_CASE(xdc_hopeless),
 	KUNIT_CASE(xdc_refused),
 	KUNIT_CASE(xdc_message),
