@@ -41,9 +41,13 @@ class Bed:
 X86 = Bed("", "boot_message map sync sg limits growth exhaust coherent mmap parallel disk_read coherent_atomic "
           "coherent_balloon coherent_exhaust coherent_fault coherent_conserve",
           "6.12 6.12-stock 7.3 6.1 6.12-debug 6.12-race",
-          ("--append", "swiotlb_xen.max=128M swiotlb_xen.idle=2"),
+          ("--append", "swiotlb_xen.max=128M swiotlb_xen.idle=2 swiotlb_xen.coherent_pooled=0"),
           arch="x86", main="6.12 6.12-stock", environment="XDT_IDLE=2", timeout=1800,
           disks=(("sda", 16, "", "ide-hd,bus=ide.0"), ("nvme0n1", 16, "", "nvme,serial=check")))
+
+# What is exchanged is tested above; here small coherent memory comes from the aperture.
+POOLED = Bed("pooled", "map sg limits exhaust coherent parallel", "6.12 7.3 6.12-debug",
+             ("--append", "swiotlb_xen.max=128M swiotlb_xen.idle=2"), arch="x86", timeout=1800)
 
 # Four disks that are always bounced for, and so slow that all their commands are under way.
 DEEP = Bed("deep", "disk_depth", "6.12 7.3", ("--append", "swiotlb=force swiotlb_xen.max=64M"), arch="x86",
@@ -167,7 +171,7 @@ ARM = [
     Bed("domu", "arm_map arm_masks arm_sg", "6.12", ("--mem", "1G", "--domu", "256M"), ONE_RUN, "arm"),
 ]
 
-BEDS = [X86, DEEP, *ARM64, *MESSAGES, *ARM]
+BEDS = [X86, POOLED, DEEP, *ARM64, *MESSAGES, *ARM]
 
 # What the watchers of a flavour want to be told at boot.
 FLAVOUR_BOOT = {"debug": ("--append", "page_poison=1")}

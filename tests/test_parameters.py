@@ -31,9 +31,11 @@ CASES = {
     "swiotlb=noforce": (("--append", "swiotlb=noforce"), {"aperture": 0}),
     "swiotlb_xen.size=32M": (("--append", "swiotlb_xen.size=32M"), {r"aperture 32\.0 MiB": 1}),
     "nonsense": (
-        ("--append", "swiotlb_xen.size=64X swiotlb_xen.max=lots swiotlb_xen.idle=-1 swiotlb_xen.coherent_cache=much"),
+        ("--append", "swiotlb_xen.size=64X swiotlb_xen.max=lots swiotlb_xen.idle=-1 swiotlb_xen.coherent_cache=much "
+         "swiotlb_xen.coherent_pooled=all"),
         {r"swiotlb_xen\.size=64X: ignored, it takes a size": 1, r"swiotlb_xen\.max=lots: ignored, it takes a size": 1,
          r"swiotlb_xen\.coherent_cache=much: ignored, it takes a size": 1,
+         r"swiotlb_xen\.coherent_pooled=all: ignored, it takes a size": 1,
          r"swiotlb_xen\.idle=-1: ignored, it takes seconds": 1, r"aperture 64\.0 MiB": 1}),
     # 8 GiB of aperture in a domain of 512 MiB.
     "larger-than-memory": (("--dom0-mem", "512M", "--append", "swiotlb=4194304"),

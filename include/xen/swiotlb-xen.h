@@ -88,9 +88,13 @@ static inline void xen_dma_pages_leave(const xen_pfn_t *frames, int nr)
 #endif
 
 #ifdef CONFIG_XEN_DMA_FAIL_EXCHANGE
-/* Faults of these hypercalls, and of single extents in an exchange. */
+/*
+ * Faults of these hypercalls, of single extents in an exchange, and of what is said of
+ * one that was done.
+ */
 extern struct fault_attr xen_fail_call;
 extern struct fault_attr xen_fail_extent;
+extern struct fault_attr xen_fail_report;
 #endif
 
 extern const struct dma_map_ops xen_swiotlb_dma_ops;

@@ -779,7 +779,7 @@ static u64 held_end(struct hrtimer *timer)
 }
 
 /**
- * struct first - an allocation that needs an exchange, for nothing is at hand
+ * struct first - an allocation for which nothing of its kind has been freed
  * @addr: the memory
  * @bus: its address
  */
@@ -807,19 +807,20 @@ static s64 measure_one_first(struct first *first, size_t size, bool held)
 
 /*
  * First allocations of an order, none freed before the last: the cheapest, or the
- * one that held interrupts off for the shortest time. Two clearings are told
- * apart: of what goes to the hypervisor and of what comes from it.
+ * one that held interrupts off for the shortest time. @clearings are told apart: of
+ * what is handed out and, where there is an exchange, of what goes to the hypervisor.
  */
-static void measure_first(const char *name, unsigned int order, bool held)
+static void measure_first(const char *name, unsigned int order,
+			  unsigned int clearings, bool held)
 {
-	struct work w = { .order = order, .nr = 2 };
+	struct work w = { .order = order, .nr = clearings };
 	struct first first[FIRSTS] = { };
 	size_t size = PAGE_SIZE << order;
 	struct row row = {
 		.name = name,
 		.figure = S64_MAX,
 		.memcpy = NOT_SAID,
-		.copies = 2,
+		.copies = clearings,
 		.segments = NOT_SAID,
 	};
 	unsigned int i;
@@ -850,12 +851,12 @@ static void coherents(void)
 		put_wrong("coherent-0", "mask refused");
 		return;
 	}
-	measure_first("first-0", 0, false);
-	measure_first("first-3", 3, false);
-	measure_first("held-6", 6, true);
-	measure_first("held-7", 7, true);
-	measure_first("first-9", 9, false);
-	measure_first("held-10", 10, true);
+	measure_first("first-0", 0, 1, false);
+	measure_first("first-3", 3, 1, false);
+	measure_first("held-6", 6, 2, true);
+	measure_first("held-7", 7, 2, true);
+	measure_first("first-9", 9, 2, false);
+	measure_first("held-10", 10, 2, true);
 
 	measure_coherent("coherent-0", 0, 20);
 	measure_coherent("coherent-3", 3, 10);

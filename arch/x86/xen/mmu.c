@@ -119,15 +119,23 @@ static unsigned long xen_region_pfn(const struct xen_region *region,
 	return region->pages ? page_to_pfn(region->pages[i]) : region->pfn + i;
 }
 
-/* The part of a region from a page on, XEN_CHUNK_PAGES at most. */
-static struct xen_region xen_chunk(const struct xen_region *region,
-				   unsigned long from)
+/* The part of a region from a page on. */
+static struct xen_region xen_part(const struct xen_region *region,
+				  unsigned long from, unsigned long nr)
 {
 	return (struct xen_region) {
 		.pages = region->pages ? region->pages + from : NULL,
 		.pfn = region->pfn + from,
-		.nr = min_t(unsigned long, region->nr - from, XEN_CHUNK_PAGES),
+		.nr = nr,
 	};
+}
+
+/* The same, XEN_CHUNK_PAGES at most. */
+static struct xen_region xen_chunk(const struct xen_region *region,
+				   unsigned long from)
+{
+	return xen_part(region, from, min_t(unsigned long, region->nr - from,
+					    XEN_CHUNK_PAGES));
 }
 
 /*
@@ -175,6 +183,7 @@ static void __ref xen_frame_list_free(struct xen_frame_list *list)
 #ifdef CONFIG_XEN_DMA_FAIL_EXCHANGE
 struct fault_attr xen_fail_call = FAULT_ATTR_INITIALIZER;
 struct fault_attr xen_fail_extent = FAULT_ATTR_INITIALIZER;
+struct fault_attr xen_fail_report = FAULT_ATTR_INITIALIZER;
 
 static bool xen_call_fails(void)
 {
@@ -185,6 +194,11 @@ static bool xen_extent_fails(void)
 {
 	return should_fail(&xen_fail_extent, 1);
 }
+
+static bool xen_report_fails(void)
+{
+	return should_fail(&xen_fail_report, 1);
+}
 #else
 static bool xen_call_fails(void)
 {
@@ -192,6 +206,11 @@ static bool xen_call_fails(void)
 }
 
 static bool xen_extent_fails(void)
+{
+	return false;
+}
+
+static bool xen_report_fails(void)
 {
 	return false;
 }
@@ -432,11 +451,17 @@ xen_extents(xen_pfn_t *frame, unsigned long nr, unsigned int order,
 }
 
 /*
- * Exchanges extents. Xen does them one by one, each whole or not at all: of the
- * kind of which there are fewer. *@done says how many of these it has done.
+ * Exchanges extents for a region. Xen does them one by one, each whole or not at all: of
+ * the kind of which there are fewer. *@done says how many of these it has done.
+ *
+ * The last one may be done though Xen says that it failed: it could not map the new
+ * frames in the IOMMU, which it does when they are the domain's already. Then it names
+ * a frame where it has been told a page, @gained, and the M2P may not be complete.
  */
-static int xen_exchange(struct xen_memory_reservation in,
-			struct xen_memory_reservation out, unsigned long *done)
+static int xen_exchange(const struct xen_region *region,
+			struct xen_memory_reservation in,
+			struct xen_memory_reservation out,
+			const xen_pfn_t *gained, unsigned long *done)
 {
 	unsigned long nr = min(in.nr_extents, out.nr_extents), n = 0;
 	struct xen_memory_exchange exchange = { .in = in, .out = out };
@@ -456,6 +481,18 @@ static int xen_exchange(struct xen_memory_reservation in,
 	exchange.out.nr_extents = n * out_each;
 	rc = HYPERVISOR_memory_op(XENMEM_exchange, &exchange);
 	*done = exchange.nr_exchanged / in_each;
+	if (*done == n && xen_report_fails()) {
+		rc = -EINVAL;
+		--*done;
+	}
+	if (rc < 0 && *done < n && gained[*done] != xen_region_pfn(region, *done)) {
+		const struct xen_region part =
+			xen_part(region, *done, 1UL << out.extent_order);
+
+		WARN_ON_ONCE(xen_write_m2p(&part, gained[*done], GFP_ATOMIC,
+					   true));
+		++*done;
+	}
 	if (*done == nr)
 		return 0;
 
@@ -576,9 +613,9 @@ static int xen_make_region(const struct xen_region *region, unsigned int order,
 
 	rc = xen_zap_region(region, gfp);
 	if (!rc)
-		rc = xen_exchange(xen_extents(old.frame, old.nr, 0, 0),
+		rc = xen_exchange(region, xen_extents(old.frame, old.nr, 0, 0),
 				  xen_extents(&extent, 1, order, address_bits),
-				  &done);
+				  &extent, &done);
 	if (done) {
 		if (region->pages && xen_write_m2p(region, extent, gfp, false))
 			WARN_ON_ONCE(xen_write_m2p(region, extent, gfp, true));
@@ -682,8 +719,8 @@ static int xen_give_back_some(const struct xen_region *region,
 
 	rc = xen_zap_region(region, gfp);
 	if (!rc)
-		rc = xen_exchange(xen_extents(old, region->nr, 0, 0),
-				  xen_extents(new, region->nr, 0, 0), done);
+		rc = xen_exchange(region, xen_extents(old, region->nr, 0, 0),
+				  xen_extents(new, region->nr, 0, 0), new, done);
 	for (i = *done; i < region->nr; i++)
 		new[i] = old[i];
 	xen_map_region(region, new, 0, gfp);

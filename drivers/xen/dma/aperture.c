@@ -35,8 +35,8 @@
 #define FAIR_SHARE	256
 
 /*
- * The first slot of the mapping that a bus address lies in. Blocks are aligned,
- * so it is that address's slot with some low bits cleared; all slots passed on
+ * The first slot of the mapping, or coherent memory, that a bus address lies in. Blocks
+ * are aligned, so it is that address's slot with some low bits cleared; all slots passed on
  * the way are inner ones of the same mapping, so no lock is needed.
  */
 static struct xen_pool_slot *
@@ -48,7 +48,7 @@ find_mapping(const struct xen_pool_chunk *chunk, dma_addr_t bus)
 
 	for (;;) {
 		s = &chunk->slot[mslot - chunk->first];
-		if (s->state == XEN_SLOT_MAPPED)
+		if (s->state == XEN_SLOT_MAPPED || s->state == XEN_SLOT_COHERENT)
 			break;
 		if (mslot == chunk->first)
 			return NULL;
@@ -83,7 +83,7 @@ mapping_at(const struct xen_pool_chunk *chunk, dma_addr_t bus, u32 *mslot)
 		return s;
 
 	s = find_mapping(chunk, bus);
-	if (!s)
+	if (!s || s->state != XEN_SLOT_MAPPED)
 		return NULL;
 	*mslot = mslot_of(chunk, s);
 	if (bus != ((dma_addr_t)*mslot << XEN_SLOT_SHIFT) + s->offset)
@@ -376,8 +376,15 @@ dma_addr_t xen_aperture_map_list(struct device *dev, struct scatterlist *sg,
 	return ((dma_addr_t)block.mslot << XEN_SLOT_SHIFT) + offset;
 }
 
-static noinline void report_wrong_unmap(struct device *dev, dma_addr_t bus)
+/* Coherent memory may have been mapped where it is, for another device. */
+static noinline void report_wrong_unmap(struct device *dev,
+					const struct xen_pool_chunk *chunk,
+					dma_addr_t bus)
 {
+	const struct xen_pool_slot *s = chunk ? find_mapping(chunk, bus) : NULL;
+
+	if (s && s->state == XEN_SLOT_COHERENT)
+		return;
 	dev_err_ratelimited(dev,
 			    "xen_swiotlb: driver unmaps %pad, where no mapping begins\n",
 			    &bus);
@@ -410,7 +417,7 @@ void xen_aperture_unmap(struct device *dev, dma_addr_t bus,
 				  s->size, false);
 		xen_pool_put(chunk, mslot, s);
 	} else {
-		report_wrong_unmap(dev, bus);
+		report_wrong_unmap(dev, chunk, bus);
 	}
 	rcu_read_unlock();
 }
@@ -439,6 +446,8 @@ void xen_aperture_sync(struct device *dev, dma_addr_t bus, size_t size,
 	chunk = xen_pool_find(bus);
 	if (likely(chunk))
 		s = find_mapping(chunk, bus);
+	if (unlikely(s && s->state == XEN_SLOT_COHERENT))
+		goto out;
 	if (likely(s)) {
 		mslot = mslot_of(chunk, s);
 		offset = bus - ((dma_addr_t)mslot << XEN_SLOT_SHIFT) -
@@ -452,6 +461,7 @@ void xen_aperture_sync(struct device *dev, dma_addr_t bus, size_t size,
 		dev_err_ratelimited(dev,
 				    "xen_swiotlb: driver syncs %zu bytes at %pad, not all of them mapped\n",
 				    size, &bus);
+out:
 	rcu_read_unlock();
 }
 

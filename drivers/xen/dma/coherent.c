@@ -4,11 +4,13 @@
  *
  * A device and the CPU share this memory for as long as it is allocated, so it
  * can't be bounced: it has to be where the device reaches, and contiguous in the
- * machine. Pages that are so by chance are used as they are, and are ordinary
- * pages again when they are freed. Others become a region: they are exchanged with
- * the hypervisor for one extent, which is dear, and kept when they are freed.
+ * machine. The pool has such memory, and lends a part of it in small pieces. Else pages
+ * that suit by chance are used as they are, and are ordinary pages again when they are
+ * freed. Others become a region: they are exchanged with the hypervisor for one extent,
+ * which is dear, and kept when they are freed.
  *
- *   coherent-make.c	how they are made
+ *   coherent-pool.c	what the pool lends
+ *   coherent-make.c	how regions are made
  *   regions.c		which there are, used or kept
  *   region-release.c	what becomes of those that are freed
  */
@@ -17,7 +19,6 @@
 #include <linux/dma-map-ops.h>
 #include <linux/dma-mapping.h>
 #include <linux/gfp.h>
-#include <linux/jiffies.h>
 #include <linux/minmax.h>
 #include <linux/mm.h>
 #include <linux/pfn.h>
@@ -34,6 +35,7 @@
 
 #include "addr.h"
 #include "coherent-make.h"
+#include "coherent-pool.h"
 #include "coherent.h"
 #include "compat.h"
 #include "region-release.h"
@@ -143,7 +145,8 @@ static bool make_of_others(struct xen_coherent_request *req)
 	unsigned int width = req->error == -ENOMEM ? req->width : XEN_ANY_WIDTH;
 
 	if ((req->error != -ENOMEM && req->error != -ENOBUFS) ||
-	    !xen_may_sleep(req) || req->gfp & __GFP_NORETRY || xen_is_hopeless(req->order, req->width) ||
+	    !xen_may_sleep(req) || req->gfp & __GFP_NORETRY ||
+	    xen_is_hopeless(req->order, req->width) ||
 	    !xen_regions_give_back(width))
 		return false;
 	if (xen_coherent_make(req))
@@ -161,8 +164,8 @@ static bool find_memory(struct xen_coherent_request *req)
 
 	return xen_coherent_make(req) ||
 	       use_kept(req, xen_region_take_any(req->order,
-					      last_order(req->linear),
-					      req->limit, mapped)) ||
+						 last_order(req->linear),
+						 req->limit, mapped)) ||
 	       make_of_others(req);
 }
 
@@ -251,6 +254,16 @@ static __always_inline bool alloc_reachable(struct xen_coherent_request *req)
 		return true;
 	}
 
+	/* For memory that the kernel sees, and nobody takes references to. */
+	if (likely(req->order <= XEN_POOLED_ORDER && !req->linear &&
+		   !(req->attrs & DMA_ATTR_NO_KERNEL_MAPPING))) {
+		req->vaddr = xen_pooled_alloc(req->limit, req->order, &req->bus);
+		if (likely(req->vaddr)) {
+			memset(req->vaddr, 0, PAGE_SIZE << req->order);
+			return true;
+		}
+	}
+
 	if (likely(req->order <= last_order(req->linear) && req->width))
 		region = xen_region_take(req->order, req->width);
 	if (likely(region && (region->vaddr ||
@@ -266,14 +279,17 @@ static __always_inline bool alloc_reachable(struct xen_coherent_request *req)
 static void free_reachable(struct device *dev, size_t size, struct page *page,
 			   void *vaddr, dma_addr_t bus)
 {
-	int rc;
+	int rc = -ENOENT;
 
 	if (page && !PageXenRemapped(page)) {
 		__free_pages(page, get_order(size));
 		return;
 	}
+	if (likely(page && size <= PAGE_SIZE << XEN_POOLED_ORDER))
+		rc = xen_pooled_free(page, bus);
+	if (rc == -ENOENT)
+		rc = xen_region_free(page, vaddr, bus);
 
-	rc = xen_region_free(page, vaddr, bus);
 	if (unlikely(rc == -ENXIO))
 		dev_err_ratelimited(dev,
 				    "xen_swiotlb: driver frees coherent memory at %pad, where it has none\n",
@@ -507,6 +523,7 @@ void xen_coherent_usage(struct xen_coherent_usage *usage)
 {
 	xen_regions_usage(usage);
 	xen_release_usage(usage);
+	usage->pooled = xen_pooled_bytes();
 	usage->failed = atomic_long_read(&xen_failed);
 }
 
@@ -521,7 +538,8 @@ void xen_coherent_show(struct seq_file *s)
 	struct xen_coherent_usage usage;
 
 	xen_coherent_usage(&usage);
-	seq_printf(s, "cached %llu\nused %llu\n", usage.cached, usage.used);
+	seq_printf(s, "cached %llu\nused %llu\npooled %llu\n", usage.cached,
+		   usage.used, usage.pooled);
 	seq_printf(s, "hits %lu\nmade %lu\nreturned %lu\nkept %lu\nfailed %lu\n",
 		   usage.hits, usage.made, usage.returned, usage.kept,
 		   usage.failed);

@@ -39,6 +39,7 @@ void xen_coherent_show(struct seq_file *s);
  * struct xen_coherent_usage - what has become of exchanged memory
  * @cached:	bytes that are kept
  * @used:	bytes that are allocated
+ * @pooled:	bytes that are allocated, and are the pool's
  * @hits:	allocations that the cache served
  * @made:	regions that were exchanged
  * @returned:	regions that were given back to the hypervisor
@@ -48,6 +49,7 @@ void xen_coherent_show(struct seq_file *s);
 struct xen_coherent_usage {
 	u64 cached;
 	u64 used;
+	u64 pooled;
 	unsigned long hits;
 	unsigned long made;
 	unsigned long returned;

@@ -6,7 +6,7 @@
  * lists the chunks with their bus addresses and use, "coherent" tells what has
  * become of exchanged memory. On ARM "ranges" is the translation, and "caches"
  * counts the pages that Xen has done cache maintenance on. "fail_call" and
- * "fail_extent" make exchanges fail.
+ * "fail_extent" make exchanges fail, "fail_report" only says so.
  */
 #include <linux/debugfs.h>
 #include <linux/fault-inject.h>
@@ -88,6 +88,7 @@ static void __init create_faults(struct dentry *dir)
 {
 	fault_create_debugfs_attr("fail_call", dir, &xen_fail_call);
 	fault_create_debugfs_attr("fail_extent", dir, &xen_fail_extent);
+	fault_create_debugfs_attr("fail_report", dir, &xen_fail_report);
 }
 #else
 static void __init create_faults(struct dentry *dir)

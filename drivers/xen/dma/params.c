@@ -26,6 +26,7 @@ unsigned long xen_pool_max = ULONG_MAX;
 unsigned int xen_pool_idle = 60;
 unsigned long xen_pool_size;
 unsigned long xen_coherent_cache = ULONG_MAX;
+unsigned long xen_coherent_pooled __read_mostly = ULONG_MAX;
 
 /* On ARM the command line is read before it is known whether Xen is there. */
 static bool __init is_addressed(void)
@@ -89,6 +90,13 @@ static int __init set_coherent_cache(char *arg)
 	return 0;
 }
 early_param("swiotlb_xen.coherent_cache", set_coherent_cache);
+
+static int __init set_coherent_pooled(char *arg)
+{
+	read_size("coherent_pooled", arg, 0, SZ_1G, &xen_coherent_pooled);
+	return 0;
+}
+early_param("swiotlb_xen.coherent_pooled", set_coherent_pooled);
 #endif
 
 /* Passes over a number and the comma behind it. */

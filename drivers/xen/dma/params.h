@@ -18,4 +18,7 @@ extern unsigned long xen_pool_size;
 /* Bytes of the cache of coherent memory, ULONG_MAX for a share (coherent_cache). */
 extern unsigned long xen_coherent_cache;
 
+/* Bytes of the pool that may be coherent memory, ULONG_MAX for a share (coherent_pooled). */
+extern unsigned long xen_coherent_pooled;
+
 #endif /* __XEN_DMA_PARAMS_H */

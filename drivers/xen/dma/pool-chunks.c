@@ -95,9 +95,9 @@ static void set_table(const struct xen_pool_chunk *chunk,
 {
 	dma_addr_t bus;
 
-	/* Who looks an address up needs no lock. */
 	for (bus = chunk->bus; bus < chunk->bus + xen_chunk_size(chunk);
 	     bus += BIT(XEN_POOL_GRANULE_SHIFT))
+		/* Who looks an address up needs no lock. */
 		smp_store_release(&xen_pool_table[bus >> XEN_POOL_GRANULE_SHIFT],
 				  value);
 }

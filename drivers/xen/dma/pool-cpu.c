@@ -160,8 +160,9 @@ static void begin_rebalance(unsigned int index)
 	u64 now = get_jiffies_64();
 
 	set_bit(index, &short_zones);
-	schedule_delayed_work(&rebalance_work,
-			      at > now ? min_t(u64, at - now, REBALANCE_MAX) : 0);
+	/* Frozen like the workers that change chunks. */
+	queue_delayed_work(system_freezable_wq, &rebalance_work,
+			   at > now ? min_t(u64, at - now, REBALANCE_MAX) : 0);
 }
 
 /* Gets blocks into an empty loaded magazine. The caller owns the CPU's magazines. */

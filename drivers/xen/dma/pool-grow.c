@@ -44,6 +44,8 @@
 /* Bytes in all chunks. */
 static atomic_long_t pool_bytes;
 
+unsigned long xen_pool_boot_bytes;
+
 /* Widths of addresses of which room runs low, as bits. */
 static unsigned long wanted[BITS_TO_LONGS(XEN_WIDEST_BITS + 1)];
 
@@ -105,7 +107,7 @@ static bool has_failed(bool atomic, unsigned int bits, unsigned int order)
 	const struct xen_pool_failure *failure = &failures[atomic][bits];
 
 	return order >= READ_ONCE(failure->order) &&
-	       get_jiffies_64() < READ_ONCE(failure->until);
+	       time_before64(get_jiffies_64(), READ_ONCE(failure->until));
 }
 
 /* At the limit a try costs little, and a release may make room any time. */
@@ -286,7 +288,11 @@ static void grow_width(unsigned int bits)
 	const struct xen_pool_reach reach = xen_pool_reach(DMA_BIT_MASK(bits));
 
 	do {
-		int rc = grow_some(bits, GROW_ORDER, XEN_CHUNK_GROWN, GROW_GFP);
+		bool low = is_low(reach.zones, ENOUGH_SHARE, 0);
+		/* What was too large for what is there a small chunk doesn't help. */
+		int rc = low ? grow_some(bits, GROW_ORDER, XEN_CHUNK_GROWN, GROW_GFP) :
+			       xen_pool_grow(bits, GROW_ORDER, XEN_CHUNK_GROWN,
+					     GROW_GFP);
 
 		if (rc) {
 			note_failure(false, bits, 0, rc);
@@ -343,7 +349,7 @@ static int release_chunk(struct xen_pool_chunk *chunk)
  *
  * The memory of early boot stays, unused.
  *
- * Context: Process, may sleep.
+ * Context: Process, may sleep; any for a chunk that is used.
  */
 void xen_pool_lose_chunk(struct xen_pool_chunk *chunk, bool used)
 {
@@ -409,7 +415,7 @@ static void shrink_worker(struct work_struct *work)
 {
 	if (shrink_idle())
 		queue_delayed_work(system_freezable_wq, &shrink_work,
-				      max(xen_pool_idle, 1U) * HZ);
+				   max(xen_pool_idle, 1U) * HZ);
 }
 
 /**
@@ -480,6 +486,7 @@ int xen_pool_obtain(const struct xen_pool_reach *reach)
 void xen_pool_count(long bytes)
 {
 	atomic_long_add(bytes, &pool_bytes);
+	xen_pool_boot_bytes += bytes;
 }
 
 #if IS_ENABLED(CONFIG_XEN_DMA_KUNIT_TEST)
@@ -544,6 +551,7 @@ void xen_pool_destroy(void)
 		memset(xen_pool_table, 0,
 		       xen_pool_granules * sizeof(*xen_pool_table));
 	atomic_long_set(&pool_bytes, 0);
+	xen_pool_boot_bytes = 0;
 	xen_pool_max = ULONG_MAX;
 	bitmap_zero(wanted, XEN_WIDEST_BITS + 1);
 	for (i = 0; i <= XEN_WIDEST_BITS; i++) {

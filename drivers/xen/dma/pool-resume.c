@@ -7,16 +7,27 @@
  * What can't be made, or is used, is no longer part of the pool, so nobody is given an
  * address that was true before.
  */
+#define pr_fmt(fmt) "xen_swiotlb: " fmt
+
 #include <linux/gfp.h>
 #include <linux/list.h>
 #include <linux/mm.h>
 #include <linux/pfn.h>
+#include <linux/printk.h>
+#include <linux/sizes.h>
 #include <linux/spinlock.h>
+#include <linux/workqueue.h>
 
 #include <xen/swiotlb-xen.h>
 
 #include "addr.h"
 #include "pool.h"
+
+/* Chunks that nobody uses, to be made anew; the worker's while that is queued. */
+static LIST_HEAD(moved);
+
+static void make_worker(struct work_struct *work);
+static DECLARE_WORK(make_work, make_worker);
 
 static bool has_moved(const struct xen_pool_chunk *chunk)
 {
@@ -26,24 +37,30 @@ static bool has_moved(const struct xen_pool_chunk *chunk)
 	       !xen_region_contiguous(phys, xen_chunk_size(chunk));
 }
 
-/* Takes a chunk out that has moved; NULL when there is none left. */
-static struct xen_pool_chunk *take_moved(struct xen_pool_zone *zone, bool *used)
+/* Takes all chunks out of a zone that have moved; returns the bytes of those used. */
+static size_t take_moved(struct xen_pool_zone *zone)
 {
-	struct xen_pool_chunk *chunk, *found = NULL;
+	struct xen_pool_chunk *chunk, *next;
 	unsigned long flags;
+	size_t lost = 0;
+	bool used;
 
 	raw_spin_lock_irqsave(&zone->lock, flags);
-	list_for_each_entry(chunk, &zone->chunks, list) {
+	list_for_each_entry_safe(chunk, next, &zone->chunks, list) {
 		if (!has_moved(chunk))
 			continue;
-		*used = chunk->free != chunk->nr_slots;
+		used = chunk->free != chunk->nr_slots;
 		xen_pool_remove_chunk(chunk);
-		found = chunk;
-		break;
+		if (used) {
+			lost += xen_chunk_size(chunk);
+			xen_pool_lose_chunk(chunk, true);
+		} else {
+			list_add(&chunk->list, &moved);
+		}
 	}
 	raw_spin_unlock_irqrestore(&zone->lock, flags);
 
-	return found;
+	return lost;
 }
 
 /* Makes a chunk anew, where devices of the same widths reach it. */
@@ -51,8 +68,8 @@ static bool make_again(struct xen_pool_chunk *chunk)
 {
 	int rc = xen_make_contiguous(virt_to_phys(chunk->vaddr),
 				     get_order(xen_chunk_size(chunk)),
-				     xen_zone_bits[chunk->index], GFP_NOIO,
-				     &chunk->bus);
+				     xen_zone_bits[chunk->index],
+				     GFP_NOIO | __GFP_NORETRY, &chunk->bus);
 
 	chunk->exchanged = !rc;
 	if (rc < 0)
@@ -63,33 +80,53 @@ static bool make_again(struct xen_pool_chunk *chunk)
 	return true;
 }
 
+static void make_worker(struct work_struct *work)
+{
+	struct xen_pool_chunk *chunk, *next;
+	size_t lost = 0;
+
+	/* Nobody adds to it: the domain can't move again before this is done. */
+	list_for_each_entry_safe(chunk, next, &moved, list) {
+		list_del(&chunk->list);
+		if (make_again(chunk))
+			continue;
+		lost += xen_chunk_size(chunk);
+		xen_pool_lose_chunk(chunk, false);
+	}
+	if (lost)
+		pr_warn("the domain has moved, and %zu KiB of the aperture are lost: Xen has no such memory here\n",
+			lost / SZ_1K);
+}
+
 /**
- * xen_pool_revise() - make chunks anew that have other frames now
+ * xen_pool_revise() - take chunks out that have other frames now
  *
- * Context: Process, may sleep, but for no I/O. No device is at work.
- * Return: Bytes that the pool has lost.
+ * A worker makes those anew that nobody uses, when the domain is at work again.
+ *
+ * Context: Any. No device is at work, and no CPU owns its magazines.
+ * Return: Bytes in chunks that are used; these the pool has lost.
  */
 size_t xen_pool_revise(void)
 {
 	const struct xen_pool_reach all = xen_pool_reach(U64_MAX);
-	struct xen_pool_chunk *chunk;
 	size_t lost = 0;
 	unsigned int i;
-	bool used;
 
 	xen_pool_drain(&all, true);
-	for (i = 0; i < XEN_NR_ZONES; i++) {
-		struct xen_pool_zone *zone = &xen_pool_zones[i];
-
-		if (!READ_ONCE(zone->total))
-			continue;
-		while ((chunk = take_moved(zone, &used))) {
-			if (!used && make_again(chunk))
-				continue;
-			lost += xen_chunk_size(chunk);
-			xen_pool_lose_chunk(chunk, used);
-		}
-	}
+	for (i = 0; i < XEN_NR_ZONES; i++)
+		if (READ_ONCE(xen_pool_zones[i].total))
+			lost += take_moved(&xen_pool_zones[i]);
+	if (!list_empty(&moved))
+		queue_work(system_freezable_wq, &make_work);
 
 	return lost;
 }
+
+#if IS_ENABLED(CONFIG_XEN_DMA_KUNIT_TEST)
+/* The worker's work, at once. */
+void xen_pool_flush_resume(void)
+{
+	cancel_work_sync(&make_work);
+	make_worker(&make_work);
+}
+#endif

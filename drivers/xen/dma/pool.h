@@ -84,6 +84,7 @@ enum xen_slot_state {
 	XEN_SLOT_FREE,		/* first of a free block */
 	XEN_SLOT_CACHED,	/* first of a block in a magazine */
 	XEN_SLOT_MAPPED,	/* first of a mapping */
+	XEN_SLOT_COHERENT,	/* first of an arena of coherent memory */
 };
 
 /**
@@ -292,6 +293,9 @@ extern u64 xen_pool_last;
 
 extern struct xen_pool_zone xen_pool_zones[XEN_NR_ZONES];
 
+/* Bytes in chunks of early boot. */
+extern unsigned long xen_pool_boot_bytes;
+
 /* The width of the addresses of each zone. */
 extern const u8 xen_zone_bits[];
 
@@ -337,6 +341,10 @@ void xen_pool_lose_chunk(struct xen_pool_chunk *chunk, bool used);
 
 /* pool-resume.c */
 size_t xen_pool_revise(void);
+
+#if IS_ENABLED(CONFIG_XEN_DMA_KUNIT_TEST)
+void xen_pool_flush_resume(void);
+#endif
 void xen_pool_count(long bytes);
 
 static inline struct xen_pool_chunk *xen_chunk_at(u32 mslot)

@@ -244,14 +244,14 @@ bool xen_regions_give_back(unsigned int width)
 	cancel_work_sync(&xen_trim_work);
 	cancel_delayed_work_sync(&xen_age_work);
 	xen_trim(&xen_trim_work);
-	queue_delayed_work(xen_trim_wq, &xen_age_work, age_limit());
+	xen_age_out(&xen_age_work.work);
 	return any;
 }
 
 /**
  * xen_regions_revise() - the domain may have moved: forget what is no longer true
  *
- * Context: Process, may sleep, but for no I/O. No device is at work.
+ * Context: Any. No device is at work.
  * Return: Pages of regions that are used, and are not where they were.
  */
 unsigned long xen_regions_revise(void)
@@ -260,16 +260,18 @@ unsigned long xen_regions_revise(void)
 
 	while ((region = xen_region_take_moved())) {
 		region->exchanged = false;
-		dissolve_region(region);
+		llist_add(&region->doomed, &xen_doomed);
+		queue_work(xen_trim_wq, &xen_trim_work);
 	}
 	return xen_regions_mark_moved();
 }
 
-/* There is more to keep, for a while. */
-static void begin_ageing(void)
+/* There is more to keep, for a while, and up to @limit pages. */
+static void begin_ageing(unsigned long limit)
 {
-	queue_delayed_work(xen_trim_wq, &xen_age_work, age_limit());
-	if (xen_regions_kept() > cache_limit())
+	if (unlikely(!delayed_work_pending(&xen_age_work)))
+		queue_delayed_work(xen_trim_wq, &xen_age_work, age_limit());
+	if (xen_regions_kept() > limit)
 		queue_work(xen_trim_wq, &xen_trim_work);
 }
 
@@ -294,8 +296,9 @@ static bool is_worth_keeping(const struct xen_region *region)
  */
 int xen_region_free(const struct page *page, const void *vaddr, dma_addr_t bus)
 {
+	unsigned long limit = cache_limit();
 	struct xen_region *left;
-	int rc = xen_region_end_use(page, vaddr, bus, cache_limit(), &left);
+	int rc = xen_region_end_use(page, vaddr, bus, limit, &left);
 
 	if (unlikely(left && !is_worth_keeping(left))) {
 		WRITE_ONCE(xen_hopeless_until, jiffies);
@@ -306,7 +309,7 @@ int xen_region_free(const struct page *page, const void *vaddr, dma_addr_t bus)
 
 	if (unlikely(left))
 		xen_region_return(left);
-	begin_ageing();
+	begin_ageing(limit);
 	return rc;
 }
 
@@ -319,7 +322,7 @@ int xen_region_free(const struct page *page, const void *vaddr, dma_addr_t bus)
 void xen_region_untake(struct xen_region *region)
 {
 	xen_region_put(region, true);
-	begin_ageing();
+	begin_ageing(cache_limit());
 }
 
 /**

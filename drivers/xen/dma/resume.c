@@ -9,6 +9,7 @@
  * happens.
  *
  * Nothing is exchanged while the domain is saved: tasks are frozen, and so are the workers.
+ * (What is left is a shrinker that works for a thread of the kernel's own.)
  */
 #define pr_fmt(fmt) "xen_swiotlb: " fmt
 
@@ -20,31 +21,33 @@
 #include <xen/xen-ops.h>
 #include <xen/xen.h>
 
+#include "coherent-pool.h"
 #include "pool.h"
 #include "region-release.h"
 
-static int resume(struct notifier_block *nb, unsigned long action, void *data)
+/* CPUs but the first have no timers yet, so this neither sleeps nor waits. */
+static int revise(struct notifier_block *nb, unsigned long action, void *data)
 {
-	unsigned long moved = xen_regions_revise();
+	unsigned long pages = xen_regions_revise() + xen_pooled_revise();
 	size_t lost = xen_pool_revise();
 
-	if (moved)
-		pr_info("coherent memory of %lu pages is used, but the domain has moved\n",
-			moved);
+	if (pages)
+		pr_warn("coherent memory of %lu pages is used, but the domain has moved\n",
+			pages);
 	if (lost)
-		pr_warn("the domain has moved, and %zu KiB of the aperture are lost: Xen has no such memory here, or it was used\n",
+		pr_warn("the domain has moved, and %zu KiB of the aperture are lost: they are used\n",
 			lost / SZ_1K);
 	return NOTIFY_OK;
 }
 
-static struct notifier_block resume_nb = {
-	.notifier_call = resume,
+static struct notifier_block revise_nb = {
+	.notifier_call = revise,
 };
 
 static int __init xen_dma_resume_init(void)
 {
 	if (xen_pv_domain())
-		xen_resume_notifier_register(&resume_nb);
+		xen_resume_notifier_register(&revise_nb);
 	return 0;
 }
 core_initcall(xen_dma_resume_init);

@@ -16,7 +16,7 @@ insmod()
 {
 	case $1 in
 	*xdt_conserve.ko)
-		for hook in fail_call fail_extent; do
+		for hook in fail_call fail_extent fail_report; do
 			set_fault "$hook" verbose 0 interval 1 space 0 \
 				probability 3 times "$many"
 		done

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 # An exchange with the hypervisor that fails at any of its steps.
 #
-# The driver has two hooks of the kernel's fault injection: one for each of its
-# hypercalls, one for each extent of an exchange. The n-th one fails, for each n
+# The driver has three hooks of the kernel's fault injection: one for each of its
+# hypercalls, one for each extent of an exchange, one for what Xen says of an exchange
+# that it has done. The n-th one fails, for each n
 # until none is left to fail; then all of the domain's memory has to be as sound as
 # before. xdt_fault.ko allocates, frees and looks.
 cd "$(dirname "$0")" || exit 1
@@ -145,13 +146,15 @@ walk()
 	ktap_test_result "$name" [ "$broken" -eq 0 ]
 }
 
-# walks ORDER STRIDE STRIDE-OF-EXTENTS: allocating and giving back, with both hooks
+# walks ORDER STRIDE STRIDE-OF-EXTENTS: allocating and giving back, with all hooks
 walks()
 {
 	walk take "$1" fail_call 3 "$2"
 	walk take "$1" fail_extent 1 "$2"
+	walk take "$1" fail_report 1 "$2"
 	walk give "$1" fail_call 3 "$2"
 	walk give "$1" fail_extent 1 "$3"
+	walk give "$1" fail_report 1 "$3"
 }
 
 prepare
@@ -159,8 +162,8 @@ need_modules xdt_fault
 mark="xdt: xdt_fault starts at $(cut -d' ' -f1 /proc/uptime)"
 echo "$mark" >/dev/kmsg
 ktap_print_header
-ktap_set_plan 24
-for hook in fail_call fail_extent; do
+ktap_set_plan 34
+for hook in fail_call fail_extent fail_report; do
 	set_fault "$hook" verbose 0 interval 1 probability 100 times 0
 done
 # What all of this needs for the first time is no loss.

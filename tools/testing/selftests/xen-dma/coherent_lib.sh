@@ -34,6 +34,7 @@ no_faults()
 {
 	set_fault fail_call times 0
 	set_fault fail_extent times 0
+	set_fault fail_report times 0
 }
 
 # counter NAME: one of the driver's; 0 when it has none

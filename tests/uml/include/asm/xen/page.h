@@ -7,13 +7,14 @@
 #define __XEN_DMA_UML_PAGE_H
 
 #include <linux/compiler.h>
+#include <linux/bits.h>
 #include <linux/types.h>
 
 struct device;
 
 #define INVALID_P2M_ENTRY	(~0UL)
-#define FOREIGN_FRAME_BIT	(1UL << 63)
-#define IDENTITY_FRAME_BIT	(1UL << 62)
+#define FOREIGN_FRAME_BIT	BIT(63)
+#define IDENTITY_FRAME_BIT	BIT(62)
 
 extern unsigned long *xen_p2m_addr;
 extern unsigned long xen_p2m_size;
