@@ -67,6 +67,7 @@ STAGES = (
           ((*ARM64, "--stock"), ("--arch", "arm64", "--kver", "7.3"), ("--arch", "arm", "--kver", "6.12"),
            flavour("debug", ARM64), flavour("rt", ARM64))),
     Stage("largest", "the largest coherent allocations, beside stock's", ("test_largest.py",), (), (X86, STOCK)),
+    Stage("resume", "a guest that was saved and restored gets a device", ("test_resume.py",), (), (X86,)),
     Stage("inert", "bare metal, PVH, HVM: the driver does nothing", ("test_inert.py",), (), (X86,)),
 )
 

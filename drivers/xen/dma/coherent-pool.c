@@ -24,11 +24,11 @@
 #include "params.h"
 #include "pool.h"
 
-#define ARENA_PAGES	(1U << XEN_POOLED_ORDER)
+#define ARENA_PAGES	BIT(XEN_POOLED_ORDER)
 #define ARENA_SLOTS	((u32)(PAGE_SIZE >> XEN_SLOT_SHIFT) << XEN_POOLED_ORDER)
 #define ARENA_SIZE	(PAGE_SIZE << XEN_POOLED_ORDER)
 
-static_assert(ARENA_PAGES == BITS_PER_TYPE(u64));
+static_assert(BITS_PER_TYPE(u64) == ARENA_PAGES);
 static_assert(ARENA_SLOTS <= XEN_MAX_BIN_SLOTS);
 
 /*
@@ -44,6 +44,7 @@ static_assert(ARENA_SLOTS <= XEN_MAX_BIN_SLOTS);
  * @vaddr:	where the kernel sees it
  * @bus:	bus address of the first byte
  * @used:	bit n: page n is used
+ * @max_order:	log2 of the pages of the largest piece that is aligned for the kernel
  * @orders:	for a page at which a piece begins: log2 of its pages, and 1; else 0
  */
 struct xen_arena {
@@ -52,11 +53,13 @@ struct xen_arena {
 	void *vaddr;
 	dma_addr_t bus;
 	u64 used;
+	u8 max_order;
 	u8 orders[ARENA_PAGES];
 };
 
-/* All of them; at most one of these is unused. */
+/* All of them; at most one of these is unused. And those that are lost. */
 static LIST_HEAD(arenas);
+static LIST_HEAD(lost);
 static DEFINE_RAW_SPINLOCK(arena_lock);
 static unsigned int nr_arenas;
 static unsigned int nr_unused;
@@ -74,8 +77,46 @@ static bool may_add_arena(u64 limit)
 	return (u64)(READ_ONCE(nr_arenas) + 1) * ARENA_SIZE <= max;
 }
 
-/* A block of early boot's that any device of 32 bits reaches. */
-static struct xen_pool_block take_block(u64 limit)
+static __always_inline unsigned int count4(const struct page *page)
+{
+	return page_ref_count(page) + page_ref_count(page + 1) +
+	       page_ref_count(page + 2) + page_ref_count(page + 3);
+}
+
+/* Has nobody but the pool a reference? */
+static bool is_unreferenced(const struct page *page, unsigned int order)
+{
+	const struct page *end = page + (1U << order);
+	unsigned int sum = 0;
+
+	for (; page + 8 <= end; page += 8)
+		sum += count4(page) + count4(page + 4);
+	for (; page < end; page++)
+		sum += page_ref_count(page);
+	return sum == 1U << order;
+}
+
+static unsigned int orders_of(const struct xen_pool_block *block)
+{
+	unsigned long vaddr = (unsigned long)xen_slot_vaddr(block->chunk, block->mslot);
+
+	return min_t(unsigned int, __ffs(vaddr) - PAGE_SHIFT, XEN_POOLED_ORDER);
+}
+
+/*
+ * Of early boot's memory, each page of which has a reference (with 6.1 there may be a
+ * block of the page allocator's), and aligned for the kernel like a piece has to be.
+ */
+static bool is_fit(const struct xen_pool_block *block, unsigned int order)
+{
+	return block->chunk->origin == XEN_CHUNK_BOOT &&
+	       order <= orders_of(block) &&
+	       is_unreferenced(virt_to_page(xen_slot_vaddr(block->chunk, block->mslot)),
+			       XEN_POOLED_ORDER);
+}
+
+/* A block that any device of 32 bits reaches. */
+static struct xen_pool_block take_block(u64 limit, unsigned int order)
 {
 	struct xen_pool_block block = {};
 
@@ -84,23 +125,24 @@ static struct xen_pool_block take_block(u64 limit)
 
 		block = xen_pool_get(&all, ARENA_SLOTS, XEN_POOL_TRY);
 	}
-	if (block.slot && block.chunk->origin != XEN_CHUNK_BOOT) {
+	if (block.slot && !is_fit(&block, order)) {
 		xen_pool_put(block.chunk, block.mslot, block.slot);
 		block.slot = NULL;
 	}
 	return block;
 }
 
-static struct xen_arena *make_arena(u64 limit)
+static struct xen_arena *make_arena(u64 limit, unsigned int order)
 {
+	size_t bytes = sizeof(struct xen_arena);
 	struct xen_arena *arena;
 
 	if (!may_add_arena(limit))
 		return NULL;
-	arena = kzalloc(sizeof(*arena), GFP_NOWAIT | __GFP_NOWARN);
+	arena = kzalloc(bytes, GFP_NOWAIT | __GFP_NOWARN);
 	if (!arena)
 		return NULL;
-	arena->block = take_block(limit);
+	arena->block = take_block(limit, order);
 	if (!arena->block.slot) {
 		kfree(arena);
 		return NULL;
@@ -108,6 +150,7 @@ static struct xen_arena *make_arena(u64 limit)
 
 	arena->vaddr = xen_slot_vaddr(arena->block.chunk, arena->block.mslot);
 	arena->bus = (dma_addr_t)arena->block.mslot << XEN_SLOT_SHIFT;
+	arena->max_order = orders_of(&arena->block);
 	arena->block.slot->phys = (unsigned long)arena;
 	arena->block.slot->size = ARENA_SIZE;
 	arena->block.slot->offset = 0;
@@ -136,6 +179,8 @@ static u64 room_in(const struct xen_arena *arena, unsigned int order)
 	u64 room = ~arena->used;
 	unsigned int i;
 
+	if (unlikely(order > arena->max_order))
+		return 0;
 	for (i = 0; i < order; i++)
 		room &= room >> (1U << i);
 	return room & aligned[order];
@@ -190,7 +235,7 @@ void *xen_pooled_alloc(u64 limit, unsigned int order, dma_addr_t *bus)
 	}
 	if (!room) {
 		raw_spin_unlock_irqrestore(&arena_lock, flags);
-		made = make_arena(limit);
+		made = make_arena(limit, order);
 		if (!made)
 			return NULL;
 		arena = made;
@@ -231,25 +276,6 @@ static struct xen_arena *arena_of(dma_addr_t bus)
 	return arena;
 }
 
-static __always_inline unsigned int count4(const struct page *page)
-{
-	return page_ref_count(page) + page_ref_count(page + 1) +
-	       page_ref_count(page + 2) + page_ref_count(page + 3);
-}
-
-/* Has nobody but the pool a reference? Each page has one at least. */
-static bool is_unreferenced(const struct page *page, unsigned int order)
-{
-	const struct page *end = page + (1U << order);
-	unsigned int sum = 0;
-
-	for (; page + 8 <= end; page += 8)
-		sum += count4(page) + count4(page + 4);
-	for (; page < end; page++)
-		sum += page_ref_count(page);
-	return sum == 1U << order;
-}
-
 /* Frees a piece, and the arena when that is unused and not the only one. */
 static int free_piece(struct xen_arena *arena, unsigned int at, struct page *page)
 {
@@ -282,6 +308,24 @@ static int free_piece(struct xen_arena *arena, unsigned int at, struct page *pag
 	return rc;
 }
 
+static bool is_lost(const struct page *page)
+{
+	const struct xen_arena *arena;
+	unsigned long flags;
+	bool found = false;
+
+	if (likely(list_empty(&lost)))
+		return false;
+
+	raw_spin_lock_irqsave(&arena_lock, flags);
+	list_for_each_entry(arena, &lost, list)
+		found |= page >= virt_to_page(arena->vaddr) &&
+			 page < virt_to_page(arena->vaddr) + ARENA_PAGES;
+	raw_spin_unlock_irqrestore(&arena_lock, flags);
+
+	return found;
+}
+
 /**
  * xen_pooled_free() - put a piece back, whatever its bus address is said to be
  * @page:	its first page
@@ -298,7 +342,7 @@ int xen_pooled_free(struct page *page, dma_addr_t bus)
 	int rc;
 
 	if (!arena)
-		return -ENOENT;
+		return is_lost(page) ? 0 : -ENOENT;
 
 	rc = free_piece(arena, PFN_DOWN(where - arena->bus), page);
 	return !rc && unlikely(where != bus) ? -ENXIO : rc;
@@ -365,8 +409,8 @@ unsigned long xen_pooled_revise(void)
 	list_for_each_entry_safe(arena, next, &arenas, list) {
 		if (!has_moved(arena))
 			continue;
-		/* It is lost with its chunk. */
-		list_del(&arena->list);
+		/* With its chunk. Whoever has some of it may still free that. */
+		list_move(&arena->list, &lost);
 		nr_arenas--;
 		pages += hweight64(arena->used);
 	}
@@ -385,6 +429,10 @@ void xen_pooled_forget(void)
 	list_for_each_entry_safe(arena, next, &arenas, list) {
 		list_del(&arena->list);
 		free_arena(arena);
+	}
+	list_for_each_entry_safe(arena, next, &lost, list) {
+		list_del(&arena->list);
+		kfree(arena);
 	}
 	nr_arenas = 0;
 	nr_unused = 0;

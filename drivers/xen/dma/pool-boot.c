@@ -52,12 +52,19 @@ static void report_aperture(size_t done, size_t size)
 }
 
 #if XEN_DMA_EXCHANGES
-/*
- * Makes chunks of @size bytes at @vaddr, below @address_bits, in the largest
- * extents that Xen has, one after the other. Returns the bytes that are in use.
+/**
+ * xen_pool_add_extents() - make chunks of memory of early boot
+ * @vaddr:		where it is
+ * @size:		its bytes
+ * @address_bits:	width of the chunks' addresses
+ *
+ * In the largest extents that Xen has, one after the other.
+ *
+ * Context: Early boot, or process.
+ * Return: The bytes that are in use, from @vaddr on.
  */
-static size_t __ref add_extents(void *vaddr, size_t size,
-				unsigned int address_bits)
+size_t __ref xen_pool_add_extents(void *vaddr, size_t size,
+				  unsigned int address_bits)
 {
 	unsigned int order = XEN_CHUNK_MAX_ORDER;
 	size_t done = 0;
@@ -132,8 +139,8 @@ int __ref xen_swiotlb_fixup(void *buf, unsigned long nslabs)
 		return -ENOMEM;
 
 	if (size > 4 * XEN_RESERVE_SIZE)
-		done = add_extents(buf, XEN_RESERVE_SIZE, XEN_RESERVE_BITS);
-	done += add_extents(buf + done, size - done, XEN_WIDEST_BITS);
+		done = xen_pool_add_extents(buf, XEN_RESERVE_SIZE, XEN_RESERVE_BITS);
+	done += xen_pool_add_extents(buf + done, size - done, XEN_WIDEST_BITS);
 
 	if (!done) {
 		pr_err_once("Xen has no memory below 4 GiB for an aperture; leave it some with dom0_mem=\n");

@@ -354,6 +354,8 @@ static int release_chunk(struct xen_pool_chunk *chunk)
 void xen_pool_lose_chunk(struct xen_pool_chunk *chunk, bool used)
 {
 	chunk->exchanged = false;
+	if (chunk->origin == XEN_CHUNK_BOOT)
+		xen_pool_boot_bytes -= xen_chunk_size(chunk);
 	if (!used && chunk->origin != XEN_CHUNK_BOOT)
 		release_chunk(chunk);
 	else

@@ -80,19 +80,36 @@ static bool make_again(struct xen_pool_chunk *chunk)
 	return true;
 }
 
+/*
+ * Makes several of the memory of one, for Xen may allow less than it did at boot; what has
+ * been added to the pool goes instead. Returns the bytes that are lost.
+ */
+static size_t make_smaller(struct xen_pool_chunk *chunk)
+{
+	bool stays = chunk->origin == XEN_CHUNK_BOOT;
+	unsigned int bits = xen_zone_bits[chunk->index];
+	size_t size = xen_chunk_size(chunk);
+	void *vaddr = chunk->vaddr;
+
+	/* Early boot's descriptor and that of its slots can't be freed. */
+	xen_pool_lose_chunk(chunk, false);
+	return stays ? size - xen_pool_add_extents(vaddr, size, bits) : 0;
+}
+
 static void make_worker(struct work_struct *work)
 {
 	struct xen_pool_chunk *chunk, *next;
-	size_t lost = 0;
+	size_t all = 0, lost = 0;
 
 	/* Nobody adds to it: the domain can't move again before this is done. */
 	list_for_each_entry_safe(chunk, next, &moved, list) {
 		list_del(&chunk->list);
-		if (make_again(chunk))
-			continue;
-		lost += xen_chunk_size(chunk);
-		xen_pool_lose_chunk(chunk, false);
+		all += xen_chunk_size(chunk);
+		if (!make_again(chunk))
+			lost += make_smaller(chunk);
 	}
+	pr_info("the domain has moved: %zu KiB of the aperture are made anew\n",
+		(all - lost) / SZ_1K);
 	if (lost)
 		pr_warn("the domain has moved, and %zu KiB of the aperture are lost: Xen has no such memory here\n",
 			lost / SZ_1K);

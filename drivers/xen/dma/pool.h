@@ -339,6 +339,9 @@ struct xen_pool_block xen_pool_get(const struct xen_pool_reach *reach, u32 nr,
 int xen_pool_obtain(const struct xen_pool_reach *reach);
 void xen_pool_lose_chunk(struct xen_pool_chunk *chunk, bool used);
 
+/* pool-boot.c */
+size_t xen_pool_add_extents(void *vaddr, size_t size, unsigned int address_bits);
+
 /* pool-resume.c */
 size_t xen_pool_revise(void);
 

@@ -9,6 +9,7 @@
  * Pages that somebody still has a reference to are neither kept nor exchanged again:
  * they go to the page allocator, which waits for the last reference.
  */
+#include <linux/freezer.h>
 #include <linux/gfp.h>
 #include <linux/init.h>
 #include <linux/jiffies.h>
@@ -379,10 +380,20 @@ static unsigned long xen_shrinker_count(struct shrinker *shrinker,
 	return xen_regions_kept() ?: SHRINK_EMPTY;
 }
 
+/* Is the domain about to be saved? Then nothing is to be exchanged any more. */
+static bool is_freezing(void)
+{
+#ifdef CONFIG_FREEZER
+	return READ_ONCE(pm_freezing);
+#else
+	return false;
+#endif
+}
+
 static unsigned long xen_shrinker_scan(struct shrinker *shrinker,
 				       struct shrink_control *sc)
 {
-	unsigned long freed = shrink_pages(sc->nr_to_scan);
+	unsigned long freed = is_freezing() ? 0 : shrink_pages(sc->nr_to_scan);
 
 	/* A region may be many times as much as was asked for. */
 	sc->nr_scanned = max(freed, sc->nr_to_scan);

@@ -8,8 +8,8 @@
  * domain that was only suspended, as dom0 is by S3, still has its frames, and nothing
  * happens.
  *
- * Nothing is exchanged while the domain is saved: tasks are frozen, and so are the workers.
- * (What is left is a shrinker that works for a thread of the kernel's own.)
+ * Nothing is exchanged while the domain is saved: tasks are frozen, and so are the workers;
+ * the shrinker does nothing.
  */
 #define pr_fmt(fmt) "xen_swiotlb: " fmt
 

@@ -2177,6 +2177,15 @@ static void xdt_moved(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, xdt_total(), 0);
 	KUNIT_EXPECT_EQ(test, 0, xen_aperture_obtain(x->dev, DMA_BIT_MASK(32)));
 	xdt_still_bounces(x, 4);
+
+	/* Here it has some, in smaller pieces. */
+	xdt_restart(x, SZ_64M, SZ_2G + (u64)SZ_1G);
+	xdt_move(x);
+	xen_machine_set_low(SZ_64M, SZ_64M + SZ_16M);
+	KUNIT_EXPECT_EQ(test, xen_pool_revise(), 0);
+	xen_pool_flush_resume();
+	KUNIT_EXPECT_EQ(test, xdt_total(), SZ_16M);
+	xdt_still_bounces(x, 32);
 }
 
 /* Chunks that may go are nobody's home, so that they get idle. */
