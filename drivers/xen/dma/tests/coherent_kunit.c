@@ -1712,6 +1712,32 @@ static void xdc_share(struct kunit *test)
 	}
 }
 
+/* Pieces of all sizes come and go; none has a byte of another one. */
+static void xdc_small_mixed(struct kunit *test)
+{
+	struct xdt *x = test->priv;
+	const unsigned int nr = 48;
+	unsigned int round, i;
+	struct xdc_mem *m;
+
+	m = kunit_kcalloc(test, nr, sizeof(*m), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, m);
+	xen_coherent_pooled = ULONG_MAX;
+	for (round = 0; round < 2000; round++) {
+		i = xdt_below(&x->rnd, nr);
+		if (m[i].cpu)
+			xdc_put_all(test, &m[i], 1);
+		else if (!xdc_take(test, x->dev, &m[i],
+				   PAGE_SIZE << xdt_below(&x->rnd, 5),
+				   GFP_KERNEL, "one of many"))
+			break;
+	}
+	for (i = 0; i < nr; i++)
+		if (m[i].cpu)
+			xdc_put_all(test, &m[i], 1);
+	KUNIT_EXPECT_EQ(test, xdc_pooled(), 0);
+}
+
 /* What was coherent memory is not shown to a device that it is bounced for next. */
 static void xdc_small_is_cleared(struct kunit *test)
 {
@@ -2858,6 +2884,7 @@ static struct kunit_case xdc_cases[] = {
 	KUNIT_CASE(xdc_moved),
 	KUNIT_CASE(xdc_small),
 	KUNIT_CASE(xdc_share),
+	KUNIT_CASE(xdc_small_mixed),
 	KUNIT_CASE(xdc_small_is_cleared),
 	KUNIT_CASE(xdc_small_wrong),
 	KUNIT_CASE(xdc_small_referenced),
