@@ -77,6 +77,15 @@ static inline bool xen_is_contiguous(struct device *dev, phys_addr_t phys,
 	return xen_region_contiguous(phys, size);
 }
 
+/* Does memory of the kernel's lie in one piece from a machine address on? */
+static inline bool xen_lies_at(const void *vaddr, size_t size, dma_addr_t machine)
+{
+	phys_addr_t phys = virt_to_phys((void *)vaddr);
+
+	return xen_pfn_to_mfn(PFN_DOWN(phys)) == PFN_DOWN(machine) &&
+	       xen_region_contiguous(phys, size);
+}
+
 static inline bool xen_bus_to_phys(struct device *dev, dma_addr_t bus,
 				   phys_addr_t *phys)
 {

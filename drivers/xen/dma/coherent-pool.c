@@ -218,7 +218,7 @@ static unsigned int take_piece(struct xen_arena *arena, u64 room,
  */
 void *xen_pooled_alloc(u64 limit, unsigned int order, dma_addr_t *bus)
 {
-	struct xen_arena *arena, *made = NULL;
+	struct xen_arena *arena;
 	unsigned long flags;
 	unsigned int at;
 	struct page *page;
@@ -235,10 +235,9 @@ void *xen_pooled_alloc(u64 limit, unsigned int order, dma_addr_t *bus)
 	}
 	if (!room) {
 		raw_spin_unlock_irqrestore(&arena_lock, flags);
-		made = make_arena(limit, order);
-		if (!made)
+		arena = make_arena(limit, order);
+		if (!arena)
 			return NULL;
-		arena = made;
 		room = room_in(arena, order);
 		raw_spin_lock_irqsave(&arena_lock, flags);
 		list_add(&arena->list, &arenas);
@@ -385,14 +384,6 @@ void xen_pooled_trim(void)
 		free_arena(unused);
 }
 
-static bool has_moved(const struct xen_arena *arena)
-{
-	phys_addr_t phys = virt_to_phys(arena->vaddr);
-
-	return xen_pfn_to_mfn(PFN_DOWN(phys)) != PFN_DOWN(arena->bus) ||
-	       !xen_region_contiguous(phys, ARENA_SIZE);
-}
-
 /**
  * xen_pooled_revise() - the domain may have moved: lend no arena that has other frames
  *
@@ -407,7 +398,7 @@ unsigned long xen_pooled_revise(void)
 	xen_pooled_trim();
 	raw_spin_lock_irqsave(&arena_lock, flags);
 	list_for_each_entry_safe(arena, next, &arenas, list) {
-		if (!has_moved(arena))
+		if (xen_lies_at(arena->vaddr, ARENA_SIZE, arena->bus))
 			continue;
 		/* With its chunk. Whoever has some of it may still free that. */
 		list_move(&arena->list, &lost);

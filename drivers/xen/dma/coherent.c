@@ -544,10 +544,3 @@ void xen_coherent_show(struct seq_file *s)
 		   usage.hits, usage.made, usage.returned, usage.kept,
 		   usage.failed);
 }
-
-#if IS_ENABLED(CONFIG_XEN_DMA_KUNIT_TEST)
-unsigned long xen_coherent_count(void)
-{
-	return xen_regions_kept();
-}
-#endif

@@ -61,11 +61,10 @@ void xen_coherent_usage(struct xen_coherent_usage *usage);
 
 #if IS_ENABLED(CONFIG_XEN_DMA_KUNIT_TEST)
 /*
- * For the tests: pages of the cache that a shrinker may have, what it does with
- * @nr of them, the work that waits for its turn, at once; and memory is offered to
- * a hypervisor again that would not have it.
+ * For the tests: what a shrinker does with @nr pages of the cache, the work that waits
+ * for its turn, at once; and memory is offered to a hypervisor again that would not
+ * have it.
  */
-unsigned long xen_coherent_count(void);
 unsigned long xen_coherent_shrink(unsigned long nr);
 void xen_coherent_flush_work(void);
 void xen_coherent_forget_refusal(void);

@@ -452,8 +452,8 @@ void xen_pool_cancel_rebalance(void)
 }
 
 /* For the tests: the CPUs are emptied now, if they are to be at all. */
-bool xen_pool_flush_rebalance(void)
+void xen_pool_flush_rebalance(void)
 {
-	return flush_delayed_work(&rebalance_work);
+	flush_delayed_work(&rebalance_work);
 }
 #endif

@@ -287,8 +287,9 @@ static void grow_width(unsigned int bits)
 {
 	const struct xen_pool_reach reach = xen_pool_reach(DMA_BIT_MASK(bits));
 
+	bool low = is_low(reach.zones, ENOUGH_SHARE, 0);
+
 	do {
-		bool low = is_low(reach.zones, ENOUGH_SHARE, 0);
 		/* What was too large for what is there a small chunk doesn't help. */
 		int rc = low ? grow_some(bits, GROW_ORDER, XEN_CHUNK_GROWN, GROW_GFP) :
 			       xen_pool_grow(bits, GROW_ORDER, XEN_CHUNK_GROWN,
@@ -298,7 +299,8 @@ static void grow_width(unsigned int bits)
 			note_failure(false, bits, 0, rc);
 			break;
 		}
-	} while (is_low(reach.zones, ENOUGH_SHARE, 0));
+		low = is_low(reach.zones, ENOUGH_SHARE, 0);
+	} while (low);
 }
 
 static void grow_wanted(void)

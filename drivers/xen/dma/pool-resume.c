@@ -12,7 +12,6 @@
 #include <linux/gfp.h>
 #include <linux/list.h>
 #include <linux/mm.h>
-#include <linux/pfn.h>
 #include <linux/printk.h>
 #include <linux/sizes.h>
 #include <linux/spinlock.h>
@@ -29,14 +28,6 @@ static LIST_HEAD(moved);
 static void make_worker(struct work_struct *work);
 static DECLARE_WORK(make_work, make_worker);
 
-static bool has_moved(const struct xen_pool_chunk *chunk)
-{
-	phys_addr_t phys = virt_to_phys(chunk->vaddr);
-
-	return xen_pfn_to_mfn(PFN_DOWN(phys)) != PFN_DOWN(chunk->bus) ||
-	       !xen_region_contiguous(phys, xen_chunk_size(chunk));
-}
-
 /* Takes all chunks out of a zone that have moved; returns the bytes of those used. */
 static size_t take_moved(struct xen_pool_zone *zone)
 {
@@ -47,7 +38,7 @@ static size_t take_moved(struct xen_pool_zone *zone)
 
 	raw_spin_lock_irqsave(&zone->lock, flags);
 	list_for_each_entry_safe(chunk, next, &zone->chunks, list) {
-		if (!has_moved(chunk))
+		if (xen_lies_at(chunk->vaddr, xen_chunk_size(chunk), chunk->bus))
 			continue;
 		used = chunk->free != chunk->nr_slots;
 		xen_pool_remove_chunk(chunk);

@@ -550,7 +550,7 @@ static __always_inline void xen_pool_put(struct xen_pool_chunk *chunk, u32 mslot
 void xen_pool_flush_work(void);
 void xen_pool_destroy(void);
 void xen_pool_cancel_rebalance(void);
-bool xen_pool_flush_rebalance(void);
+void xen_pool_flush_rebalance(void);
 #endif
 
 #endif /* __XEN_DMA_POOL_H */

@@ -110,6 +110,13 @@ static void cache_del(struct xen_region *region)
 	WRITE_ONCE(xen_cache_pages, xen_cache_pages - xen_region_pages(region));
 }
 
+/* Takes a region out, to be nobody's. */
+static void cache_forget(struct xen_region *region)
+{
+	cache_del(region);
+	hash_del(&region->hash);
+}
+
 /* Takes a region out, to be used. */
 static void cache_use(struct xen_region *region)
 {
@@ -249,8 +256,7 @@ struct xen_region *xen_region_take_oldest(unsigned long limit)
 	if (xen_cache_pages > limit) {
 		region = list_first_entry(&xen_cache_age,
 					  struct xen_region, age);
-		cache_del(region);
-		hash_del(&region->hash);
+		cache_forget(region);
 	}
 	raw_spin_unlock_irqrestore(&xen_cache_lock, flags);
 
@@ -280,10 +286,8 @@ struct xen_region *xen_region_take_within(unsigned int width)
 			region = hlist_entry(xen_cache[order][fls64(fit) - 1].first,
 					     struct xen_region, bucket);
 	}
-	if (region) {
-		cache_del(region);
-		hash_del(&region->hash);
-	}
+	if (region)
+		cache_forget(region);
 	raw_spin_unlock_irqrestore(&xen_cache_lock, flags);
 
 	return region;
@@ -306,12 +310,10 @@ struct xen_region *xen_region_take_aged(unsigned long age)
 	raw_spin_lock_irqsave(&xen_cache_lock, flags);
 	region = list_first_entry_or_null(&xen_cache_age,
 					  struct xen_region, age);
-	if (region && time_after_eq(jiffies, region->kept_since + age)) {
-		cache_del(region);
-		hash_del(&region->hash);
-	} else {
+	if (region && time_after_eq(jiffies, region->kept_since + age))
+		cache_forget(region);
+	else
 		region = NULL;
-	}
 	raw_spin_unlock_irqrestore(&xen_cache_lock, flags);
 
 	return region;
@@ -349,8 +351,7 @@ struct xen_region *xen_region_take_moved(void)
 	list_for_each_entry(region, &xen_cache_age, age) {
 		if (!has_moved(region))
 			continue;
-		cache_del(region);
-		hash_del(&region->hash);
+		cache_forget(region);
 		found = region;
 		break;
 	}

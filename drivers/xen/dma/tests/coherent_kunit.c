@@ -35,6 +35,7 @@
 #include "../coherent.h"
 #include "../params.h"
 #include "../region-release.h"
+#include "../regions.h"
 #include "fixture.h"
 
 /* Enough for whatever a case leaves there. */
@@ -137,7 +138,7 @@ static unsigned long xdc_shrink(unsigned long nr)
 static unsigned long xdc_shrink_all(void)
 {
 	xen_coherent_flush_work();
-	return xdc_shrink(xen_coherent_count());
+	return xdc_shrink(xen_regions_kept());
 }
 
 static bool xdc_get(struct device *dev, struct xdc_mem *m, size_t size,
@@ -414,7 +415,7 @@ static void xdc_exit(struct kunit *test)
 	xen_coherent_forget_refusal();
 	xdc_empty();
 	xen_coherent_usage(&usage);
-	KUNIT_EXPECT_EQ(test, xen_coherent_count(), 0);
+	KUNIT_EXPECT_EQ(test, xen_regions_kept(), 0);
 	KUNIT_EXPECT_EQ(test, usage.cached, 0);
 	KUNIT_EXPECT_EQ(test, usage.used, xdc_used);
 	KUNIT_EXPECT_EQ(test, xen_machine_faults(), 0);
@@ -463,7 +464,7 @@ KUNIT_ARRAY_PARAM(xdc_widths, xdc_widths, xdc_width_desc);
 static void xdc_one_size(struct kunit *test, struct device *dev, size_t size,
 			 bool first)
 {
-	unsigned long kept = xen_coherent_count();
+	unsigned long kept = xen_regions_kept();
 	unsigned int order = get_order(size);
 	bool any_page = !order && dev->coherent_dma_mask > DMA_BIT_MASK(32);
 	struct xdc_look was;
@@ -479,7 +480,7 @@ static void xdc_one_size(struct kunit *test, struct device *dev, size_t size,
 				xdc_used + (PAGE_SIZE << order));
 	if (!first)
 		kept -= any_page ? 0 : BIT(order);
-	KUNIT_EXPECT_EQ(test, xen_coherent_count(), kept);
+	KUNIT_EXPECT_EQ(test, xen_regions_kept(), kept);
 
 	xdc_put(&m);
 	xen_coherent_flush_work();
@@ -487,7 +488,7 @@ static void xdc_one_size(struct kunit *test, struct device *dev, size_t size,
 	KUNIT_EXPECT_EQ(test, was.machine.give_calls, 0);
 	if (!any_page)
 		kept += BIT(order);
-	KUNIT_EXPECT_EQ(test, xen_coherent_count(), kept);
+	KUNIT_EXPECT_EQ(test, xen_regions_kept(), kept);
 	KUNIT_EXPECT_EQ(test, xdc_cached(), PFN_PHYS((u64)kept));
 	KUNIT_EXPECT_EQ(test, was.usage.used, xdc_used);
 }
@@ -574,7 +575,7 @@ static void xdc_odd_limits(struct kunit *test)
 	/* In the cache nothing is below 3 GiB, so these are all new. */
 	if (xdc_limit(x->dev) < DMA_BIT_MASK(32) - 1) {
 		xdc_did(test, &was, 0, ARRAY_SIZE(m), 0, "an odd limit");
-		KUNIT_EXPECT_EQ(test, xen_coherent_count(),
+		KUNIT_EXPECT_EQ(test, xen_regions_kept(),
 				ARRAY_SIZE(other) << 3);
 	}
 	xdc_put_all(test, m, ARRAY_SIZE(m));
@@ -618,7 +619,7 @@ static void xdc_suits(struct kunit *test)
 			suited++;
 			xdc_did(test, &was, 0, 0, 0, "contiguous as it is");
 			xdc_put(&m);
-			KUNIT_EXPECT_EQ(test, xen_coherent_count(), 0);
+			KUNIT_EXPECT_EQ(test, xen_regions_kept(), 0);
 		} else {
 			xdc_put(&m);
 			xdc_shrink_all();
@@ -687,7 +688,7 @@ static void xdc_page_ops(struct kunit *test)
 				return;
 			xdc_did(test, &was, 0, 1, 0, "pages");
 			xdc_put(&m);
-			KUNIT_EXPECT_EQ(test, xen_coherent_count(),
+			KUNIT_EXPECT_EQ(test, xen_regions_kept(),
 					BIT(order));
 
 			/* Either kind of memory can be the other later. */
@@ -712,7 +713,7 @@ static void xdc_page_ops(struct kunit *test)
 		return;
 	xdc_put(&m);
 	xdc_did(test, &was, 0, 0, 0, "any page");
-	KUNIT_EXPECT_EQ(test, xen_coherent_count(), 0);
+	KUNIT_EXPECT_EQ(test, xen_regions_kept(), 0);
 
 	/* Pages from anywhere are no such memory, however they are kept. */
 	x->dev->coherent_dma_mask = DMA_BIT_MASK(32);
@@ -762,7 +763,7 @@ static bool xdc_cache_widths(struct kunit *test, struct xdc_cached_widths *c)
 	}
 	for (i = 0; i < 5; i++)
 		xdc_put(&c->m[i]);
-	KUNIT_EXPECT_EQ(test, xen_coherent_count(), 5 << XDC_FIT_ORDER);
+	KUNIT_EXPECT_EQ(test, xen_regions_kept(), 5 << XDC_FIT_ORDER);
 	return true;
 }
 
@@ -841,7 +842,7 @@ static void xdc_only_its_order(struct kunit *test)
 		xdc_did(test, &was, 0, 1, 0, "a smaller one");
 		xdc_put(&m);
 	}
-	KUNIT_EXPECT_EQ(test, xen_coherent_count(), 63);
+	KUNIT_EXPECT_EQ(test, xen_regions_kept(), 63);
 }
 
 /* When there is nothing else, better memory than needed will do. */
@@ -874,16 +875,16 @@ static void xdc_better_than_none(struct kunit *test)
 	for (i = 0; i < 5; i++)
 		xdc_good(test, &m[i], m[i].cpu, "any");
 	KUNIT_EXPECT_NULL(test, m[5].cpu);
-	KUNIT_EXPECT_EQ(test, xen_coherent_count(), 0);
+	KUNIT_EXPECT_EQ(test, xen_regions_kept(), 0);
 	xdc_put_all(test, m, 5);
-	KUNIT_EXPECT_EQ(test, xen_coherent_count(), 5 << XDC_FIT_ORDER);
+	KUNIT_EXPECT_EQ(test, xen_regions_kept(), 5 << XDC_FIT_ORDER);
 
 	/* In process context too, before anything goes back. */
 	if (xdc_good(test, &m[0], xdc_get(c->dev[2], &m[0], XDC_FIT_SIZE,
 					  GFP_KERNEL, 0), "a good one"))
 		xdc_put(&m[0]);
 	xen_machine_fail_exchanges(0);
-	KUNIT_EXPECT_EQ(test, xen_coherent_count(), 5 << XDC_FIT_ORDER);
+	KUNIT_EXPECT_EQ(test, xen_regions_kept(), 5 << XDC_FIT_ORDER);
 
 	xdc_look(&was);
 	KUNIT_EXPECT_EQ(test, xdc_shrink_all(), 5 << XDC_FIT_ORDER);
@@ -931,7 +932,7 @@ static void xdc_larger_than_none(struct kunit *test)
 			return;
 	}
 	xdc_put_all(test, m, 2);
-	KUNIT_EXPECT_EQ(test, xen_coherent_count(), 4 + 32);
+	KUNIT_EXPECT_EQ(test, xen_regions_kept(), 4 + 32);
 
 	xen_machine_fail_exchanges(-ENOMEM);
 	xdc_look(&was);
@@ -942,7 +943,7 @@ static void xdc_larger_than_none(struct kunit *test)
 					 GFP_ATOMIC, 0));
 	xdc_put_all(test, m, 2);
 	xen_machine_fail_exchanges(0);
-	KUNIT_EXPECT_EQ(test, xen_coherent_count(), 4 + 32);
+	KUNIT_EXPECT_EQ(test, xen_regions_kept(), 4 + 32);
 	KUNIT_EXPECT_EQ(test, xdc_shrink_all(), 4 + 32);
 }
 
@@ -965,7 +966,7 @@ static void xdc_bounded(struct kunit *test)
 			return;
 	}
 	xdc_set_bound(3 * XDC_BOUND_SIZE);
-	KUNIT_EXPECT_EQ(test, xen_coherent_count(), 0);
+	KUNIT_EXPECT_EQ(test, xen_regions_kept(), 0);
 	xdc_look(&was);
 	for (i = 0; i < 3; i++)
 		xdc_put(&m[i]);
@@ -1004,7 +1005,7 @@ static void xdc_bounded(struct kunit *test)
 	xdc_put(&m[0]);
 	xen_coherent_flush_work();
 	xdc_did(test, &was, 0, 0, 1, "no bound");
-	KUNIT_EXPECT_EQ(test, xen_coherent_count(), 0);
+	KUNIT_EXPECT_EQ(test, xen_regions_kept(), 0);
 	KUNIT_EXPECT_EQ(test, xen_machine_low_used(), low);
 	xdc_take(test, x->dev, &m[0], XDC_BOUND_SIZE, GFP_KERNEL, "anew");
 	xdc_did(test, &was, 0, 1, 0, "anew");
@@ -1037,7 +1038,7 @@ static void xdc_shrinker(struct kunit *test)
 	struct xdc_mem m[4];
 	int i;
 
-	KUNIT_EXPECT_EQ(test, xen_coherent_count(), 0);
+	KUNIT_EXPECT_EQ(test, xen_regions_kept(), 0);
 	KUNIT_EXPECT_EQ(test, xdc_shrink(1), 0);
 	KUNIT_EXPECT_EQ(test, xdc_shrink(ULONG_MAX), 0);
 
@@ -1049,19 +1050,19 @@ static void xdc_shrinker(struct kunit *test)
 	/* From 32 pages up, then 8 and 16. */
 	for (i = 0; i < 4; i++)
 		xdc_put(&m[(i + 2) % 4]);
-	KUNIT_EXPECT_EQ(test, xen_coherent_count(), 120);
+	KUNIT_EXPECT_EQ(test, xen_regions_kept(), 120);
 	xdc_look(&was);
 
 	KUNIT_EXPECT_EQ(test, xdc_shrink(1), 32);
 	xdc_did(test, &was, 0, 0, 1, "one page");
-	KUNIT_EXPECT_EQ(test, xen_coherent_count(), 88);
+	KUNIT_EXPECT_EQ(test, xen_regions_kept(), 88);
 	KUNIT_EXPECT_EQ(test, xen_machine_low_used(), low + 88);
 
 	KUNIT_EXPECT_EQ(test, xdc_shrink(64), 64);
 	xdc_did(test, &was, 0, 0, 1, "as much as the oldest");
 	KUNIT_EXPECT_EQ(test, xdc_shrink(9), 24);
 	xdc_did(test, &was, 0, 0, 2, "a page more than the oldest");
-	KUNIT_EXPECT_EQ(test, xen_coherent_count(), 0);
+	KUNIT_EXPECT_EQ(test, xen_regions_kept(), 0);
 	KUNIT_EXPECT_EQ(test, xdc_cached(), 0);
 	KUNIT_EXPECT_EQ(test, xen_machine_low_used(), low);
 	KUNIT_EXPECT_EQ(test, xdc_shrink(1), 0);
@@ -1113,16 +1114,16 @@ static void xdc_pressure(struct kunit *test)
 			return;
 	}
 	xdc_put_all(test, m, nr);
-	kept = xen_coherent_count();
+	kept = xen_regions_kept();
 	KUNIT_EXPECT_EQ(test, kept, SZ_16M / PAGE_SIZE);
 
-	while (xen_coherent_count() == kept) {
+	while (xen_regions_kept() == kept) {
 		page = alloc_page(gfp);
 		if (!page)
 			break;
 		list_add(&page->lru, &pages);
 	}
-	KUNIT_EXPECT_LT(test, xen_coherent_count(), kept);
+	KUNIT_EXPECT_LT(test, xen_regions_kept(), kept);
 	list_for_each_entry_safe(page, next, &pages, lru)
 		__free_page(page);
 }
@@ -1153,7 +1154,7 @@ static void xdc_high_goes(struct kunit *test)
 	xdc_look(&was);
 	for (i = ARRAY_SIZE(m); i--; ) {
 		KUNIT_EXPECT_EQ(test, xdc_shrink(1), BIT(MAX_PAGE_ORDER));
-		KUNIT_EXPECT_EQ(test, xen_coherent_count(),
+		KUNIT_EXPECT_EQ(test, xen_regions_kept(),
 				i << MAX_PAGE_ORDER);
 	}
 	xdc_did(test, &was, 0, 0, 0, "above 4 GiB");
@@ -1207,7 +1208,7 @@ static void xdc_atomic(struct kunit *test)
 	}
 
 	xen_coherent_flush_work();
-	KUNIT_EXPECT_EQ(test, xen_coherent_count(), 0);
+	KUNIT_EXPECT_EQ(test, xen_regions_kept(), 0);
 	xdc_did(test, &was, 0, 0, wide ? 0 : XDC_ATOMIC_ORDERS, "the work");
 }
 
@@ -1262,7 +1263,7 @@ static void xdc_large(struct kunit *test)
 	local_irq_save(flags);
 	xdc_put(&m);
 	local_irq_restore(flags);
-	KUNIT_EXPECT_EQ(test, xen_coherent_count(), pages);
+	KUNIT_EXPECT_EQ(test, xen_regions_kept(), pages);
 
 	local_irq_save(flags);
 	xdc_get(x->dev, &m, XDC_LARGE, GFP_ATOMIC, 0);
@@ -1281,7 +1282,7 @@ static void xdc_large(struct kunit *test)
 	xdc_put(&m);
 	local_irq_restore(flags);
 	xen_coherent_flush_work();
-	KUNIT_EXPECT_EQ(test, xen_coherent_count(), 0);
+	KUNIT_EXPECT_EQ(test, xen_regions_kept(), 0);
 	xdc_did(test, &was, 1, 0, 1, "not kept");
 	KUNIT_EXPECT_EQ(test, was.usage.used, xdc_used);
 	if (is_vmalloc_addr(cpu))
@@ -1358,7 +1359,7 @@ static void xdc_not_mapped(struct kunit *test)
 			KUNIT_EXPECT_EQ(test, page_to_pfn((struct page *)m.cpu),
 					xen_machine_pfn(PHYS_PFN(m.bus)));
 		xdc_put(&m);
-		KUNIT_EXPECT_EQ(test, xen_coherent_count(), BIT(order));
+		KUNIT_EXPECT_EQ(test, xen_regions_kept(), BIT(order));
 
 		/* What is mapped on demand can't be so here. */
 		local_irq_save(flags);
@@ -1368,7 +1369,7 @@ static void xdc_not_mapped(struct kunit *test)
 			xdc_good(test, &m, true, "mapped, or not given");
 			xdc_put(&m);
 		}
-		KUNIT_EXPECT_EQ(test, xen_coherent_count(), BIT(order));
+		KUNIT_EXPECT_EQ(test, xen_regions_kept(), BIT(order));
 
 		xdc_look(&was);
 		if (!xdc_take(test, x->dev, &m, sizes[i], GFP_KERNEL,
@@ -1547,7 +1548,7 @@ static void xdc_mapped_first(struct kunit *test)
 	local_irq_restore(flags);
 	if (xdc_good(test, &m, m.cpu, "mapped already"))
 		xdc_put(&m);
-	KUNIT_EXPECT_EQ(test, xen_coherent_count(), 2 * PHYS_PFN(XDC_LARGE));
+	KUNIT_EXPECT_EQ(test, xen_regions_kept(), 2 * PHYS_PFN(XDC_LARGE));
 }
 
 /* A wide device finds again what it freed, also where Xen has nothing but low memory. */
@@ -1881,12 +1882,12 @@ static void xdc_hopeless(struct kunit *test)
 			      "kept"))
 			return;
 	xdc_put_all(test, m, ARRAY_SIZE(m));
-	kept = xen_coherent_count();
+	kept = xen_regions_kept();
 	KUNIT_EXPECT_EQ(test, kept, ARRAY_SIZE(m) << 4);
 
 	xdc_get(narrow, &m[0], PAGE_SIZE, GFP_KERNEL, 0);
 	KUNIT_EXPECT_NULL(test, m[0].cpu);
-	KUNIT_EXPECT_EQ_MSG(test, xen_coherent_count(), kept, "too narrow");
+	KUNIT_EXPECT_EQ_MSG(test, xen_regions_kept(), kept, "too narrow");
 	/* What might help is given back, but not each time. */
 	xdc_get(x->dev, &m[0], SZ_1G, GFP_KERNEL, 0);
 	KUNIT_EXPECT_NULL(test, m[0].cpu);
@@ -1897,7 +1898,7 @@ static void xdc_hopeless(struct kunit *test)
 	xdc_put_all(test, m, ARRAY_SIZE(m));
 	xdc_get(x->dev, &m[0], SZ_1G, GFP_KERNEL, 0);
 	KUNIT_EXPECT_NULL(test, m[0].cpu);
-	KUNIT_EXPECT_EQ_MSG(test, xen_coherent_count(), kept, "too much, again");
+	KUNIT_EXPECT_EQ_MSG(test, xen_regions_kept(), kept, "too much, again");
 
 	/* What the hypervisor does not allow is asked for once. */
 	xen_machine_fail_exchanges(-EPERM);
@@ -1971,7 +1972,7 @@ static void xdc_refused(struct kunit *test)
 		KUNIT_EXPECT_NULL(test, m.cpu);
 	}
 
-	KUNIT_EXPECT_EQ(test, xen_coherent_count(), 0);
+	KUNIT_EXPECT_EQ(test, xen_regions_kept(), 0);
 	KUNIT_EXPECT_GT(test, nr_free_pages() + XDC_TOLERANCE, free);
 	x->dev->coherent_dma_mask = DMA_BIT_MASK(32);
 	if (xdc_take(test, x->dev, &m, PAGE_SIZE << 5, GFP_KERNEL, "afterwards"))
@@ -2005,7 +2006,7 @@ static void xdc_no_leak(struct kunit *test)
 	xen_coherent_flush_work();
 	KUNIT_EXPECT_GT(test, nr_free_pages() + XDC_TOLERANCE, free);
 	KUNIT_EXPECT_EQ(test, xen_machine_low_used(), low);
-	KUNIT_EXPECT_EQ(test, xen_coherent_count(), 0);
+	KUNIT_EXPECT_EQ(test, xen_regions_kept(), 0);
 }
 
 /*
@@ -2033,7 +2034,7 @@ static void xdc_again(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, now.usage.made, was.usage.made + 16);
 	KUNIT_EXPECT_EQ(test, now.usage.failed, was.usage.failed + 2);
 	xdc_put_all(test, m, 16);
-	KUNIT_EXPECT_EQ(test, xen_coherent_count(), SZ_1M / PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, xen_regions_kept(), SZ_1M / PAGE_SIZE);
 	KUNIT_EXPECT_EQ(test, xen_machine_low_free(32), 0);
 
 	xdc_look(&was);
@@ -2041,7 +2042,7 @@ static void xdc_again(struct kunit *test)
 					 0));
 	xdc_look(&now);
 	KUNIT_EXPECT_EQ(test, now.machine.give_calls, was.machine.give_calls);
-	KUNIT_EXPECT_EQ(test, xen_coherent_count(), SZ_1M / PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, xen_regions_kept(), SZ_1M / PAGE_SIZE);
 
 	if (xdc_take(test, x->dev, &m[0], SZ_512K, GFP_KERNEL, "made of it"))
 		xdc_put(&m[0]);
@@ -2050,7 +2051,7 @@ static void xdc_again(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, now.usage.hits, was.usage.hits);
 	KUNIT_EXPECT_EQ(test, now.usage.failed, was.usage.failed + 1);
 	KUNIT_EXPECT_GE(test, now.usage.returned, was.usage.returned + 8);
-	KUNIT_EXPECT_LE(test, xen_coherent_count(), SZ_1M / PAGE_SIZE);
+	KUNIT_EXPECT_LE(test, xen_regions_kept(), SZ_1M / PAGE_SIZE);
 }
 
 /* Messages about a device. */
@@ -2170,7 +2171,7 @@ static bool xdc_keep(struct kunit *test, unsigned int bits, unsigned int order)
 		      "to be kept"))
 		return false;
 	xdc_put(&m);
-	KUNIT_EXPECT_EQ(test, xen_coherent_count(), BIT(order));
+	KUNIT_EXPECT_EQ(test, xen_regions_kept(), BIT(order));
 	return true;
 }
 
@@ -2204,7 +2205,7 @@ static void xdc_no_better(struct kunit *test)
 
 		xdc_put(&m);
 		KUNIT_EXPECT_EQ(test, xdc_shrink_all(), 128);
-		KUNIT_EXPECT_EQ(test, xen_coherent_count(), 0);
+		KUNIT_EXPECT_EQ(test, xen_regions_kept(), 0);
 		KUNIT_EXPECT_EQ(test, xen_machine_low_used(), low + 384);
 		xdc_look(&was);
 		KUNIT_EXPECT_EQ(test, now.machine.give_calls,
@@ -2269,7 +2270,7 @@ static void xdc_given_in_part(struct kunit *test, enum xdc_refusal refusal,
 	KUNIT_EXPECT_EQ(test, now.usage.kept, was.usage.kept + 1);
 	KUNIT_EXPECT_EQ(test, now.usage.returned, was.usage.returned);
 	KUNIT_EXPECT_EQ(test, now.usage.cached, 0);
-	KUNIT_EXPECT_EQ(test, xen_coherent_count(), 0);
+	KUNIT_EXPECT_EQ(test, xen_regions_kept(), 0);
 	KUNIT_EXPECT_EQ(test, xen_machine_faults(), 0);
 	KUNIT_EXPECT_GT(test, nr_free_pages() + XDC_TOLERANCE, free);
 
@@ -2319,7 +2320,7 @@ static void xdc_a_life(struct kunit *test, bool large)
 		}
 		xdc_put_all(test, m, nr);
 		if (!round)
-			xdc_shrink(xen_coherent_count() / 2);
+			xdc_shrink(xen_regions_kept() / 2);
 	}
 	xdc_shrink_all();
 }
@@ -2343,7 +2344,7 @@ static void xdc_each_call(struct kunit *test, bool stays, bool large,
 		xen_coherent_usage(&usage);
 		KUNIT_EXPECT_EQ_MSG(test, usage.used, xdc_used, "call %lu", n);
 		KUNIT_EXPECT_EQ_MSG(test, usage.cached, 0, "call %lu", n);
-		KUNIT_EXPECT_EQ_MSG(test, xen_coherent_count(), 0, "call %lu",
+		KUNIT_EXPECT_EQ_MSG(test, xen_regions_kept(), 0, "call %lu",
 				    n);
 		KUNIT_EXPECT_EQ_MSG(test, xen_machine_faults(), 0, "call %lu",
 				    n);
@@ -2634,7 +2635,7 @@ static void xdc_model_step(struct xdc_model *m)
 	}
 
 	KUNIT_EXPECT_EQ(m->test, xdc_cached(), xdc_kept_bytes(m));
-	KUNIT_EXPECT_EQ(m->test, xen_coherent_count(),
+	KUNIT_EXPECT_EQ(m->test, xen_regions_kept(),
 			PHYS_PFN(xdc_kept_bytes(m)));
 }
 
