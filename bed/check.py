@@ -39,6 +39,12 @@ class Stage:
     select: tuple
     kernels: tuple = ()     # words for scripts/bed build
     more_kernels: tuple = ()    # the same, with --all
+    asked: bool = False     # run only with --all, or when named
+
+    def words(self, everything):
+        """pytest's words for what is run of it."""
+        files = [f"tests/{word}" if word.endswith(".py") else word for word in self.select]
+        return [*([] if everything or self.asked else ["-m", "not full"]), *files]
 
 
 X86, STOCK, UM = ("--kver", "6.12"), ("--kver", "6.12", "--stock"), ("--arch", "um")
@@ -54,7 +60,7 @@ def flavour(name, kernel=X86):
 STAGES = (
     Stage("graft", "what the graft does and refuses, and the patch series", ("test_graft.py", "test_series.py")),
     Stage("tools", "bad input to the tools, and their own unit tests",
-          ("test_inputs.py", "test_build.py", "test_ktap.py", "test_bench.py", "test_mutants.py"),
+          ("test_inputs.py", "test_build.py", "test_check.py", "test_ktap.py", "test_bench.py", "test_mutants.py"),
           more_kernels=(X86, UM)),
     Stage("static", "checkpatch, kernel-doc, sparse, W=1, dt-schema, ShellCheck", ("test_static.py",)),
     Stage("kunit", "the unit tests under User Mode Linux", ("test_kunit.py",), (UM,), (flavour("debug", UM),)),
@@ -66,9 +72,10 @@ STAGES = (
     Stage("arm", "dom0 and driver domains of ARM", ("test_kselftest.py", "-k", "arm"), (ARM64,),
           ((*ARM64, "--stock"), ("--arch", "arm64", "--kver", "7.3"), ("--arch", "arm", "--kver", "6.12"),
            flavour("debug", ARM64), flavour("rt", ARM64))),
-    Stage("largest", "the largest coherent allocations, beside stock's", ("test_largest.py",), (), (X86, STOCK)),
-    Stage("resume", "a guest that was saved and restored gets a device", ("test_resume.py",), (), (X86,)),
-    Stage("inert", "bare metal, PVH, HVM: the driver does nothing", ("test_inert.py",), (), (X86,)),
+    Stage("largest", "the largest coherent allocations, beside stock's", ("test_largest.py",), (X86, STOCK),
+          asked=True),
+    Stage("resume", "a guest that was saved and restored gets a device", ("test_resume.py",), (X86,), asked=True),
+    Stage("inert", "bare metal, PVH, HVM: the driver does nothing", ("test_inert.py",), (X86,), asked=True),
 )
 
 # What make hands on, and who calls make wants: the tests choose their own.
@@ -140,9 +147,8 @@ def run_stage(stage, everything, workers):
     """Run a stage's tests; returns (passed, failed)."""
     report = base.cache() / "check" / f"{stage.name}.xml"
     report.unlink(missing_ok=True)
-    files = [f"tests/{word}" if word.endswith(".py") else word for word in stage.select]
     command = ["/usr/bin/python3", "-m", "pytest", "-q", "--no-header", f"--junitxml={report}", "-n", str(workers),
-               *([] if everything else ["-m", "not full"]), *files]
+               *stage.words(everything)]
     status = base.communicate(command, cwd=base.TOP, env=environment())[0].returncode
     try:
         passed, failed = count(report)
@@ -160,7 +166,7 @@ def main(args):
     base.need(*PACKAGES)
     base.make_dirs(base.cache() / "check")
     chosen = [stage for stage in STAGES if stage.name in args.stage or
-              not args.stage and (args.all or stage.name not in ("largest", "inert"))]
+              not args.stage and (args.all or not stage.asked)]
     needs = {stage.name: stage.kernels + (stage.more_kernels if args.all else ()) for stage in chosen}
     builder = Builder(list(dict.fromkeys(kernel for stage in chosen for kernel in needs[stage.name])))
     begun = time.monotonic()
