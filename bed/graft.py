@@ -52,6 +52,11 @@ EDITS = {
     "Documentation/admin-guide/index.rst": {r"^   video-output\n": r"\g<0>   xen-dma\n"},
     BINDING: {r"^additionalProperties: false$":
               "allOf:\n  - $ref: /schemas/arm/xen,dma.yaml#\n\nunevaluatedProperties: false"},
+    # Declared in xen/swiotlb-xen.h, beside what else the architecture provides.
+    "arch/x86/include/asm/xen/swiotlb-xen.h": {
+        r"^(int|void) xen_create_contiguous_region\([^;]*;\n": "",
+        r"^(int|void) xen_destroy_contiguous_region\([^;]*;\n": ""},
+    "arch/x86/xen/Makefile": {r"^(obj-\$\(CONFIG_XEN_PV\)\s*\+= mmu_)pv\.o\n": r"\g<0>\1linear.o\n"},
     # Comments that Coccinelle leaves of what it took out.
     "arch/x86/xen/mmu_pv.c": {r"^/\* Protected by xen_reservation_lock. \*/\n/\* 2MB \*/\n\n": ""},
     "drivers/xen/Kconfig": {r"^config SWIOTLB_XEN$": r"\g<0>",

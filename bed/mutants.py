@@ -53,7 +53,7 @@ def table():
     """The faults, by name."""
     found = {}
     for file, mutants in tomllib.loads(TABLE.read_text(encoding="utf-8")).items():
-        path = Path("arch/x86/xen" if file == "mmu.c" else "drivers/xen", file)
+        path = Path("arch/x86/xen" if file.startswith("mmu") else "drivers/xen", file)
         for name, texts in mutants.items():
             found[name] = Mutant(name, path, texts["old"], texts["new"])
     return found

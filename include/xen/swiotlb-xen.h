@@ -29,10 +29,9 @@ struct page;
 #define XEN_DMA_EXCHANGES	0
 #endif
 
-/* Contiguous memory: made by exchange, or found. */
-int xen_make_contiguous(phys_addr_t pstart, unsigned int order,
-			unsigned int address_bits, gfp_t gfp,
-			dma_addr_t *dma_handle);
+/* Contiguous memory: found, or made by exchange. */
+bool xen_region_suits(phys_addr_t pstart, unsigned int order,
+		      unsigned int address_bits, dma_addr_t *dma_handle);
 u64 xen_required_dma_mask(void);
 
 /* ARM: found. */
@@ -47,20 +46,20 @@ int xen_dma_sync_for_device(struct device *dev, dma_addr_t handle, size_t size,
 			    enum dma_data_direction dir);
 
 #if XEN_DMA_EXCHANGES
-int xen_make_pages_contiguous(struct page **pages, unsigned int order,
-			      unsigned int address_bits, gfp_t gfp,
-			      dma_addr_t *dma_handle);
-int xen_give_back_contiguous(phys_addr_t pstart, unsigned int order, gfp_t gfp);
-int xen_give_back_pages(struct page **pages, unsigned int order, gfp_t gfp);
+bool xen_pages_suit(struct page **pages, unsigned int order,
+		    unsigned int address_bits, dma_addr_t *dma_handle);
+int xen_create_contiguous_region(phys_addr_t pstart, unsigned int order,
+				 unsigned int address_bits, gfp_t gfp,
+				 dma_addr_t *dma_handle);
+int xen_create_contiguous_pages(struct page **pages, unsigned int order,
+				unsigned int address_bits, gfp_t gfp,
+				dma_addr_t *dma_handle);
+int xen_destroy_contiguous_region(phys_addr_t pstart, unsigned int order,
+				  gfp_t gfp, bool *all);
+int xen_destroy_contiguous_pages(struct page **pages, unsigned int order,
+				 gfp_t gfp, bool *all);
 bool xen_region_contiguous(phys_addr_t phys, size_t size);
 #else
-/* Nothing is ever exchanged, so nothing is given back. */
-static inline int xen_give_back_contiguous(phys_addr_t pstart,
-					   unsigned int order, gfp_t gfp)
-{
-	return 0;
-}
-
 void xen_aperture_setup(void);
 
 bool xen_dma_refuses(struct device *dev);

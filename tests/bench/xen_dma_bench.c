@@ -807,20 +807,19 @@ static s64 measure_one_first(struct first *first, size_t size, bool held)
 
 /*
  * First allocations of an order, none freed before the last: the cheapest, or the
- * one that held interrupts off for the shortest time. @clearings are told apart: of
- * what is handed out and, where there is an exchange, of what goes to the hypervisor.
+ * one that held interrupts off for the shortest time. What it takes to clear the memory
+ * that is handed out is told apart.
  */
-static void measure_first(const char *name, unsigned int order,
-			  unsigned int clearings, bool held)
+static void measure_first(struct first *first, const char *name,
+			  unsigned int order, bool held)
 {
-	struct work w = { .order = order, .nr = clearings };
-	struct first first[FIRSTS] = { };
+	struct work w = { .order = order, .nr = 1 };
 	size_t size = PAGE_SIZE << order;
 	struct row row = {
 		.name = name,
 		.figure = S64_MAX,
 		.memcpy = NOT_SAID,
-		.copies = clearings,
+		.copies = 1,
 		.segments = NOT_SAID,
 	};
 	unsigned int i;
@@ -834,15 +833,28 @@ static void measure_first(const char *name, unsigned int order,
 
 		row.figure = min(row.figure, time);
 	}
-	for (i = 0; i < FIRSTS; i++)
-		if (first[i].addr)
-			dma_free_coherent(dev, size, first[i].addr,
-					  first[i].bus);
 	if (row.figure == NOT_SAID)
 		row.remark = "refused";
 	else if (!held)
 		row.memcpy = measure(round_clear, &w);
 	put_row(&row);
+}
+
+/* Both for an order, or with a NULL for a name one of them. */
+static void measure_firsts(const char *first_name, const char *held_name,
+			   unsigned int order)
+{
+	struct first first[2 * FIRSTS] = { };
+	unsigned int i;
+
+	if (first_name)
+		measure_first(first, first_name, order, false);
+	if (held_name)
+		measure_first(first + FIRSTS, held_name, order, true);
+	for (i = 0; i < ARRAY_SIZE(first); i++)
+		if (first[i].addr)
+			dma_free_coherent(dev, PAGE_SIZE << order,
+					  first[i].addr, first[i].bus);
 }
 
 static void coherents(void)
@@ -851,12 +863,12 @@ static void coherents(void)
 		put_wrong("coherent-0", "mask refused");
 		return;
 	}
-	measure_first("first-0", 0, 1, false);
-	measure_first("first-3", 3, 1, false);
-	measure_first("held-6", 6, 2, true);
-	measure_first("held-7", 7, 2, true);
-	measure_first("first-9", 9, 2, false);
-	measure_first("held-10", 10, 2, true);
+	measure_firsts("first-0", NULL, 0);
+	measure_firsts("first-3", NULL, 3);
+	measure_firsts(NULL, "held-6", 6);
+	measure_firsts(NULL, "held-7", 7);
+	measure_firsts("first-9", "held-9", 9);
+	measure_firsts(NULL, "held-10", 10);
 
 	measure_coherent("coherent-0", 0, 20);
 	measure_coherent("coherent-3", 3, 10);

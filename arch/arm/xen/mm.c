@@ -735,37 +735,34 @@ bool xen_arm_bus_to_phys(struct device *dev, dma_addr_t dma, phys_addr_t *phys)
 }
 
 /**
- * xen_make_contiguous() - is memory contiguous in the machine?
+ * xen_region_suits() - is memory contiguous in the machine?
  * @pstart:		guest-physical address
  * @order:		log2 of its pages
  * @address_bits:	width of the machine addresses that are wanted
- * @gfp:		unused: nothing can be exchanged
- * @dma_handle:		where the machine address goes
+ * @dma_handle:		where the machine address goes, if so
  *
  * Context: Any.
- * Return: 1 for memory that is, below @address_bits and aligned to its size;
- * -ENOMEM for other.
+ * Return: Whether it is, below @address_bits and aligned to its size.
  */
-int xen_make_contiguous(phys_addr_t pstart, unsigned int order,
-			unsigned int address_bits, gfp_t gfp,
-			dma_addr_t *dma_handle)
+bool xen_region_suits(phys_addr_t pstart, unsigned int order,
+		      unsigned int address_bits, dma_addr_t *dma_handle)
 {
 	const struct xen_bus_range *range = xen_bus_find(&xen_table, pstart);
 	unsigned long pfn = XEN_PFN_DOWN(pstart);
 	u64 size = (u64)PAGE_SIZE << order, machine;
 
 	if (!range || pstart - range->start + size > range->size)
-		return -ENOMEM;
+		return false;
 
 	machine = pstart + range->offset;
 	if (!IS_ALIGNED(machine, size) || (machine + size - 1) >> address_bits)
-		return -ENOMEM;
+		return false;
 	if (xen_any_strays() &&
 	    xen_stray_next(pfn, pfn + XEN_PFN_DOWN(size) - 1) != XEN_NO_STRAY)
-		return -ENOMEM;
+		return false;
 
 	*dma_handle = machine;
-	return 1;
+	return true;
 }
 
 /**

@@ -484,8 +484,7 @@ static bool reaches(struct page *page, unsigned int order,
 {
 	dma_addr_t bus;
 
-	return xen_make_contiguous(page_to_phys(page), order, address_bits,
-				   GFP_ATOMIC, &bus) > 0;
+	return xen_region_suits(page_to_phys(page), order, address_bits, &bus);
 }
 
 /* A block from any zone, which may happen to suit. */

@@ -35,15 +35,16 @@ static unsigned int xen_refused_order;
 static size_t largest_extent(struct page *page, struct page **pages,
 			     unsigned int order, unsigned int width, gfp_t gfp)
 {
+	bool exchanged, all;
 	dma_addr_t bus;
 
 	while (order--) {
-		int rc = xen_make_memory_contiguous(page, pages, order, width, gfp, &bus);
-
-		if (!rc)
-			xen_give_back_memory(page, pages, order, gfp);
-		if (rc >= 0)
-			return PAGE_SIZE << order;
+		if (xen_make_contiguous(page, pages, order, width, gfp, &bus,
+					&exchanged))
+			continue;
+		if (exchanged)
+			xen_give_back(page, pages, order, gfp, &all);
+		return PAGE_SIZE << order;
 	}
 
 	return 0;
@@ -63,8 +64,9 @@ static bool make_contiguous(struct xen_coherent_request *req,
 		.order = req->order,
 		.wanted = req->width,
 	};
-	int rc = xen_make_memory_contiguous(page, pages, req->order, req->width, req->gfp,
-			  &req->bus);
+	int rc = xen_make_contiguous(page, pages, req->order, req->width,
+				     req->gfp, &req->bus, &made.exchanged);
+	bool all;
 
 	*region = NULL;
 	/* Its option memop-max-order says it; a single page has other reasons. */
@@ -76,15 +78,14 @@ static bool make_contiguous(struct xen_coherent_request *req,
 	if (rc == -ENOMEM && req->search)
 		req->largest = largest_extent(page, pages, req->order,
 					      req->width, req->gfp);
-	if (rc < 0) {
+	if (rc) {
 		req->error = rc;
 		return false;
 	}
-	if (rc && !pages)
+	if (!made.exchanged && !pages)
 		return true;
 
 	made.bus = req->bus;
-	made.exchanged = !rc;
 	made.linear = req->linear || !pages;
 	made.vaddr = made.linear ? page_address(page) : NULL;
 	*region = xen_region_add(&made, req->gfp);
@@ -92,8 +93,8 @@ static bool make_contiguous(struct xen_coherent_request *req,
 		return true;
 
 	req->error = -ENOBUFS;
-	if (!rc)
-		xen_give_back_memory(page, pages, req->order, req->gfp);
+	if (made.exchanged)
+		xen_give_back(page, pages, req->order, req->gfp, &all);
 	return false;
 }
 

@@ -1,59 +1,91 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Contiguous memory is made by exchange with the hypervisor, of one block of the
- * page allocator's or of pages from anywhere.
+ * Contiguous memory: a block of the page allocator's, or pages from anywhere, that are
+ * one piece of the machine. The contract has two implementations. Where memory is
+ * exchanged (x86 PV, arch/x86/xen/mmu.c), what does not suit is made contiguous. Where it
+ * is found (ARM), a block suits or it doesn't.
  */
 #ifndef __XEN_DMA_CONTIG_H
 #define __XEN_DMA_CONTIG_H
 
 #include <linux/gfp.h>
+#include <linux/io.h>
 #include <linux/mm.h>
 #include <linux/types.h>
 
 #include <xen/swiotlb-xen.h>
 
+#if XEN_DMA_EXCHANGES
 /**
- * xen_make_memory_contiguous() - make a block, or pages, contiguous in the machine
+ * xen_make_contiguous() - see to it that memory is contiguous in the machine
  * @page:	the first page
  * @pages:	each page when there is more than one block, else NULL
  * @order:	log2 of the pages
  * @width:	of the last bus address at most, in bits
- * @gfp:	as for xen_make_contiguous()
+ * @gfp:	as for xen_create_contiguous_region()
  * @bus:	where the bus address of the first byte goes
+ * @exchanged:	where it goes whether that took an exchange, and the content with it
  *
- * Context: As xen_make_contiguous().
- * Return: As xen_make_contiguous().
+ * Context: As xen_create_contiguous_region().
+ * Return: 0, or an error of xen_create_contiguous_region().
  */
-static inline int xen_make_memory_contiguous(struct page *page,
-					     struct page **pages,
-					     unsigned int order,
-					     unsigned int width, gfp_t gfp,
-					     dma_addr_t *bus)
+static inline int xen_make_contiguous(struct page *page, struct page **pages,
+				      unsigned int order, unsigned int width,
+				      gfp_t gfp, dma_addr_t *bus,
+				      bool *exchanged)
 {
-	if (pages)
-		return xen_make_pages_contiguous(pages, order, width, gfp, bus);
+	phys_addr_t phys = page_to_phys(page);
+	int rc;
 
-	return xen_make_contiguous(page_to_phys(page), order, width, gfp, bus);
+	*exchanged = false;
+	if (pages ? xen_pages_suit(pages, order, width, bus) :
+		    xen_region_suits(phys, order, width, bus))
+		return 0;
+
+	rc = pages ? xen_create_contiguous_pages(pages, order, width, gfp, bus) :
+		     xen_create_contiguous_region(phys, order, width, gfp, bus);
+	*exchanged = !rc;
+	return rc;
 }
 
 /**
- * xen_give_back_memory() - undo xen_make_memory_contiguous()
+ * xen_give_back() - exchange what was exchanged for any memory
  * @page:	the first page
  * @pages:	each page when there is more than one block, else NULL
  * @order:	log2 of the pages
- * @gfp:	as for xen_give_back_contiguous()
+ * @gfp:	as for xen_destroy_contiguous_region()
+ * @all:	where it goes whether all of it was exchanged, for higher memory
  *
- * Context: As xen_give_back_contiguous().
- * Return: As xen_give_back_contiguous().
+ * Context: As xen_destroy_contiguous_region().
+ * Return: As xen_destroy_contiguous_region().
  */
-static inline int xen_give_back_memory(struct page *page, struct page **pages,
-				       unsigned int order, gfp_t gfp)
+static inline int xen_give_back(struct page *page, struct page **pages,
+				unsigned int order, gfp_t gfp, bool *all)
 {
 	if (pages)
-		return xen_give_back_pages(pages, order, gfp);
+		return xen_destroy_contiguous_pages(pages, order, gfp, all);
 
-	return xen_give_back_contiguous(page_to_phys(page), order, gfp);
+	return xen_destroy_contiguous_region(page_to_phys(page), order, gfp,
+					     all);
 }
+#else
+static inline int xen_make_contiguous(struct page *page, struct page **pages,
+				      unsigned int order, unsigned int width,
+				      gfp_t gfp, dma_addr_t *bus,
+				      bool *exchanged)
+{
+	*exchanged = false;
+	return xen_region_suits(page_to_phys(page), order, width, bus) ?
+	       0 : -ENOMEM;
+}
+
+static inline int xen_give_back(struct page *page, struct page **pages,
+				unsigned int order, gfp_t gfp, bool *all)
+{
+	*all = true;
+	return 0;
+}
+#endif
 
 /**
  * xen_free_memory() - free a block, or pages, and their list

@@ -15,6 +15,7 @@
 
 #include <xen/swiotlb-xen.h>
 
+#include "contig.h"
 #include "params.h"
 #include "pool.h"
 
@@ -71,21 +72,20 @@ size_t __ref xen_pool_add_extents(void *vaddr, size_t size,
 
 	while (order >= XEN_CHUNK_MIN_ORDER) {
 		struct xen_pool_chunk extent = { .vaddr = vaddr + done };
-		phys_addr_t phys = virt_to_phys(extent.vaddr);
+		struct page *page = virt_to_page(extent.vaddr);
 		size_t bytes = PAGE_SIZE << order;
-		int rc = -ENOMEM;
+		bool exchanged, all;
 
-		if (bytes <= size - done)
-			rc = xen_make_contiguous(phys, order, address_bits,
-						 GFP_KERNEL, &extent.bus);
-		if (rc < 0) {
+		if (bytes > size - done ||
+		    xen_make_contiguous(page, NULL, order, address_bits,
+					GFP_KERNEL, &extent.bus, &exchanged)) {
 			order--;
 			continue;
 		}
 		if (xen_pool_add_chunk(&extent, bytes, GFP_KERNEL)) {
-			if (!rc)
-				xen_give_back_contiguous(phys, order,
-							 GFP_KERNEL);
+			if (exchanged)
+				xen_give_back(page, NULL, order, GFP_KERNEL,
+					      &all);
 			break;
 		}
 		done += bytes;

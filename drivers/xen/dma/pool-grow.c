@@ -23,6 +23,7 @@
 
 #include "addr.h"
 #include "compat.h"
+#include "contig.h"
 #include "params.h"
 #include "pool.h"
 
@@ -205,7 +206,7 @@ int xen_pool_grow(unsigned int bits, unsigned int order,
 	struct xen_pool_chunk extent = { .origin = origin };
 	size_t size = PAGE_SIZE << order;
 	struct page *page;
-	phys_addr_t phys;
+	bool all;
 	int rc;
 
 	/* Without chunks from early boot (swiotlb=noforce) there is none. */
@@ -219,12 +220,11 @@ int xen_pool_grow(unsigned int bits, unsigned int order,
 	if (!page)
 		goto unreserve;
 
-	phys = page_to_phys(page);
-	rc = xen_make_contiguous(phys, order, bits, gfp, &extent.bus);
-	if (rc < 0)
+	rc = xen_make_contiguous(page, NULL, order, bits, gfp, &extent.bus,
+				 &extent.exchanged);
+	if (rc)
 		goto free;
 
-	extent.exchanged = !rc;
 	extent.vaddr = page_address(page);
 	/* What is left to Xen of the lowest memory is not for wide devices. */
 	rc = -ENOMEM;
@@ -235,7 +235,7 @@ int xen_pool_grow(unsigned int bits, unsigned int order,
 		return 0;
 
 	if (extent.exchanged)
-		xen_give_back_contiguous(phys, order, gfp);
+		xen_give_back(page, NULL, order, gfp, &all);
 free:
 	free_extent(page, order);
 unreserve:
@@ -326,16 +326,17 @@ static void grow_worker(struct work_struct *work)
 static int release_chunk(struct xen_pool_chunk *chunk)
 {
 	unsigned int order = get_order(xen_chunk_size(chunk));
+	struct page *page = virt_to_page(chunk->vaddr);
+	bool all;
 	int rc;
 
 	if (chunk->exchanged) {
-		rc = xen_give_back_contiguous(virt_to_phys(chunk->vaddr), order,
-					      GROW_GFP);
-		if (rc < 0)
+		rc = xen_give_back(page, NULL, order, GROW_GFP, &all);
+		if (rc)
 			return rc;
 	}
 
-	free_extent(virt_to_page(chunk->vaddr), order);
+	free_extent(page, order);
 	atomic_long_sub(xen_chunk_size(chunk), &pool_bytes);
 	/* A driver that is wrong about what it has mapped may be looking. */
 	synchronize_rcu();

@@ -20,6 +20,7 @@
 #include <xen/swiotlb-xen.h>
 
 #include "addr.h"
+#include "contig.h"
 #include "pool.h"
 
 /* Chunks that nobody uses, to be made anew; the worker's while that is queued. */
@@ -57,13 +58,11 @@ static size_t take_moved(struct xen_pool_zone *zone)
 /* Makes a chunk anew, where devices of the same widths reach it. */
 static bool make_again(struct xen_pool_chunk *chunk)
 {
-	int rc = xen_make_contiguous(virt_to_phys(chunk->vaddr),
-				     get_order(xen_chunk_size(chunk)),
-				     xen_zone_bits[chunk->index],
-				     GFP_NOIO | __GFP_NORETRY, &chunk->bus);
-
-	chunk->exchanged = !rc;
-	if (rc < 0)
+	if (xen_make_contiguous(virt_to_page(chunk->vaddr), NULL,
+				get_order(xen_chunk_size(chunk)),
+				xen_zone_bits[chunk->index],
+				GFP_NOIO | __GFP_NORETRY, &chunk->bus,
+				&chunk->exchanged))
 		return false;
 
 	xen_pool_locate_chunk(chunk);

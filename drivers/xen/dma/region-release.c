@@ -116,24 +116,25 @@ static bool is_wanted_back(const struct xen_region *region)
  */
 static int return_region(struct xen_region *region)
 {
+	bool all;
 	int rc;
 
 	if (keeps_memory(region->width) || is_referenced(region))
 		return -EBUSY;
 
 	unmap_region(region);
-	rc = xen_give_back_memory(region->page, region->pages, region->order,
-				  GFP_NOIO);
-	if (rc) {
+	rc = xen_give_back(region->page, region->pages, region->order, GFP_NOIO,
+			   &all);
+	if (rc || !all) {
 		WRITE_ONCE(xen_keep_width, region->width);
 		WRITE_ONCE(xen_keep_until, jiffies + XEN_KEEP_SECONDS * HZ);
 	}
-	if (rc < 0)
+	if (rc)
 		return rc;
 
 	region->exchanged = false;
 	WRITE_ONCE(xen_hopeless_until, jiffies);
-	atomic_long_inc(rc ? &xen_kept : &xen_returned);
+	atomic_long_inc(all ? &xen_returned : &xen_kept);
 	return 0;
 }
 

@@ -633,6 +633,20 @@ static unsigned long region_pfn(const struct machine_region *region,
 	return region->pages ? page_to_pfn(region->pages[i]) : region->pfn + i;
 }
 
+static struct machine_region block(phys_addr_t pstart, unsigned int order)
+{
+	WARN_ON_ONCE(!IS_ALIGNED(pstart, PAGE_SIZE));
+	return (struct machine_region) {
+		.pfn = PHYS_PFN(pstart),
+		.nr = BIT(order),
+	};
+}
+
+static struct machine_region page_list(struct page **pages, unsigned int order)
+{
+	return (struct machine_region) { .pages = pages, .nr = BIT(order) };
+}
+
 /* Who may not sleep must not ask for what may. */
 static bool region_is_ram(const struct machine_region *region, gfp_t gfp)
 {
@@ -662,10 +676,11 @@ static bool region_contiguous(const struct machine_region *region)
 }
 
 static bool region_suits(const struct machine_region *region,
-			 unsigned int address_bits)
+			 unsigned int address_bits, dma_addr_t *dma_handle)
 {
 	unsigned long mfn = pfn_to_mfn(region_pfn(region, 0));
 
+	*dma_handle = PFN_PHYS(mfn);
 	return IS_ALIGNED(mfn, region->nr) &&
 	       mfn + region->nr <= frames_below(address_bits) &&
 	       region_contiguous(region);
@@ -702,13 +717,6 @@ static int make_region(const struct machine_region *region,
 	if (!region_is_ram(region, gfp))
 		return -EINVAL;
 
-	if (region_suits(region, address_bits)) {
-		*dma_handle = PFN_PHYS(pfn_to_mfn(region_pfn(region, 0)));
-		return 1;
-	}
-
-	region_fill(region, 0, region->nr, 0);
-
 	spin_lock_irqsave(&machine_lock, flags);
 	machine_count.make_calls++;
 	rc = call_error();
@@ -741,27 +749,36 @@ out:
 	return rc;
 }
 
-int xen_make_contiguous(phys_addr_t pstart, unsigned int order,
-			unsigned int address_bits, gfp_t gfp,
-			dma_addr_t *dma_handle)
+bool xen_region_suits(phys_addr_t pstart, unsigned int order,
+		      unsigned int address_bits, dma_addr_t *dma_handle)
 {
-	const struct machine_region region = {
-		.pfn = PHYS_PFN(pstart),
-		.nr = BIT(order),
-	};
+	const struct machine_region region = block(pstart, order);
 
-	WARN_ON_ONCE(!IS_ALIGNED(pstart, PAGE_SIZE));
+	return region_suits(&region, address_bits, dma_handle);
+}
+
+bool xen_pages_suit(struct page **pages, unsigned int order,
+		    unsigned int address_bits, dma_addr_t *dma_handle)
+{
+	const struct machine_region region = page_list(pages, order);
+
+	return region_suits(&region, address_bits, dma_handle);
+}
+
+int xen_create_contiguous_region(phys_addr_t pstart, unsigned int order,
+				 unsigned int address_bits, gfp_t gfp,
+				 dma_addr_t *dma_handle)
+{
+	const struct machine_region region = block(pstart, order);
+
 	return make_region(&region, address_bits, gfp, dma_handle);
 }
 
-int xen_make_pages_contiguous(struct page **pages, unsigned int order,
-			      unsigned int address_bits, gfp_t gfp,
-			      dma_addr_t *dma_handle)
+int xen_create_contiguous_pages(struct page **pages, unsigned int order,
+				unsigned int address_bits, gfp_t gfp,
+				dma_addr_t *dma_handle)
 {
-	const struct machine_region region = {
-		.pages = pages,
-		.nr = BIT(order),
-	};
+	const struct machine_region region = page_list(pages, order);
 
 	return make_region(&region, address_bits, gfp, dma_handle);
 }
@@ -810,11 +827,13 @@ static int give_back_chunk(const struct machine_region *chunk,
 	return rc;
 }
 
-static int give_back_region(const struct machine_region *region, gfp_t gfp)
+static int give_back_region(const struct machine_region *region, gfp_t gfp,
+			    bool *all)
 {
 	unsigned long from, flags;
 	int rc;
 
+	*all = false;
 	if (!region_is_ram(region, gfp) ||
 	    WARN_ON_ONCE(!region_contiguous(region)))
 		return -EINVAL;
@@ -829,39 +848,34 @@ static int give_back_region(const struct machine_region *region, gfp_t gfp)
 		unsigned long done;
 		bool wider;
 
-		region_fill(&chunk, 0, chunk.nr, 0);
 		rc = give_back_chunk(&chunk, &done, &wider);
 		if (!from && !done)
 			return rc;
 		if (rc || !wider)
-			return 1;
+			return 0;
 	}
 
 	spin_lock_irqsave(&machine_lock, flags);
 	machine_count.given++;
 	spin_unlock_irqrestore(&machine_lock, flags);
+	*all = true;
 	return 0;
 }
 
-int xen_give_back_contiguous(phys_addr_t pstart, unsigned int order, gfp_t gfp)
+int xen_destroy_contiguous_region(phys_addr_t pstart, unsigned int order,
+				  gfp_t gfp, bool *all)
 {
-	const struct machine_region region = {
-		.pfn = PHYS_PFN(pstart),
-		.nr = BIT(order),
-	};
+	const struct machine_region region = block(pstart, order);
 
-	WARN_ON_ONCE(!IS_ALIGNED(pstart, PAGE_SIZE));
-	return give_back_region(&region, gfp);
+	return give_back_region(&region, gfp, all);
 }
 
-int xen_give_back_pages(struct page **pages, unsigned int order, gfp_t gfp)
+int xen_destroy_contiguous_pages(struct page **pages, unsigned int order,
+				 gfp_t gfp, bool *all)
 {
-	const struct machine_region region = {
-		.pages = pages,
-		.nr = BIT(order),
-	};
+	const struct machine_region region = page_list(pages, order);
 
-	return give_back_region(&region, gfp);
+	return give_back_region(&region, gfp, all);
 }
 
 /* ARM's, which a coherent device never calls. */
@@ -962,6 +976,20 @@ static void machine_place(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, xen_machine_faults(), 0);
 }
 
+/* For devices of so many bits; and the other way. */
+static int create(void *addr, unsigned int order, unsigned int bits,
+		  dma_addr_t *bus)
+{
+	return xen_create_contiguous_region(__pa(addr), order, bits, GFP_KERNEL,
+					    bus);
+}
+
+static int destroy(void *addr, unsigned int order, bool *all)
+{
+	return xen_destroy_contiguous_region(__pa(addr), order, GFP_KERNEL,
+					     all);
+}
+
 static void machine_exchange(struct kunit *test)
 {
 	static const unsigned int widths[] = { 24, 28, 30, 32 };
@@ -970,6 +998,7 @@ static void machine_exchange(struct kunit *test)
 	unsigned long nr = 0;
 	dma_addr_t bus, again;
 	int i, order;
+	bool all;
 
 	for (i = 0; i < ARRAY_SIZE(widths); i++) {
 		for (order = CASE_ORDER; order >= 0; order--) {
@@ -980,10 +1009,7 @@ static void machine_exchange(struct kunit *test)
 			xen_machine_reset();
 			nr = 0;
 			memset(buf, 0, CASE_SIZE);
-			KUNIT_ASSERT_EQ(test, 0,
-					xen_make_contiguous(__pa(buf), order,
-							    widths[i],
-							    GFP_KERNEL, &bus));
+			KUNIT_ASSERT_EQ(test, 0, create(buf, order, widths[i], &bus));
 			nr++;
 			KUNIT_EXPECT_TRUE(test, IS_ALIGNED(bus, size));
 			KUNIT_EXPECT_LE(test, bus + size - 1, top);
@@ -996,17 +1022,13 @@ static void machine_exchange(struct kunit *test)
 			KUNIT_EXPECT_EQ(test, xen_machine_low_free(32),
 					low - BIT(order));
 
-			KUNIT_EXPECT_EQ(test, 1,
-					xen_make_contiguous(__pa(buf), order,
-							    widths[i],
-							    GFP_KERNEL,
-							    &again));
+			KUNIT_EXPECT_TRUE(test, xen_region_suits(
+						__pa(buf), order,
+						widths[i], &again));
 			KUNIT_EXPECT_EQ(test, again, bus);
 
-			KUNIT_EXPECT_EQ(test, 0,
-					xen_give_back_contiguous(__pa(buf),
-								 order,
-								 GFP_KERNEL));
+			KUNIT_EXPECT_EQ(test, 0, destroy(buf, order, &all));
+	KUNIT_EXPECT_TRUE(test, all);
 			nr++;
 			KUNIT_EXPECT_EQ(test, xen_machine_low_free(32), low);
 			KUNIT_EXPECT_GE(test, mfn_of(buf), HOME_MFN);
@@ -1023,9 +1045,7 @@ static void machine_exchange(struct kunit *test)
 	for (i = 1; i <= 3; i++) {
 		void *part = buf + (i - 1) * CASE_SIZE / 4;
 
-		KUNIT_EXPECT_EQ(test, 0,
-				xen_make_contiguous(__pa(part), CASE_ORDER - 2,
-						    30, GFP_KERNEL, &bus));
+		KUNIT_EXPECT_EQ(test, 0, create(part, CASE_ORDER - 2, 30, &bus));
 		KUNIT_EXPECT_EQ(test, bus, SZ_1G - i * CASE_SIZE / 4);
 	}
 }
@@ -1033,6 +1053,7 @@ static void machine_exchange(struct kunit *test)
 static void machine_refusal(struct kunit *test)
 {
 	unsigned long low, mfn;
+	bool all;
 	void *buf = test->priv;
 	dma_addr_t bus = 1;
 
@@ -1041,37 +1062,28 @@ static void machine_refusal(struct kunit *test)
 	low = xen_machine_low_free(32);
 	mfn = mfn_of(buf);
 	KUNIT_EXPECT_EQ(test, low, 30);
-	KUNIT_EXPECT_EQ(test, -ENOMEM,
-			xen_make_contiguous(__pa(buf), 4, 32, GFP_KERNEL,
-					    &bus));
+	KUNIT_EXPECT_EQ(test, -ENOMEM, create(buf, 4, 32, &bus));
 	KUNIT_EXPECT_EQ(test, bus, 1);
 	KUNIT_EXPECT_EQ(test, mfn_of(buf), mfn);
 	KUNIT_EXPECT_EQ(test, xen_machine_low_free(32), low);
 
-	KUNIT_ASSERT_EQ(test, 0,
-			xen_make_contiguous(__pa(buf), 3, 32, GFP_KERNEL,
-					    &bus));
+	KUNIT_ASSERT_EQ(test, 0, create(buf, 3, 32, &bus));
 	KUNIT_EXPECT_EQ(test, bus, SZ_64K);
 	mfn = mfn_of(buf);
 
 	xen_machine_fail_exchanges(-EPERM);
-	KUNIT_EXPECT_EQ(test, -EPERM,
-			xen_give_back_contiguous(__pa(buf), 3, GFP_KERNEL));
+	KUNIT_EXPECT_EQ(test, -EPERM, destroy(buf, 3, &all));
 	KUNIT_EXPECT_EQ(test, mfn_of(buf), mfn);
 	KUNIT_EXPECT_TRUE(test, xen_region_contiguous(__pa(buf), SZ_32K));
-	KUNIT_EXPECT_EQ(test, -EPERM,
-			xen_make_contiguous(__pa(buf + SZ_64K), 1, 32,
-					    GFP_KERNEL, &bus));
-	KUNIT_EXPECT_EQ(test, 1,
-			xen_make_contiguous(__pa(buf), 3, 32, GFP_KERNEL,
-					    &bus));
+	KUNIT_EXPECT_EQ(test, -EPERM, create(buf + SZ_64K, 1, 32, &bus));
+	KUNIT_EXPECT_TRUE(test, xen_region_suits(__pa(buf), 3, 32, &bus));
 	KUNIT_EXPECT_EQ(test, xen_machine_exchanges(), 1);
 	KUNIT_EXPECT_EQ(test, xen_machine_low_free(32), low - 8);
 	KUNIT_EXPECT_EQ(test, xen_machine_faults(), 0);
 
 	xen_machine_fail_exchanges(0);
-	KUNIT_EXPECT_EQ(test, 0,
-			xen_give_back_contiguous(__pa(buf), 3, GFP_KERNEL));
+	KUNIT_EXPECT_EQ(test, 0, destroy(buf, 3, &all));
+	KUNIT_EXPECT_TRUE(test, all);
 	KUNIT_EXPECT_EQ(test, xen_machine_low_free(32), low);
 	KUNIT_EXPECT_EQ(test, xen_machine_exchanges(), 2);
 }
@@ -1083,35 +1095,30 @@ static void machine_giving(struct kunit *test)
 	void *buf = test->priv;
 	unsigned long low;
 	dma_addr_t bus;
+	bool all;
 
-	KUNIT_ASSERT_EQ(test, 0,
-			xen_make_contiguous(__pa(buf), CASE_ORDER, 32,
-					    GFP_KERNEL, &bus));
+	KUNIT_ASSERT_EQ(test, 0, create(buf, CASE_ORDER, 32, &bus));
 	low = xen_machine_low_free(32);
 
 	/* The first step fails, and the region stays. */
 	xen_machine_fail_after(0, -EBUSY, false);
-	KUNIT_EXPECT_EQ(test, -EBUSY,
-			xen_give_back_contiguous(__pa(buf), CASE_ORDER,
-						 GFP_KERNEL));
+	KUNIT_EXPECT_EQ(test, -EBUSY, destroy(buf, CASE_ORDER, &all));
 	KUNIT_EXPECT_FALSE(test, xen_machine_fails_later());
 	KUNIT_EXPECT_TRUE(test, xen_region_contiguous(__pa(buf), CASE_SIZE));
 	KUNIT_EXPECT_EQ(test, mfn_of(buf), PHYS_PFN(bus));
 
 	/* The third fails, and two are done; then each does three pages. */
 	xen_machine_fail_after(2, -EBUSY, false);
-	KUNIT_EXPECT_EQ(test, 1,
-			xen_give_back_contiguous(__pa(buf), CASE_ORDER,
-						 GFP_KERNEL));
+	KUNIT_EXPECT_EQ(test, 0, destroy(buf, CASE_ORDER, &all));
+	KUNIT_EXPECT_FALSE(test, all);
 	KUNIT_EXPECT_EQ(test, xen_machine_low_free(32), low + 128);
 	KUNIT_EXPECT_GE(test, mfn_of(buf + 127 * PAGE_SIZE), HOME_MFN);
 	KUNIT_EXPECT_EQ(test, mfn_of(buf + 128 * PAGE_SIZE),
 			PHYS_PFN(bus) + 128);
 	KUNIT_EXPECT_EQ(test, xen_machine_low_used(), 128);
 	xen_machine_give_part(3);
-	KUNIT_EXPECT_EQ(test, 1,
-			xen_give_back_contiguous(__pa(buf + 128 * PAGE_SIZE),
-						 7, GFP_KERNEL));
+	KUNIT_EXPECT_EQ(test, 0, destroy(buf + 128 * PAGE_SIZE, 7, &all));
+	KUNIT_EXPECT_FALSE(test, all);
 	KUNIT_EXPECT_EQ(test, xen_machine_low_free(32), low + 131);
 	xen_machine_give_part(64);
 
@@ -1121,21 +1128,31 @@ static void machine_giving(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, c.give_calls, 5);
 	KUNIT_EXPECT_EQ(test, c.given_pages, 131);
 	xen_machine_only_low(true);
-	KUNIT_EXPECT_EQ(test, 1,
-			xen_give_back_contiguous(__pa(buf + 192 * PAGE_SIZE),
-						 6, GFP_KERNEL));
+	KUNIT_EXPECT_EQ(test, 0, destroy(buf + 192 * PAGE_SIZE, 6, &all));
+	KUNIT_EXPECT_FALSE(test, all);
 	xen_machine_counts(&c);
 	KUNIT_EXPECT_EQ(test, c.give_calls, 6);
 	KUNIT_EXPECT_EQ(test, c.given_pages, 195);
 	KUNIT_EXPECT_EQ(test, xen_machine_low_free(32), low + 131);
 
 	/* For a narrow region that is an improvement. */
-	KUNIT_ASSERT_EQ(test, 0, xen_make_contiguous(__pa(buf), 7, 28,
-						     GFP_KERNEL, &bus));
-	KUNIT_EXPECT_EQ(test, 0, xen_give_back_contiguous(__pa(buf), 7,
-							  GFP_KERNEL));
+	KUNIT_ASSERT_EQ(test, 0, create(buf, 7, 28, &bus));
+	KUNIT_EXPECT_EQ(test, 0, destroy(buf, 7, &all));
+	KUNIT_EXPECT_TRUE(test, all);
 	KUNIT_EXPECT_LT(test, mfn_of(buf), HOME_MFN);
 	KUNIT_EXPECT_EQ(test, xen_machine_faults(), 0);
+}
+
+static int create_pages(struct page **pages, unsigned int bits, dma_addr_t *bus)
+{
+	return xen_create_contiguous_pages(pages, CASE_ORDER - 1, bits,
+					   GFP_KERNEL, bus);
+}
+
+static int destroy_pages(struct page **pages, bool *all)
+{
+	return xen_destroy_contiguous_pages(pages, CASE_ORDER - 1, GFP_KERNEL,
+					    all);
 }
 
 static void machine_pages(struct kunit *test)
@@ -1145,6 +1162,7 @@ static void machine_pages(struct kunit *test)
 	void *buf = test->priv;
 	dma_addr_t bus, again;
 	int i, wrong = 0;
+	bool all;
 
 	/* Every other page, the last first. */
 	for (i = 0; i < ARRAY_SIZE(pages); i++)
@@ -1152,9 +1170,7 @@ static void machine_pages(struct kunit *test)
 					(2 * i + 1) * PAGE_SIZE);
 
 	xen_machine_set_high(SZ_8G, SZ_8G + SZ_4M);
-	KUNIT_ASSERT_EQ(test, 0,
-			xen_make_pages_contiguous(pages, CASE_ORDER - 1, 34,
-						  GFP_KERNEL, &bus));
+	KUNIT_ASSERT_EQ(test, 0, create_pages(pages, 34, &bus));
 	KUNIT_EXPECT_EQ(test, bus, SZ_8G + SZ_4M - CASE_SIZE / 2);
 	for (i = 0; i < ARRAY_SIZE(pages); i++) {
 		wrong += xen_machine_mfn(page_to_pfn(pages[i])) !=
@@ -1163,26 +1179,20 @@ static void machine_pages(struct kunit *test)
 			 page_to_pfn(pages[i]);
 	}
 	KUNIT_EXPECT_EQ(test, wrong, 0);
-	KUNIT_EXPECT_EQ(test, 1,
-			xen_make_pages_contiguous(pages, CASE_ORDER - 1, 34,
-						  GFP_KERNEL, &again));
+	KUNIT_EXPECT_TRUE(test, xen_pages_suit(pages, CASE_ORDER - 1, 34, &again));
 	KUNIT_EXPECT_EQ(test, again, bus);
 	KUNIT_EXPECT_EQ(test, xen_machine_faults(), 0);
 
 	/* From the second call on nothing works. */
 	xen_machine_fail_after(1, -EPERM, true);
-	KUNIT_EXPECT_EQ(test, 0,
-			xen_make_pages_contiguous(pages, CASE_ORDER - 1, 24,
-						  GFP_KERNEL, &bus));
+	KUNIT_EXPECT_EQ(test, 0, create_pages(pages, 24, &bus));
 	KUNIT_EXPECT_TRUE(test, xen_machine_fails_later());
 	for (i = 0; i < 2; i++) {
-		KUNIT_EXPECT_EQ(test, -EPERM,
-				xen_give_back_pages(pages, CASE_ORDER - 1,
-						    GFP_KERNEL));
+		KUNIT_EXPECT_EQ(test, -EPERM, destroy_pages(pages, &all));
 	}
 	xen_machine_fail_exchanges(0);
-	KUNIT_EXPECT_EQ(test, 0, xen_give_back_pages(pages, CASE_ORDER - 1,
-						     GFP_KERNEL));
+	KUNIT_EXPECT_EQ(test, 0, destroy_pages(pages, &all));
+	KUNIT_EXPECT_TRUE(test, all);
 	xen_machine_counts(&c);
 	KUNIT_EXPECT_EQ(test, c.make_calls, 2);
 	KUNIT_EXPECT_EQ(test, c.made, 2);
@@ -1266,16 +1276,19 @@ static int machine_race_thread(void *arg)
 	struct machine_racer *racer = arg;
 	unsigned long flags;
 	dma_addr_t bus;
+	bool all;
 	int i;
 
 	for (i = 0; i < RACE_ROUNDS; i++) {
 		unsigned int order = i % (RACE_ORDER + 1);
 
 		local_irq_save(flags);
-		if (xen_make_contiguous(racer->pstart, order, 32, GFP_ATOMIC,
-					&bus) ||
+		if (xen_create_contiguous_region(racer->pstart, order, 32,
+						 GFP_ATOMIC, &bus) ||
 		    xen_machine_pfn(PHYS_PFN(bus)) != PHYS_PFN(racer->pstart) ||
-		    xen_give_back_contiguous(racer->pstart, order, GFP_ATOMIC))
+		    xen_destroy_contiguous_region(racer->pstart, order,
+						  GFP_ATOMIC, &all) ||
+		    !all)
 			racer->failed++;
 		local_irq_restore(flags);
 	}

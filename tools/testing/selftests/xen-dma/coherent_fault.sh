@@ -178,7 +178,7 @@ ask look
 walks 0 "$many" "$many"
 walks 3 "$many" "$many"
 walks 6 "$many" "$many"
-walks 9 "$many" 8
+walks 10 "$many" 8
 walks 12 4 2
 unload xdt_fault
 log=$(log_since "$mark")
