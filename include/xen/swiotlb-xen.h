@@ -22,19 +22,12 @@
 struct device;
 struct page;
 
-/* Can the domain exchange memory with the hypervisor? (UML has a model of it.) */
-#if defined(CONFIG_XEN_PV) || defined(CONFIG_UML)
-#define XEN_DMA_EXCHANGES	1
-#else
-#define XEN_DMA_EXCHANGES	0
-#endif
-
-/* Contiguous memory: found, or made by exchange. */
+/* Contiguous memory. */
 bool xen_region_suits(phys_addr_t pstart, unsigned int order,
 		      unsigned int address_bits, dma_addr_t *dma_handle);
 u64 xen_required_dma_mask(void);
 
-/* ARM: found. */
+/* ARM: contiguous memory is found. */
 struct page *xen_alloc_reachable(unsigned int order, unsigned int address_bits,
 				 gfp_t gfp);
 void xen_free_reachable(struct page *page, unsigned int order);
@@ -45,7 +38,7 @@ int xen_dma_sync_for_cpu(struct device *dev, dma_addr_t handle, size_t size,
 int xen_dma_sync_for_device(struct device *dev, dma_addr_t handle, size_t size,
 			    enum dma_data_direction dir);
 
-#if XEN_DMA_EXCHANGES
+/* x86: contiguous memory is made by exchange. */
 bool xen_pages_suit(struct page **pages, unsigned int order,
 		    unsigned int address_bits, dma_addr_t *dma_handle);
 int xen_create_contiguous_region(phys_addr_t pstart, unsigned int order,
@@ -59,10 +52,10 @@ int xen_destroy_contiguous_region(phys_addr_t pstart, unsigned int order,
 int xen_destroy_contiguous_pages(struct page **pages, unsigned int order,
 				 gfp_t gfp, bool *all);
 bool xen_region_contiguous(phys_addr_t phys, size_t size);
-#else
-void xen_aperture_setup(void);
 
-bool xen_dma_refuses(struct device *dev);
+/* ARM: where memory is. */
+void xen_aperture_setup(void);
+bool xen_arm_refuses(struct device *dev);
 dma_addr_t xen_arm_phys_to_bus(struct device *dev, phys_addr_t phys);
 dma_addr_t xen_arm_machine_to_bus(struct device *dev, dma_addr_t machine);
 dma_addr_t xen_arm_bus_to_machine(struct device *dev, dma_addr_t dma);
@@ -73,9 +66,8 @@ bool xen_arm_bus_to_phys(struct device *dev, dma_addr_t dma, phys_addr_t *phys);
 void xen_dma_forget_foreign(unsigned long pfn);
 
 struct seq_file;
-void xen_dma_show_ranges(struct seq_file *s);
-void xen_dma_show_caches(struct seq_file *s);
-#endif
+void xen_arm_show_ranges(struct seq_file *s);
+void xen_arm_show_caches(struct seq_file *s);
 
 /* Pages are about to be given back to the hypervisor. */
 #if defined(CONFIG_XEN) && (defined(CONFIG_ARM) || defined(CONFIG_ARM64))

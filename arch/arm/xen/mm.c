@@ -667,7 +667,7 @@ dma_addr_t xen_arm_phys_to_bus(struct device *dev, phys_addr_t phys)
 
 	if (mfn == XEN_NO_STRAY)
 		return phys_to_dma(dev, phys);
-	if (mfn == XEN_MOVED || xen_dma_refuses(dev))
+	if (mfn == XEN_MOVED || xen_arm_refuses(dev))
 		return DMA_MAPPING_ERROR;
 	return xen_arm_machine_to_bus(dev, ((dma_addr_t)mfn << XEN_PAGE_SHIFT) |
 				  xen_offset_in_page(phys));
@@ -1092,7 +1092,7 @@ static bool xen_dma_is_refused(struct device *dev)
 }
 
 /**
- * xen_dma_refuses() - is DMA of a device refused?
+ * xen_arm_refuses() - is DMA of a device refused?
  * @dev:	device
  *
  * The first time that it is asked for, there is a message.
@@ -1100,7 +1100,7 @@ static bool xen_dma_is_refused(struct device *dev)
  * Context: Any.
  * Return: Whether it is.
  */
-bool xen_dma_refuses(struct device *dev)
+bool xen_arm_refuses(struct device *dev)
 {
 	const struct bus_dma_region *map = dev->dma_range_map;
 
@@ -1199,12 +1199,12 @@ void xen_setup_dma_ops(struct device *dev)
 }
 
 /**
- * xen_dma_show_ranges() - list what is known of memory
+ * xen_arm_show_ranges() - list what is known of memory
  * @s:	debugfs file
  *
  * Context: Process, may sleep.
  */
-void xen_dma_show_ranges(struct seq_file *s)
+void xen_arm_show_ranges(struct seq_file *s)
 {
 	unsigned long pfn, strays = 0;
 	unsigned int i;
@@ -1224,12 +1224,12 @@ void xen_dma_show_ranges(struct seq_file *s)
 }
 
 /**
- * xen_dma_show_caches() - tell how much cache maintenance Xen has done
+ * xen_arm_show_caches() - tell how much cache maintenance Xen has done
  * @s:	debugfs file
  *
  * Context: Process.
  */
-void xen_dma_show_caches(struct seq_file *s)
+void xen_arm_show_caches(struct seq_file *s)
 {
 	seq_printf(s, "flushed %ld\nfailed %ld\n",
 		   atomic_long_read(&xen_flushed),

@@ -325,7 +325,7 @@ static bool xen_pages_contiguous(const struct xen_pages *pages)
 }
 
 /* A region that is contiguous for Linux. */
-static struct xen_pages xen_region(phys_addr_t pstart, unsigned int order)
+static struct xen_pages xen_pages_from(phys_addr_t pstart, unsigned int order)
 {
 	return (struct xen_pages) {
 		.pfn = PFN_DOWN(pstart),
@@ -334,7 +334,7 @@ static struct xen_pages xen_region(phys_addr_t pstart, unsigned int order)
 }
 
 /* Pages from anywhere. */
-static struct xen_pages xen_page_list(struct page **pages, unsigned int order)
+static struct xen_pages xen_pages_listed(struct page **pages, unsigned int order)
 {
 	return (struct xen_pages) { .page = pages, .nr = 1UL << order };
 }
@@ -365,7 +365,7 @@ static bool xen_suits(const struct xen_pages *pages, unsigned int address_bits,
 bool xen_region_suits(phys_addr_t pstart, unsigned int order,
 		      unsigned int address_bits, dma_addr_t *dma_handle)
 {
-	const struct xen_pages pages = xen_region(pstart, order);
+	const struct xen_pages pages = xen_pages_from(pstart, order);
 
 	return xen_suits(&pages, address_bits, dma_handle);
 }
@@ -383,7 +383,7 @@ bool xen_region_suits(phys_addr_t pstart, unsigned int order,
 bool xen_pages_suit(struct page **pages, unsigned int order,
 		    unsigned int address_bits, dma_addr_t *dma_handle)
 {
-	const struct xen_pages list = xen_page_list(pages, order);
+	const struct xen_pages list = xen_pages_listed(pages, order);
 
 	return xen_suits(&list, address_bits, dma_handle);
 }
@@ -448,7 +448,7 @@ int xen_create_contiguous_region(phys_addr_t pstart, unsigned int order,
 				 unsigned int address_bits, gfp_t gfp,
 				 dma_addr_t *dma_handle)
 {
-	const struct xen_pages pages = xen_region(pstart, order);
+	const struct xen_pages pages = xen_pages_from(pstart, order);
 
 	return xen_create(&pages, order, address_bits, gfp, dma_handle);
 }
@@ -468,7 +468,7 @@ int xen_create_contiguous_pages(struct page **pages, unsigned int order,
 				unsigned int address_bits, gfp_t gfp,
 				dma_addr_t *dma_handle)
 {
-	const struct xen_pages list = xen_page_list(pages, order);
+	const struct xen_pages list = xen_pages_listed(pages, order);
 
 	return xen_create(&list, order, address_bits, gfp, dma_handle);
 }
@@ -557,7 +557,7 @@ static int xen_destroy(const struct xen_pages *pages, gfp_t gfp, bool *all)
 int xen_destroy_contiguous_region(phys_addr_t pstart, unsigned int order,
 				  gfp_t gfp, bool *all)
 {
-	const struct xen_pages pages = xen_region(pstart, order);
+	const struct xen_pages pages = xen_pages_from(pstart, order);
 
 	return xen_destroy(&pages, gfp, all);
 }
@@ -575,7 +575,7 @@ int xen_destroy_contiguous_region(phys_addr_t pstart, unsigned int order,
 int xen_destroy_contiguous_pages(struct page **pages, unsigned int order,
 				 gfp_t gfp, bool *all)
 {
-	const struct xen_pages list = xen_page_list(pages, order);
+	const struct xen_pages list = xen_pages_listed(pages, order);
 
 	return xen_destroy(&list, gfp, all);
 }

@@ -93,7 +93,7 @@ static phys_addr_t find_pte(unsigned long addr)
 
 	if (WARN_ON_ONCE(!pte || level != PG_LEVEL_4K))
 		return 0;
-	return arbitrary_virt_to_machine(pte).maddr;
+	return virt_to_machine(pte).maddr;
 }
 
 /*
@@ -164,7 +164,7 @@ static unsigned long table_pfn(const struct xen_taken_table *table)
 static int set_pmd_entry(const struct xen_taken_table *table, pmd_t entry)
 {
 	struct mmu_update update = {
-		.ptr = arbitrary_virt_to_machine(table->pmd).maddr |
+		.ptr = virt_to_machine(table->pmd).maddr |
 		       MMU_NORMAL_PT_UPDATE,
 		.val = pmd_val_ma(entry),
 	};

@@ -20,6 +20,11 @@
  *   xen_is_contiguous	is a buffer of several pages in one piece for the bus?
  *   xen_bus_to_phys	is a bus address the domain's own memory, and where is that?
  *   xen_dma_refuses	is there no address that a device may be given?
+ *   xen_bus_has_windows	has the device's bus windows of its own?
+ *   xen_dma_domain	is this a domain that all of this is for?
+ *   xen_may_be_dma_domain	the same when the command line is read, where ARM does not
+ *			know it yet
+ *   xen_addr_debugfs	shows in debugfs what is known
  */
 #ifndef __XEN_DMA_ADDR_H
 #define __XEN_DMA_ADDR_H
@@ -32,8 +37,21 @@
 #include <xen/bus-ranges.h>
 #include <xen/page.h>
 #include <xen/swiotlb-xen.h>
+#include <xen/xen.h>
+
+/* Can the domain exchange memory with the hypervisor? (UML has a model of it.) */
+#if defined(CONFIG_XEN_PV) || defined(CONFIG_UML)
+#define XEN_DMA_EXCHANGES	1
+#else
+#define XEN_DMA_EXCHANGES	0
+#endif
+
+struct dentry;
 
 #if XEN_DMA_EXCHANGES
+/* Each page has a known frame. */
+#define XEN_ALL_KNOWN	1
+
 /* The frame of a page. Nearly all are the domain's own, and noted as they are. */
 static __always_inline unsigned long xen_pfn_to_mfn(unsigned long pfn)
 {
@@ -100,7 +118,28 @@ static inline bool xen_dma_refuses(struct device *dev)
 {
 	return false;
 }
+
+static inline bool xen_bus_has_windows(const struct device *dev)
+{
+	return false;
+}
+
+static inline bool xen_dma_domain(void)
+{
+	return xen_pv_domain();
+}
+
+static inline bool xen_may_be_dma_domain(void)
+{
+	return xen_pv_domain();
+}
+
+static inline void xen_addr_debugfs(struct dentry *dir)
+{
+}
 #else
+#define XEN_ALL_KNOWN	0
+
 static inline unsigned long xen_pfn_to_mfn(unsigned long pfn)
 {
 	return pfn_to_bfn(pfn);
@@ -145,6 +184,30 @@ static inline bool xen_bus_to_phys(struct device *dev, dma_addr_t bus,
 {
 	return xen_arm_bus_to_phys(dev, bus, phys);
 }
+
+static inline bool xen_dma_refuses(struct device *dev)
+{
+	return xen_arm_refuses(dev);
+}
+
+static inline bool xen_bus_has_windows(const struct device *dev)
+{
+	return dev->dma_range_map;
+}
+
+static inline bool xen_dma_domain(void)
+{
+	return xen_domain();
+}
+
+static inline bool xen_may_be_dma_domain(void)
+{
+	return true;
+}
+
+#ifdef CONFIG_XEN_DMA_DEBUGFS
+void xen_addr_debugfs(struct dentry *dir);
+#endif
 #endif
 
 /* The highest address that a device uses whose mask is @mask. */

@@ -26,6 +26,7 @@
 #include "addr.h"
 #include "aperture.h"
 #include "compat.h"
+#include "contig.h"
 #include "pool.h"
 
 /* What an idle aperture takes in one mapping; a chunk may hold several. */
@@ -92,8 +93,8 @@ mapping_at(const struct xen_pool_chunk *chunk, dma_addr_t bus, u32 *mslot)
 	return s;
 }
 
-static __always_inline void copy(void *bounce, void *buf, size_t size,
-				 bool to_bounce)
+static __always_inline void copy_bytes(void *bounce, void *buf, size_t size,
+				       bool to_bounce)
 {
 	if (to_bounce)
 		memcpy(bounce, buf, size);
@@ -114,10 +115,10 @@ static noinline void copy_high(phys_addr_t phys, void *bounce, size_t size,
 		if (PageHighMem(pfn_to_page(PFN_DOWN(phys + size - 1)))) {
 			n = min_t(size_t, n, PAGE_SIZE - offset_in_page(phys));
 			buf = kmap_local_page(page) + offset_in_page(phys);
-			copy(bounce, buf, n, to_bounce);
+			copy_bytes(bounce, buf, n, to_bounce);
 			kunmap_local(buf);
 		} else {
-			copy(bounce, phys_to_virt(phys), n, to_bounce);
+			copy_bytes(bounce, phys_to_virt(phys), n, to_bounce);
 		}
 
 		phys += n;
@@ -132,7 +133,7 @@ static __always_inline void copy_phys(phys_addr_t phys, void *bounce,
 	if (IS_ENABLED(CONFIG_HIGHMEM))
 		copy_high(phys, bounce, size, to_bounce);
 	else
-		copy(bounce, phys_to_virt(phys), size, to_bounce);
+		copy_bytes(bounce, phys_to_virt(phys), size, to_bounce);
 }
 
 /* The same for @size bytes of a mapped list, from the @skip-th one on. */
@@ -210,9 +211,7 @@ static void report_failure(struct device *dev, size_t size, size_t needed)
 	if (!largest) {
 		dev_err_ratelimited(dev,
 				    "xen_swiotlb: can't bounce %zu bytes: no aperture below mask %#llx; %s\n",
-				    size, mask, XEN_DMA_EXCHANGES ?
-				    "check swiotlb= and the memory that dom0_mem= leaves to Xen" :
-				    "the domain has no free memory there");
+				    size, mask, XEN_CONTIG_ADVICE);
 		return;
 	}
 
@@ -489,10 +488,8 @@ int xen_aperture_obtain(struct device *dev, u64 limit)
 		why = "too narrow for Xen to have memory for it";
 	else if (rc == -ENODEV)
 		why = "there is no aperture, see swiotlb=";
-	else if (XEN_DMA_EXCHANGES)
-		why = "no memory below it to bounce through, leave Xen some with dom0_mem=";
 	else
-		why = "the domain has no memory below it to bounce through";
+		why = "no memory below it to bounce through, " XEN_CONTIG_ADVICE;
 	dev_warn(dev, "xen_swiotlb: mask %#llx is refused: %s\n", limit, why);
 	return -ENOMEM;
 }

@@ -80,7 +80,7 @@ struct xen_coherent_request {
 	bool is_page;
 };
 
-static struct xen_coherent_try find(const struct xen_coherent_request *req)
+static struct xen_coherent_try find_memory(const struct xen_coherent_request *req)
 {
 	struct xen_coherent_try found = {};
 
@@ -94,7 +94,7 @@ static struct xen_coherent_try find(const struct xen_coherent_request *req)
 	return found;
 }
 
-static void drop(const struct xen_coherent_request *req,
+static void put_memory(const struct xen_coherent_request *req,
 		 const struct xen_coherent_try *found)
 {
 	if (req->is_page)
@@ -153,14 +153,14 @@ static struct xen_coherent_try search(const struct xen_coherent_request *req,
 		held[nr++] = first;
 		first.cpu = NULL;
 		if (nr < max)
-			first = find(req);
+			first = find_memory(req);
 		if (sleeps)
 			cond_resched();
 	}
 
 	atomic_long_add(nr, &xen_unsuited);
 	while (nr)
-		drop(req, &held[--nr]);
+		put_memory(req, &held[--nr]);
 	if (held != few)
 		kvfree(held);
 
@@ -295,12 +295,12 @@ static int __init xen_coherent_init(void)
 }
 core_initcall(xen_coherent_init);
 
-static struct xen_coherent_try take(const struct xen_coherent_request *req)
+static struct xen_coherent_try take_memory(const struct xen_coherent_request *req)
 {
 	struct xen_coherent_try found = {};
 
 	if (!xen_dma_refuses(req->dev)) {
-		found = find(req);
+		found = find_memory(req);
 		if (found.cpu && unlikely(!suits(req, &found)))
 			found = search(req, found);
 		if (unlikely(!found.cpu))
@@ -334,7 +334,7 @@ void *xen_coherent_alloc(struct device *dev, size_t size,
 		.gfp = gfp,
 		.attrs = attrs,
 	};
-	struct xen_coherent_try found = take(&req);
+	struct xen_coherent_try found = take_memory(&req);
 
 	*dma_handle = found.bus;
 	return found.cpu;
@@ -383,7 +383,7 @@ struct page *xen_coherent_alloc_pages(struct device *dev, size_t size,
 		.dir = dir,
 		.is_page = true,
 	};
-	struct xen_coherent_try found = take(&req);
+	struct xen_coherent_try found = take_memory(&req);
 
 	*dma_handle = found.bus;
 	return found.cpu;

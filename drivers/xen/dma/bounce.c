@@ -83,8 +83,7 @@ static noinline dma_addr_t map_with_care(struct device *dev, phys_addr_t phys,
 
 	trace_swiotlb_bounced(dev, xen_phys_to_bus(dev, phys), size);
 	machine = map_in_aperture(dev, phys, size, sg, nr, attrs);
-	if (XEN_DMA_EXCHANGES || !dev->dma_range_map ||
-	    machine == DMA_MAPPING_ERROR)
+	if (!xen_bus_has_windows(dev) || machine == DMA_MAPPING_ERROR)
 		return machine;
 
 	bus = xen_machine_to_bus(dev, machine);
@@ -117,7 +116,7 @@ dma_addr_t xen_map_bounced(struct device *dev, phys_addr_t phys, size_t size,
 {
 	if (unlikely(trace_swiotlb_bounced_enabled() ||
 		     attrs & DMA_ATTR_REQUIRE_COHERENT ||
-		     (!XEN_DMA_EXCHANGES && dev->dma_range_map)))
+		     xen_bus_has_windows(dev)))
 		return map_with_care(dev, phys, size, sg, nr, attrs);
 
 	return map_in_aperture(dev, phys, size, sg, nr, attrs);

@@ -10,6 +10,8 @@
 #include <linux/bits.h>
 #include <linux/bitops.h>
 #include <linux/gfp.h>
+#include <linux/init.h>
+#include <linux/limits.h>
 #include <linux/list.h>
 #include <linux/mm.h>
 #include <linux/pfn.h>
@@ -64,6 +66,15 @@ static DEFINE_RAW_SPINLOCK(arena_lock);
 static unsigned int nr_arenas;
 static unsigned int nr_unused;
 static unsigned long used_pages;
+
+unsigned long xen_coherent_pooled __read_mostly = ULONG_MAX;
+
+static int __init set_coherent_pooled(char *arg)
+{
+	xen_param_size("coherent_pooled", arg, 0, SZ_1G, &xen_coherent_pooled);
+	return 0;
+}
+early_param("swiotlb_xen.coherent_pooled", set_coherent_pooled);
 
 static bool may_add_arena(u64 limit)
 {

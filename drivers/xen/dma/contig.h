@@ -10,12 +10,46 @@
 
 #include <linux/gfp.h>
 #include <linux/io.h>
+#include <linux/minmax.h>
 #include <linux/mm.h>
+#include <linux/swiotlb.h>
 #include <linux/types.h>
 
 #include <xen/swiotlb-xen.h>
 
+#include "addr.h"
+
 #if XEN_DMA_EXCHANGES
+/* The width of the addresses that memory is made contiguous for. */
+#define XEN_CONTIG_BITS		32
+
+/* What the administrator can do where there is none. */
+#define XEN_CONTIG_ADVICE	"leave Xen some with dom0_mem="
+
+/* Where contiguous memory ends at most. */
+static inline u64 xen_contig_end(void)
+{
+	return BIT_ULL(XEN_CONTIG_BITS);
+}
+
+/* The generic code allocates what the pool is made of in early boot. */
+static inline void xen_set_boot_size(unsigned long size)
+{
+	swiotlb_adjust_size(size);
+}
+
+/* Pages that can be made contiguous below @width, or are already; or NULL. */
+static inline struct page *xen_alloc_extent(unsigned int width,
+					    unsigned int order, gfp_t gfp)
+{
+	return alloc_pages(gfp | __GFP_NOWARN, order);
+}
+
+static inline void xen_free_extent(struct page *page, unsigned int order)
+{
+	__free_pages(page, order);
+}
+
 /**
  * xen_make_contiguous() - see to it that memory is contiguous in the machine
  * @page:	the first page
@@ -69,6 +103,29 @@ static inline int xen_give_back(struct page *page, struct page **pages,
 					     all);
 }
 #else
+#define XEN_CONTIG_BITS		40
+#define XEN_CONTIG_ADVICE	"the domain has no free memory there"
+
+static inline u64 xen_contig_end(void)
+{
+	return min(BIT_ULL(XEN_CONTIG_BITS) - 1, xen_required_dma_mask()) + 1;
+}
+
+static inline void xen_set_boot_size(unsigned long size)
+{
+}
+
+static inline struct page *xen_alloc_extent(unsigned int width,
+					    unsigned int order, gfp_t gfp)
+{
+	return xen_alloc_reachable(order, width, gfp);
+}
+
+static inline void xen_free_extent(struct page *page, unsigned int order)
+{
+	xen_free_reachable(page, order);
+}
+
 static inline int xen_make_contiguous(struct page *page, struct page **pages,
 				      unsigned int order, unsigned int width,
 				      gfp_t gfp, dma_addr_t *bus,

@@ -14,8 +14,8 @@
 #include <linux/seq_file.h>
 
 #include <xen/swiotlb-xen.h>
-#include <xen/xen.h>
 
+#include "addr.h"
 #include "aperture.h"
 #include "bounce.h"
 #include "coherent.h"
@@ -57,32 +57,6 @@ static int coherent_show(struct seq_file *s, void *unused)
 }
 DEFINE_SHOW_ATTRIBUTE(coherent);
 
-#if !XEN_DMA_EXCHANGES
-static int ranges_show(struct seq_file *s, void *unused)
-{
-	xen_dma_show_ranges(s);
-	return 0;
-}
-DEFINE_SHOW_ATTRIBUTE(ranges);
-
-static int caches_show(struct seq_file *s, void *unused)
-{
-	xen_dma_show_caches(s);
-	return 0;
-}
-DEFINE_SHOW_ATTRIBUTE(caches);
-
-static void __init create_translation(struct dentry *dir)
-{
-	debugfs_create_file("ranges", 0400, dir, NULL, &ranges_fops);
-	debugfs_create_file("caches", 0400, dir, NULL, &caches_fops);
-}
-#else
-static void __init create_translation(struct dentry *dir)
-{
-}
-#endif
-
 #ifdef CONFIG_XEN_DMA_FAIL_EXCHANGE
 static void __init create_faults(struct dentry *dir)
 {
@@ -100,14 +74,14 @@ static int __init xen_dma_debugfs_init(void)
 {
 	struct dentry *dir;
 
-	if (XEN_DMA_EXCHANGES ? !xen_pv_domain() : !xen_domain())
+	if (!xen_dma_domain())
 		return 0;
 
 	dir = debugfs_create_dir("xen-dma", NULL);
 	debugfs_create_file("bounces", 0400, dir, NULL, &bounces_fops);
 	debugfs_create_file("aperture", 0400, dir, NULL, &aperture_fops);
 	debugfs_create_file("coherent", 0400, dir, NULL, &coherent_fops);
-	create_translation(dir);
+	xen_addr_debugfs(dir);
 	create_faults(dir);
 
 	return 0;

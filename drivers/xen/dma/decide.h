@@ -74,7 +74,7 @@ static inline struct xen_dma_limits xen_limits_of(struct device *dev)
 		.force = is_swiotlb_force_bounce(dev),
 	};
 
-	limits.plain = XEN_DMA_EXCHANGES && !limits.force && !dev->dma_range_map &&
+	limits.plain = XEN_ALL_KNOWN && !limits.force && !dev->dma_range_map &&
 		       dev_is_dma_coherent(dev) &&
 		       limits.align_mask < PAGE_SIZE &&
 		       !(~limits.boundary & ~PAGE_MASK);
@@ -117,7 +117,7 @@ xen_bounce_why(struct device *dev, const struct xen_dma_limits limits,
 {
 	dma_addr_t last = bus + size - 1;
 
-	if (!XEN_DMA_EXCHANGES && unlikely(bus == DMA_MAPPING_ERROR))
+	if (!XEN_ALL_KNOWN && unlikely(bus == DMA_MAPPING_ERROR))
 		return XEN_BOUNCE_MOVED;
 	/* What has no bus address lies beyond each mask of less than 64 bits. */
 	if (unlikely(last > limits.last || last < bus))

@@ -18,30 +18,33 @@
 #include <xen/swiotlb-xen.h>
 #include <xen/xen.h>
 
+#include "addr.h"
 #include "compat.h"
+#include "contig.h"
 #include "params.h"
 #include "pool.h"
 
 unsigned long xen_pool_max = ULONG_MAX;
 unsigned int xen_pool_idle = 60;
 unsigned long xen_pool_size;
-unsigned long xen_coherent_cache = ULONG_MAX;
-unsigned long xen_coherent_pooled __read_mostly = ULONG_MAX;
 
-/* On ARM the command line is read before it is known whether Xen is there. */
-static bool __init is_addressed(void)
-{
-	return !XEN_DMA_EXCHANGES || xen_pv_domain();
-}
-
-/* Reads a size from @min to @max bytes; leaves *@size alone when it is none. */
-static void __init read_size(const char *name, char *arg, u64 min, u64 max,
-			     unsigned long *size)
+/**
+ * xen_param_size() - read a parameter that is a size
+ * @name:	what comes after swiotlb_xen.
+ * @arg:	its value, or NULL
+ * @min:	bytes at least
+ * @max:	bytes at most
+ * @size:	where it goes; left alone when it is none, and there is a message
+ *
+ * Context: Early boot.
+ */
+void __init xen_param_size(const char *name, char *arg, u64 min, u64 max,
+			   unsigned long *size)
 {
 	char *end = arg;
 	u64 value = arg ? memparse(arg, &end) : 0;
 
-	if (!is_addressed())
+	if (!xen_may_be_dma_domain())
 		return;
 	if (arg && end != arg && !*end && value >= min && value <= max)
 		*size = value;
@@ -53,17 +56,17 @@ static void __init read_size(const char *name, char *arg, u64 min, u64 max,
 /* A size that swiotlb= gives counts more; the generic code sees to that. */
 static int __init set_size(char *arg)
 {
-	read_size("size", arg, BIT(XEN_POOL_GRANULE_SHIFT), SZ_2G,
-		  &xen_pool_size);
-	if (XEN_DMA_EXCHANGES && xen_pool_size)
-		swiotlb_adjust_size(xen_pool_size);
+	xen_param_size("size", arg, BIT(XEN_POOL_GRANULE_SHIFT), SZ_2G,
+		       &xen_pool_size);
+	if (xen_pool_size)
+		xen_set_boot_size(xen_pool_size);
 	return 0;
 }
 early_param("swiotlb_xen.size", set_size);
 
 static int __init set_max(char *arg)
 {
-	read_size("max", arg, 0, SZ_2G, &xen_pool_max);
+	xen_param_size("max", arg, 0, SZ_2G, &xen_pool_max);
 	return 0;
 }
 early_param("swiotlb_xen.max", set_max);
@@ -72,7 +75,7 @@ static int __init set_idle(char *arg)
 {
 	unsigned int idle;
 
-	if (!is_addressed())
+	if (!xen_may_be_dma_domain())
 		return 0;
 	if (!arg || kstrtouint(arg, 10, &idle) || idle > INT_MAX / HZ)
 		pr_warn("swiotlb_xen.idle=%s: ignored, it takes seconds\n",
@@ -82,22 +85,6 @@ static int __init set_idle(char *arg)
 	return 0;
 }
 early_param("swiotlb_xen.idle", set_idle);
-
-#if XEN_DMA_EXCHANGES
-static int __init set_coherent_cache(char *arg)
-{
-	read_size("coherent_cache", arg, 0, ULONG_MAX - 1, &xen_coherent_cache);
-	return 0;
-}
-early_param("swiotlb_xen.coherent_cache", set_coherent_cache);
-
-static int __init set_coherent_pooled(char *arg)
-{
-	read_size("coherent_pooled", arg, 0, SZ_1G, &xen_coherent_pooled);
-	return 0;
-}
-early_param("swiotlb_xen.coherent_pooled", set_coherent_pooled);
-#endif
 
 /* Passes over a number and the comma behind it. */
 static const char * __init skip_number(const char *s)

@@ -6,6 +6,8 @@
 #ifndef __XEN_DMA_PARAMS_H
 #define __XEN_DMA_PARAMS_H
 
+#include <linux/types.h>
+
 /* Bytes that growth stops at, ULONG_MAX for a share of the memory (max). */
 extern unsigned long xen_pool_max;
 
@@ -20,5 +22,8 @@ extern unsigned long xen_coherent_cache;
 
 /* Bytes of the pool that may be coherent memory, ULONG_MAX for a share (coherent_pooled). */
 extern unsigned long xen_coherent_pooled;
+
+void xen_param_size(const char *name, char *arg, u64 min, u64 max,
+		    unsigned long *size);
 
 #endif /* __XEN_DMA_PARAMS_H */

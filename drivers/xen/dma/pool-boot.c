@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The pool's first chunks: made of a buffer that the generic code has allocated, by
- * exchange, or of memory that is found. One line tells the administrator what came of it.
+ * The pool's first chunks, made by exchange of a buffer that the generic code has
+ * allocated.
  */
 #define pr_fmt(fmt) "xen_swiotlb: " fmt
 
@@ -16,21 +16,13 @@
 #include <xen/swiotlb-xen.h>
 
 #include "contig.h"
-#include "params.h"
 #include "pool.h"
 
-/*
- * Says what the aperture consists of: @done bytes of a buffer of @size. No chunk
- * comes or goes yet, so the lists need no lock.
- */
-static void report_aperture(size_t done, size_t size)
+/* Says what is missing: @done bytes of a buffer of @size are in use. */
+static void report_missing(size_t done, size_t size)
 {
 	size_t wanted = swiotlb_size_or_default();
-	const struct xen_pool_reach reach = xen_pool_reach(U64_MAX);
-	struct xen_pool_chunk *chunk;
-	char all[12], largest[12];
-	unsigned int chunks = 0, i;
-	u64 highest = 0;
+	char all[12];
 
 	string_get_size(wanted, 1, STRING_UNITS_2, all, sizeof(all));
 	if (done < size)
@@ -39,20 +31,8 @@ static void report_aperture(size_t done, size_t size)
 	else if (done < wanted && !slab_is_available())
 		pr_warn("the domain has no memory for an aperture of %s; see swiotlb=\n",
 			all);
-
-	for (i = 0; i < XEN_NR_ZONES; i++)
-		list_for_each_entry(chunk, &xen_pool_zones[i].chunks, list) {
-			chunks++;
-			highest = max_t(u64, highest, xen_chunk_last(chunk));
-		}
-	string_get_size(done, 1, STRING_UNITS_2, all, sizeof(all));
-	string_get_size(xen_pool_largest(&reach, true), 1, STRING_UNITS_2,
-			largest, sizeof(largest));
-	pr_info("aperture %s in %u chunks, largest %s, highest bus address %#llx\n",
-		all, chunks, largest, highest);
 }
 
-#if XEN_DMA_EXCHANGES
 /**
  * xen_pool_add_extents() - make chunks of memory of early boot
  * @vaddr:		where it is
@@ -147,51 +127,10 @@ int __ref xen_swiotlb_fixup(void *buf, unsigned long nslabs)
 		return -ENOMEM;
 	}
 
-	report_aperture(done, size);
+	report_missing(done, size);
+	xen_pool_report(done);
 
 	if (!slab_is_available())
 		keep_unused(buf + done, size - done);
 	return 0;
 }
-#else
-/* Where memory is found, this share of it is to begin with. */
-#define SETUP_SHARE	32
-
-/**
- * xen_aperture_setup() - make an aperture of the domain's own memory
- *
- * Where nothing can be exchanged. The lowest memory in the machine is taken, in
- * pieces as large as there are, from one range or from several.
- *
- * Context: Process, may sleep; before any device uses the aperture.
- */
-void xen_aperture_setup(void)
-{
-	u64 share = (u64)totalram_pages() * PAGE_SIZE / SETUP_SHARE;
-	size_t size = xen_pool_size ?:
-		      min_t(u64, share, IO_TLB_DEFAULT_SIZE);
-	unsigned int order = XEN_CHUNK_MAX_ORDER;
-	size_t done = 0;
-
-	if (xen_pool_init()) {
-		pr_err("no memory for the aperture's table\n");
-		return;
-	}
-
-	size = max_t(size_t, size, PAGE_SIZE << XEN_CHUNK_MIN_ORDER);
-	while (order >= XEN_CHUNK_MIN_ORDER) {
-		size_t bytes = PAGE_SIZE << order;
-
-		if (bytes > size - done ||
-		    xen_pool_grow(XEN_WIDEST_BITS, order, XEN_CHUNK_BOOT,
-				  GFP_KERNEL | __GFP_NORETRY))
-			order--;
-		else
-			done += bytes;
-	}
-	if (done)
-		report_aperture(done, done);
-	else
-		pr_warn("no memory for an aperture of %zu bytes\n", size);
-}
-#endif

@@ -5,23 +5,24 @@
  * The table has an entry for each granule of the machine. A chunk belongs to the zone
  * of its highest address.
  */
+#define pr_fmt(fmt) "xen_swiotlb: " fmt
+
 #include <linux/init.h>
 #include <linux/list.h>
 #include <linux/memblock.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
+#include <linux/string_helpers.h>
 
 #include <xen/swiotlb-xen.h>
 
 #include "addr.h"
+#include "contig.h"
 #include "pool.h"
 
-struct xen_pool_chunk **xen_pool_table __read_mostly;
 unsigned long xen_pool_granules __read_mostly;
-#if !XEN_DMA_EXCHANGES
 u64 xen_pool_last __read_mostly;
-#endif
 
 struct xen_pool_zone xen_pool_zones[XEN_NR_ZONES];
 
@@ -58,17 +59,15 @@ static void __ref meta_free(void *p, size_t size)
  */
 int __ref xen_pool_init(void)
 {
-	u64 covered = BIT_ULL(XEN_WIDEST_BITS);
 	unsigned long granules;
 	unsigned int i;
+	u64 end;
 
 	if (xen_pool_table)
 		return 0;
 
-	if (!XEN_DMA_EXCHANGES)
-		covered = min(covered - 1, xen_required_dma_mask()) + 1;
-	granules = covered >> XEN_POOL_GRANULE_SHIFT;
-
+	end = xen_contig_end();
+	granules = end >> XEN_POOL_GRANULE_SHIFT;
 	xen_pool_table = meta_alloc(granules * sizeof(*xen_pool_table),
 				    GFP_KERNEL);
 	if (!xen_pool_table)
@@ -83,11 +82,36 @@ int __ref xen_pool_init(void)
 		zone->first = XEN_NO_SLOT;
 	}
 	xen_pool_granules = granules;
-#if !XEN_DMA_EXCHANGES
-	xen_pool_last = covered - 1;
-#endif
+	xen_pool_last = end - 1;
 
 	return 0;
+}
+
+/**
+ * xen_pool_report() - tell the administrator what the pool consists of
+ * @size:	its bytes
+ *
+ * Context: Process, or early boot; before any chunk comes or goes, so that the lists
+ * need no lock.
+ */
+void xen_pool_report(size_t size)
+{
+	const struct xen_pool_reach reach = xen_pool_reach(U64_MAX);
+	struct xen_pool_chunk *chunk;
+	char all[12], largest[12];
+	unsigned int chunks = 0, i;
+	u64 highest = 0;
+
+	for (i = 0; i < XEN_NR_ZONES; i++)
+		list_for_each_entry(chunk, &xen_pool_zones[i].chunks, list) {
+			chunks++;
+			highest = max_t(u64, highest, xen_chunk_last(chunk));
+		}
+	string_get_size(size, 1, STRING_UNITS_2, all, sizeof(all));
+	string_get_size(xen_pool_largest(&reach, true), 1, STRING_UNITS_2,
+			largest, sizeof(largest));
+	pr_info("aperture %s in %u chunks, largest %s, highest bus address %#llx\n",
+		all, chunks, largest, highest);
 }
 
 static void set_table(const struct xen_pool_chunk *chunk,

@@ -171,24 +171,6 @@ static void look_for_growth(const struct xen_pool_reach *reach, bool found)
 		queue_work(system_freezable_wq, &grow_work);
 }
 
-/* Pages that can be made contiguous below @bits, or are already; or NULL. */
-static struct page *alloc_extent(unsigned int bits, unsigned int order,
-				 gfp_t gfp)
-{
-	if (!XEN_DMA_EXCHANGES)
-		return xen_alloc_reachable(order, bits, gfp);
-
-	return alloc_pages(gfp | __GFP_NOWARN, order);
-}
-
-static void free_extent(struct page *page, unsigned int order)
-{
-	if (!XEN_DMA_EXCHANGES)
-		xen_free_reachable(page, order);
-	else
-		__free_pages(page, order);
-}
-
 /**
  * xen_pool_grow() - add a chunk that is made of pages of the domain
  * @bits:	width of its addresses
@@ -216,7 +198,7 @@ int xen_pool_grow(unsigned int bits, unsigned int order,
 		return -ENOSPC;
 
 	rc = -ENOMEM;
-	page = alloc_extent(bits, order, gfp);
+	page = xen_alloc_extent(bits, order, gfp);
 	if (!page)
 		goto unreserve;
 
@@ -237,7 +219,7 @@ int xen_pool_grow(unsigned int bits, unsigned int order,
 	if (extent.exchanged)
 		xen_give_back(page, NULL, order, gfp, &all);
 free:
-	free_extent(page, order);
+	xen_free_extent(page, order);
 unreserve:
 	atomic_long_sub(size, &pool_bytes);
 	return rc;
@@ -336,7 +318,7 @@ static int release_chunk(struct xen_pool_chunk *chunk)
 			return rc;
 	}
 
-	free_extent(page, order);
+	xen_free_extent(page, order);
 	atomic_long_sub(xen_chunk_size(chunk), &pool_bytes);
 	/* A driver that is wrong about what it has mapped may be looking. */
 	synchronize_rcu();

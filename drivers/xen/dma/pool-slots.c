@@ -11,6 +11,8 @@
 
 #include "pool.h"
 
+struct xen_pool_chunk **xen_pool_table __read_mostly;
+
 static struct xen_pool_buddy *buddy_of(const struct xen_pool_chunk *chunk)
 {
 	return &chunk->zone->buddy[chunk->origin];

@@ -39,12 +39,14 @@
 
 #include <xen/swiotlb-xen.h>
 
+#include "contig.h"
+
 /*
  * Chunks are at least this large, and aligned to it, so that one entry of the
  * table per granule names the chunk. Bytes. Where memory is exchanged it comes from
  * below 4 GiB; where it is found it may lie higher, and the table is that much larger.
  */
-#define XEN_POOL_GRANULE_SHIFT	(XEN_DMA_EXCHANGES ? 18 : 21)
+#define XEN_POOL_GRANULE_SHIFT	(XEN_CONTIG_BITS > 32 ? 21 : 18)
 
 #define XEN_SLOT_SHIFT		IO_TLB_SHIFT
 #define XEN_SLOT_SIZE		BIT(XEN_SLOT_SHIFT)
@@ -64,8 +66,8 @@
  */
 #define XEN_RESERVE_BITS	24
 #define XEN_RESERVE_SIZE	SZ_4M
-#define XEN_WIDEST_BITS		(XEN_DMA_EXCHANGES ? 32 : 40)
-#define XEN_NR_ZONES		(XEN_DMA_EXCHANGES ? 3 : 4)
+#define XEN_WIDEST_BITS		XEN_CONTIG_BITS
+#define XEN_NR_ZONES		(XEN_CONTIG_BITS > 32 ? 4 : 3)
 
 /*
  * Sizes that CPUs keep blocks of, in slots: each up to 16 KiB, for packets and
@@ -285,11 +287,7 @@ extern struct xen_pool_chunk **xen_pool_table;
 extern unsigned long xen_pool_granules;
 
 /* The highest address that the table covers. */
-#if XEN_DMA_EXCHANGES
-#define xen_pool_last		DMA_BIT_MASK(XEN_WIDEST_BITS)
-#else
 extern u64 xen_pool_last;
-#endif
 
 extern struct xen_pool_zone xen_pool_zones[XEN_NR_ZONES];
 
@@ -340,6 +338,7 @@ int xen_pool_obtain(const struct xen_pool_reach *reach);
 void xen_pool_lose_chunk(struct xen_pool_chunk *chunk, bool used);
 
 /* pool-boot.c */
+void xen_pool_report(size_t size);
 size_t xen_pool_add_extents(void *vaddr, size_t size, unsigned int address_bits);
 
 /* pool-resume.c */
@@ -493,7 +492,7 @@ static __always_inline bool xen_pool_take_quickly(u64 limit, u32 nr,
 	if (unlikely(limit < DMA_BIT_MASK(32) || nr > XEN_MAX_BIN_SLOTS))
 		return false;
 
-	zones = XEN_DMA_EXCHANGES || limit < xen_pool_last ? 3 : XEN_NR_ZONES;
+	zones = limit < xen_pool_last ? 3 : XEN_NR_ZONES;
 	bin = xen_pool_bin(nr);
 	preempt_disable();
 	cpu = &this_cpu_ptr(xen_pool_cpus)[READ_ONCE(xen_pool_home[zones])];

@@ -13,6 +13,7 @@
 #include <linux/gfp.h>
 #include <linux/init.h>
 #include <linux/jiffies.h>
+#include <linux/limits.h>
 #include <linux/llist.h>
 #include <linux/minmax.h>
 #include <linux/mm.h>
@@ -60,6 +61,16 @@ static void xen_trim(struct work_struct *work);
 static DECLARE_WORK(xen_trim_work, xen_trim);
 static void xen_age_out(struct work_struct *work);
 static DECLARE_DELAYED_WORK(xen_age_work, xen_age_out);
+
+unsigned long xen_coherent_cache = ULONG_MAX;
+
+static int __init set_coherent_cache(char *arg)
+{
+	xen_param_size("coherent_cache", arg, 0, ULONG_MAX - 1,
+		       &xen_coherent_cache);
+	return 0;
+}
+early_param("swiotlb_xen.coherent_cache", set_coherent_cache);
 
 /* Pages that the cache may hold. */
 static unsigned long cache_limit(void)

@@ -109,7 +109,7 @@ static __always_inline bool joins_bounced(const struct xen_sg_plan *plan,
 static bool is_one_buffer(const struct xen_sg_plan *plan,
 			  const struct xen_sg_segment *seg, phys_addr_t phys)
 {
-	return XEN_DMA_EXCHANGES || dev_is_dma_coherent(plan->dev) ||
+	return dev_is_dma_coherent(plan->dev) ||
 	       (!xen_any_strays() && phys == sg_phys(seg->first) + seg->size);
 }
 
