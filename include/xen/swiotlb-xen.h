@@ -55,6 +55,7 @@ bool xen_region_contiguous(phys_addr_t phys, size_t size);
 
 /* ARM: where memory is. */
 void xen_aperture_setup(void);
+void xen_learn_at_boot(void);
 bool xen_arm_refuses(struct device *dev);
 dma_addr_t xen_arm_phys_to_bus(struct device *dev, phys_addr_t phys);
 dma_addr_t xen_arm_machine_to_bus(struct device *dev, dma_addr_t machine);

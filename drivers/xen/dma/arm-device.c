@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Which devices of an ARM domain the driver is for, and the map that each of them gets.
+ *
+ * All that concerns hardware which no IOMMU of Xen's protects. In a domain that is
+ * not 1:1 that is what is passed through to it, unless it is marked xen-dma-safe.
+ * Devices behind an IOMMU, or that have a restricted pool to bounce through, are left
+ * to the generic operations.
+ */
+#define pr_fmt(fmt) "xen_swiotlb: " fmt
+
+#include <linux/dma-direct.h>
+#include <linux/dma-map-ops.h>
+#include <linux/init.h>
+#include <linux/iommu.h>
+#include <linux/mm.h>
+#include <linux/of.h>
+#include <linux/slab.h>
+
+#include <xen/bus-ranges.h>
+#include <xen/swiotlb-xen.h>
+#include <xen/xen.h>
+
+#include <asm/xen/xen-ops.h>
+
+#include "arm.h"
+
+/* The boot parameter. */
+static bool xen_may_probe __ro_after_init = true;
+
+static int __init set_probe(char *arg)
+{
+	if (!arg || kstrtobool(arg, &xen_may_probe))
+		pr_warn("xen_dma_probe=%s: ignored, it takes on or off\n",
+			arg ?: "");
+	return 0;
+}
+early_param("xen_dma_probe", set_probe);
+
+/*
+ * A device's node, or that of the bridge above it, for a device that was found by
+ * probing a bus.
+ */
+static struct device_node *node_of(struct device *dev)
+{
+	while (dev && !dev->of_node)
+		dev = dev->parent;
+	return dev ? dev->of_node : NULL;
+}
+
+/* Does the node or one that it is in have the property? */
+static bool has_flag(struct device_node *np, const char *name)
+{
+	bool found = false;
+
+	of_node_get(np);
+	while (np && !found) {
+		found = of_property_read_bool(np, name);
+		np = of_get_next_parent(np);
+	}
+	of_node_put(np);
+	return found;
+}
+
+static bool names_pool(struct device_node *np)
+{
+	bool found = false;
+	int i;
+
+	for (i = 0; !found; i++) {
+		struct device_node *pool =
+			of_parse_phandle(np, "memory-region", i);
+
+		if (!pool)
+			break;
+		found = of_device_is_compatible(pool, "restricted-dma-pool") &&
+			of_device_is_available(pool);
+		of_node_put(pool);
+	}
+
+	return found;
+}
+
+/* Its own, or that of the bridge which its DMA is set up by. */
+static bool has_restricted_pool(struct device *dev)
+{
+	bool found = false;
+
+	for (; IS_ENABLED(CONFIG_DMA_RESTRICTED_POOL) && dev && !found;
+	     dev = dev->parent)
+		found = dev->of_node && names_pool(dev->of_node);
+	return found;
+}
+
+/*
+ * Is the device hardware, or the hypervisor's and other domains' work? What is
+ * passed through to a domain is in a node of this name; the rest uses the domain's
+ * own addresses, or grants. (Of the properties that the host's administrator gave
+ * the node, the domain does not get to see xen,force-assign-without-iommu.)
+ */
+static bool is_hardware(struct device_node *np)
+{
+	bool found = xen_initial_domain();
+
+	of_node_get(np);
+	while (np && !found) {
+		found = of_node_name_eq(np, "passthrough");
+		np = of_get_next_parent(np);
+	}
+	of_node_put(np);
+	return found;
+}
+
+/*
+ * Takes a bus's dma-ranges for what the hypervisor does not tell. That a bus leads to
+ * the same addresses is what hardware says, not who knows where the domain is.
+ */
+static void adopt_bus_map(const struct bus_dma_region *map)
+{
+	const char *wrong = NULL;
+	unsigned int i;
+
+	for (; map->size && !wrong; map++) {
+		if (map->dma_start == map->cpu_start)
+			wrong = "a range leads to the same addresses";
+		for (i = 0; i < xen_ram.nr && !wrong; i++) {
+			u64 start = xen_ram.range[i].start;
+			u64 end = start + xen_ram.range[i].size;
+
+			start = max_t(u64, start, map->cpu_start);
+			end = min(end, map->cpu_start + map->size);
+			if (start < end)
+				wrong = xen_bus_add(&xen_table, start,
+						    end - start,
+						    map->dma_start -
+						    map->cpu_start);
+		}
+	}
+	if (!wrong && xen_bus_check(&xen_ram, &xen_table))
+		wrong = "there is memory that no range leads to";
+	if (wrong) {
+		pr_err("dma-ranges of the bus: %s\n", wrong);
+		xen_table.nr = 0;
+		return;
+	}
+
+	xen_source = XEN_DMA_BUS;
+}
+
+/*
+ * Does a bus's dma-ranges say of any memory what the table says? Then it was made to
+ * help a domain whose kernel knows no better, and does not come on top of the table.
+ */
+static bool repeats_table(const struct bus_dma_region *map)
+{
+	unsigned int i;
+
+	for (; map->size; map++)
+		for (i = 0; i < xen_table.nr; i++) {
+			const struct xen_bus_range *range = &xen_table.range[i];
+
+			if (range->start < map->cpu_start + map->size &&
+			    map->cpu_start < range->start + range->size &&
+			    map->dma_start - map->cpu_start == range->offset)
+				return true;
+		}
+
+	return false;
+}
+
+/* An empty map; the entry behind its end notes whether that has been said. */
+static void refuse(struct device *dev)
+{
+	static const struct xen_bus_table nothing;
+
+	kfree(dev->dma_range_map);
+	dev->dma_range_map = xen_bus_device_map(&nothing, NULL);
+}
+
+static void setup_aperture(void)
+{
+	static bool done;
+
+	if (!done)
+		xen_aperture_setup();
+	done = true;
+}
+
+/*
+ * Gives the device the map from guest-physical to bus addresses, or an empty one. It may
+ * have been set up before.
+ */
+static void set_map(struct device *dev)
+{
+	const struct bus_dma_region *hw = dev->dma_range_map;
+	bool repeats = hw && repeats_table(hw);
+
+	if (hw && xen_bus_is_made(hw))
+		return;
+
+	/* What one bus says holds for that bus. */
+	if (!xen_table.nr || (xen_source == XEN_DMA_BUS && !repeats)) {
+		refuse(dev);
+		return;
+	}
+
+	dev->dma_range_map = xen_bus_device_map(&xen_table,
+						repeats ? NULL : hw);
+	kfree(hw);
+	if (dev->dma_range_map->size)
+		setup_aperture();
+	else
+		refuse(dev);
+}
+
+/* Finds out where the memory is, when the first device needs it. */
+static void learn(struct device *dev)
+{
+	if (xen_source != XEN_DMA_UNKNOWN)
+		return;
+	if (xen_may_probe)
+		xen_probe_memory();
+	if (xen_source == XEN_DMA_UNKNOWN && dev->dma_range_map)
+		adopt_bus_map(dev->dma_range_map);
+}
+
+/**
+ * xen_setup_dma_ops() - set up a device's DMA
+ * @dev:	device, with what its bus's dma-ranges say in its map
+ *
+ * Leaves alone what is behind an IOMMU, be it Xen's (xen-dma-safe) or the
+ * kernel's, and what bounces through a pool of its own.
+ *
+ * Context: Process, may sleep.
+ */
+void xen_setup_dma_ops(struct device *dev)
+{
+	struct device_node *np = node_of(dev);
+
+	if (!xen_domain() || has_flag(np, "xen-dma-safe"))
+		return;
+
+	mutex_lock(&xen_dma_mutex);
+	if (xen_is_direct()) {
+		if (!has_restricted_pool(dev)) {
+			setup_aperture();
+			dev->dma_ops = &xen_swiotlb_dma_ops;
+		}
+	} else if (xen_source != XEN_DMA_IOMMU && is_hardware(np) &&
+		   !device_iommu_mapped(dev) && !dev_iommu_fwspec_get(dev)) {
+		learn(dev);
+		set_map(dev);
+		if (xen_arm_is_refused(dev) || !has_restricted_pool(dev))
+			dev->dma_ops = &xen_swiotlb_dma_ops;
+	}
+	mutex_unlock(&xen_dma_mutex);
+}

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Pages of an ARM domain that come and go: what is not where the table says is noted.
+ */
+#define pr_fmt(fmt) "xen_swiotlb: " fmt
+
+#include <linux/mm.h>
+#include <linux/mutex.h>
+#include <linux/printk.h>
+
+#include <xen/bus-ranges.h>
+#include <xen/page.h>
+#include <xen/swiotlb-xen.h>
+
+#include "arm.h"
+
+/**
+ * xen_add_stray() - note that a page may be anywhere
+ * @pfn:	its frame for the domain, in Xen's pages
+ * @gfp:	for the note
+ *
+ * What can't be noted must not be used at all.
+ *
+ * Context: Any, when @gfp may not block.
+ */
+void xen_add_stray(unsigned long pfn, gfp_t gfp)
+{
+	if (xen_stray_add(pfn, XEN_MOVED, gfp) &&
+	    !xchg(&xen_all_moved, true))
+		pr_warn("no memory to note which pages have moved: all DMA is bounced from now on\n");
+}
+
+/**
+ * xen_dma_pages_leave() - pages are about to be given back to the hypervisor
+ * @frames:	each one's first frame, in Xen's pages
+ * @nr:		how many pages of the kernel's
+ *
+ * Others may come in their place, and then nobody tells where they are.
+ *
+ * Context: Process, may sleep.
+ */
+void xen_dma_pages_leave(const xen_pfn_t *frames, int nr)
+{
+	int i, k;
+
+	if (xen_is_direct())
+		return;
+
+	/* Probing must not take them for what it has just seen in place. */
+	mutex_lock(&xen_dma_mutex);
+	for (i = 0; i < nr; i++)
+		for (k = 0; k < XEN_PFN_PER_PAGE; k++)
+			xen_add_stray(frames[i] + k, GFP_NOIO | __GFP_NOWARN);
+	mutex_unlock(&xen_dma_mutex);
+}
+
+/**
+ * xen_dma_forget_foreign() - a page of another domain is no longer mapped
+ * @pfn:	its frame for this domain, in Xen's pages
+ *
+ * Memory of the domain's own comes to its place, but who knows which.
+ *
+ * Context: Any.
+ */
+void xen_dma_forget_foreign(unsigned long pfn)
+{
+	unsigned long mfn = xen_stray(pfn);
+
+	if (mfn == XEN_NO_STRAY || mfn == XEN_MOVED)
+		return;
+	if (!xen_is_direct() && xen_bus_find(&xen_ram, (u64)pfn << XEN_PAGE_SHIFT))
+		xen_add_stray(pfn, GFP_NOWAIT);
+	else
+		xen_stray_del(pfn);
+}

@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Asking the hypervisor where each page of an ARM domain is: the answer to mapping a
+ * grant of one's own holds the machine address.
+ */
+#define pr_fmt(fmt) "xen_swiotlb: " fmt
+
+#include <linux/mm.h>
+#include <linux/of.h>
+#include <linux/of_address.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+
+#include <xen/bus-ranges.h>
+#include <xen/events.h>
+#include <xen/grant_table.h>
+#include <xen/interface/event_channel.h>
+#include <xen/page.h>
+
+#include <asm/xen/hypercall.h>
+
+#include "arm.h"
+
+/* Pages whose grants are mapped by one hypercall. */
+#define XEN_PROBE_BATCH		128
+
+/* As many pages in a row at another offset are taken for a range. */
+#define XEN_PROBE_RUN		64
+
+/**
+ * struct xen_probe - asking the hypervisor where pages are
+ * @domid:	our own
+ * @window:	guest-physical frame at which grants are mapped, outside all memory
+ * @refs:	grant references
+ * @map:	hypercall's arguments
+ * @unmap:	likewise
+ */
+struct xen_probe {
+	domid_t domid;
+	unsigned long window;
+	int refs[XEN_PROBE_BATCH];
+	struct gnttab_map_grant_ref map[XEN_PROBE_BATCH];
+	struct gnttab_unmap_grant_ref unmap[XEN_PROBE_BATCH];
+};
+
+/* Xen tells a domain who may take the other end of an event channel of its own. */
+static int own_domid(domid_t *domid)
+{
+	struct evtchn_alloc_unbound alloc = {
+		.dom = DOMID_SELF,
+		.remote_dom = DOMID_SELF,
+	};
+	struct evtchn_status status = { .dom = DOMID_SELF };
+	struct evtchn_close close;
+	int rc = HYPERVISOR_event_channel_op(EVTCHNOP_alloc_unbound, &alloc);
+
+	if (rc)
+		return rc;
+
+	status.port = alloc.port;
+	rc = HYPERVISOR_event_channel_op(EVTCHNOP_status, &status);
+	close.port = alloc.port;
+	HYPERVISOR_event_channel_op(EVTCHNOP_close, &close);
+	if (rc)
+		return rc;
+	if (status.status != EVTCHNSTAT_unbound)
+		return -ENODEV;
+
+	*domid = status.u.unbound.dom;
+	return 0;
+}
+
+/*
+ * The end of the space that the hypervisor's node has for grants; the kernel maps
+ * the grant table at its beginning. In the place of a page of the domain's own, a
+ * grant would make that one move.
+ */
+static int find_window(unsigned long *window)
+{
+	struct device_node *np = of_find_compatible_node(NULL, NULL, "xen,xen");
+	struct resource res;
+	int rc = np ? of_address_to_resource(np, 0, &res) : -ENODEV;
+
+	of_node_put(np);
+	if (rc)
+		return rc;
+	if (resource_size(&res) < (u64)XEN_PAGE_SIZE *
+	    (gnttab_max_grant_frames() + XEN_PROBE_BATCH))
+		return -ENOSPC;
+
+	*window = XEN_PFN_DOWN(res.end + 1) - XEN_PROBE_BATCH;
+	return 0;
+}
+
+static void end_grants(struct xen_probe *probe, unsigned int nr)
+{
+	/* A reference that is still in use must not be used for another page. */
+	while (nr--)
+		if (gnttab_end_foreign_access_ref(probe->refs[nr]))
+			gnttab_free_grant_reference(probe->refs[nr]);
+}
+
+static void unmap_grants(struct xen_probe *probe, unsigned int nr)
+{
+	unsigned int i, n = 0;
+
+	for (i = 0; i < nr; i++) {
+		const struct gnttab_map_grant_ref *map = &probe->map[i];
+
+		if (map->status == GNTST_okay)
+			gnttab_set_unmap_op(&probe->unmap[n++], map->host_addr,
+					    GNTMAP_host_map, map->handle);
+	}
+	if (n && HYPERVISOR_grant_table_op(GNTTABOP_unmap_grant_ref,
+					   probe->unmap, n))
+		pr_warn_once("grants of probed pages can't be unmapped\n");
+}
+
+/* Asks where @nr pages are; the answers are in @probe->map. */
+static int probe_pages(struct xen_probe *probe, unsigned long pfn,
+		       unsigned int nr)
+{
+	unsigned int i;
+	int rc;
+
+	for (i = 0; i < nr; i++) {
+		u64 at = (u64)(probe->window + i) << XEN_PAGE_SHIFT;
+
+		rc = gnttab_grant_foreign_access(probe->domid, pfn + i, true);
+		if (rc < 0) {
+			end_grants(probe, i);
+			return rc;
+		}
+		probe->refs[i] = rc;
+		gnttab_set_map_op(&probe->map[i], at,
+				  GNTMAP_host_map | GNTMAP_readonly, rc,
+				  probe->domid);
+		probe->map[i].status = GNTST_general_error;
+	}
+
+	rc = HYPERVISOR_grant_table_op(GNTTABOP_map_grant_ref, probe->map, nr);
+	if (!rc)
+		unmap_grants(probe, nr);
+	end_grants(probe, nr);
+	return rc;
+}
+
+/**
+ * struct xen_runs - making ranges of what pages say
+ * @run:	the range that is being made; without a size there is none
+ * @next:	pages in a row that are at another offset
+ */
+struct xen_runs {
+	struct xen_bus_range run;
+	struct xen_bus_range next;
+};
+
+/* A range that has no place in the table is made of pages that are elsewhere. */
+static void end_run(struct xen_runs *runs)
+{
+	const struct xen_bus_range *run = &runs->run;
+	u64 phys;
+
+	if (run->size &&
+	    xen_bus_add(&xen_table, run->start, run->size, run->offset))
+		for (phys = run->start; phys < run->start + run->size;
+		     phys += XEN_PAGE_SIZE)
+			xen_add_stray(XEN_PFN_DOWN(phys), GFP_KERNEL);
+	runs->run.size = 0;
+}
+
+/*
+ * A page is at @machine, or with @known unset anywhere. One that is not where the
+ * range says is a stray, until there are so many in a row that they are a range.
+ */
+static void add_page(struct xen_runs *runs, u64 phys, bool known, u64 machine)
+{
+	struct xen_bus_range *run = &runs->run, *next = &runs->next;
+	u64 offset = machine - phys;
+
+	if (known && run->size && offset == run->offset) {
+		run->size = phys + XEN_PAGE_SIZE - run->start;
+		next->size = 0;
+		return;
+	}
+
+	xen_add_stray(XEN_PFN_DOWN(phys), GFP_KERNEL);
+	if (!known) {
+		next->size = 0;
+		return;
+	}
+	if (!next->size || offset != next->offset) {
+		next->start = phys;
+		next->size = 0;
+		next->offset = offset;
+	}
+	next->size += XEN_PAGE_SIZE;
+	if (next->size < XEN_PROBE_RUN * XEN_PAGE_SIZE)
+		return;
+
+	end_run(runs);
+	*run = *next;
+	next->size = 0;
+	for (phys = run->start; phys < run->start + run->size;
+	     phys += XEN_PAGE_SIZE)
+		xen_stray_del(XEN_PFN_DOWN(phys));
+}
+
+static int probe_range(struct xen_probe *probe, const struct xen_bus_range *ram)
+{
+	unsigned long pfn = XEN_PFN_DOWN(ram->start);
+	unsigned long end = XEN_PFN_DOWN(ram->start + ram->size);
+	struct xen_runs runs = {};
+
+	while (pfn < end) {
+		unsigned int nr = min_t(unsigned long, XEN_PROBE_BATCH,
+					end - pfn), i;
+		int rc = probe_pages(probe, pfn, nr);
+
+		if (rc)
+			return rc;
+		for (i = 0; i < nr; i++, pfn++)
+			add_page(&runs, (u64)pfn << XEN_PAGE_SHIFT,
+				 probe->map[i].status == GNTST_okay,
+				 probe->map[i].dev_bus_addr);
+		cond_resched();
+	}
+
+	end_run(&runs);
+	return 0;
+}
+
+/**
+ * xen_probe_memory() - ask for every page of the domain's memory
+ *
+ * Context: Process, may sleep; under xen_dma_mutex.
+ */
+void xen_probe_memory(void)
+{
+	struct xen_probe *probe = kzalloc(sizeof(*probe), GFP_KERNEL);
+	unsigned int i;
+	int rc = -ENOMEM;
+
+	if (!probe)
+		goto out;
+
+	rc = own_domid(&probe->domid);
+	if (!rc)
+		rc = find_window(&probe->window);
+	for (i = 0; !rc && i < xen_ram.nr; i++)
+		rc = probe_range(probe, &xen_ram.range[i]);
+	kfree(probe);
+out:
+	if (rc) {
+		xen_table.nr = 0;
+		pr_err("the hypervisor does not tell where memory is: error %d\n",
+		       rc);
+		return;
+	}
+
+	xen_source = XEN_DMA_PROBED;
+	pr_info("probed where memory is: %u ranges; for devices behind an IOMMU of Xen's see xen-dma-safe, or boot with xen_dma_offset=0\n",
+		xen_table.nr);
+}

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What the device tree and the command line say of where the memory of an ARM domain is.
+ */
+#define pr_fmt(fmt) "xen_swiotlb: " fmt
+
+#include <linux/init.h>
+#include <linux/memblock.h>
+#include <linux/mm.h>
+#include <linux/of.h>
+#include <linux/of_address.h>
+#include <linux/string.h>
+
+#include <xen/bus-ranges.h>
+#include <xen/page.h>
+#include <xen/swiotlb-xen.h>
+
+#include "arm.h"
+
+/* The boot parameter. */
+static char xen_offset_param[256] __initdata;
+static bool xen_has_offset_param __initdata;
+
+static int __init set_offset(char *arg)
+{
+	xen_has_offset_param = true;
+	if (arg && strscpy(xen_offset_param, arg,
+			   sizeof(xen_offset_param)) < 0)
+		*xen_offset_param = '\0';
+	return 0;
+}
+early_param("xen_dma_offset", set_offset);
+
+static void __init add_memory(u64 start, u64 size)
+{
+	u64 end = round_down(start + size, XEN_PAGE_SIZE);
+
+	start = round_up(start, XEN_PAGE_SIZE);
+	if (start < end && xen_bus_add(&xen_ram, start, end - start, 0))
+		pr_warn("memory at %#llx is not known to DMA\n", start);
+}
+
+/*
+ * The memory that the hypervisor gave to the domain: as the device tree has it,
+ * for what the kernel was told not to use is a part of it too.
+ */
+static void __init read_memory(void)
+{
+	struct device_node *np;
+	phys_addr_t start, end;
+	struct resource res;
+	u64 i;
+
+	for_each_node_by_type(np, "memory") {
+		int k;
+
+		for (k = 0; !of_address_to_resource(np, k, &res); k++)
+			add_memory(res.start, resource_size(&res));
+	}
+	if (!xen_ram.nr)
+		for_each_mem_range(i, &start, &end)
+			add_memory(start, end - start);
+}
+
+/* Both properties may be there, if they agree. */
+static const char * __init read_node(struct device_node *np,
+				     const char **property)
+{
+	const __be32 *offset_prop, *rows_prop;
+	int offset_len, rows_len;
+	const char *wrong;
+	unsigned int i;
+	u64 offset = 0;
+
+	offset_prop = of_get_property(np, "dma-offset", &offset_len);
+	rows_prop = of_get_property(np, "xen,dma-ranges", &rows_len);
+
+	if (offset_prop) {
+		*property = "dma-offset";
+		wrong = xen_bus_read_offset(offset_prop, offset_len, &offset);
+		if (wrong)
+			return wrong;
+		xen_source = offset ? XEN_DMA_OFFSET : XEN_DMA_IOMMU;
+	}
+	if (rows_prop) {
+		*property = "xen,dma-ranges";
+		wrong = xen_bus_read_rows(&xen_table, rows_prop, rows_len,
+					  of_n_addr_cells(np),
+					  of_n_size_cells(np)) ?:
+			xen_bus_check(&xen_table, &xen_ram);
+		if (wrong)
+			return wrong;
+		for (i = 0; offset_prop && i < xen_table.nr; i++)
+			if (xen_table.range[i].offset != offset)
+				return "contradicts dma-offset";
+		if (!offset_prop)
+			xen_source = XEN_DMA_RANGES;
+		return NULL;
+	}
+
+	return xen_source == XEN_DMA_OFFSET ?
+	       xen_bus_fill(&xen_table, &xen_ram, offset) : NULL;
+}
+
+static const char * __init read_param(void)
+{
+	const char *wrong = xen_bus_read_param(&xen_table, xen_offset_param,
+					       &xen_ram) ?:
+			    xen_bus_check(&xen_table, &xen_ram);
+
+	if (wrong)
+		return wrong;
+
+	xen_source = XEN_DMA_PARAM;
+	if (xen_table.nr && !strchr(xen_offset_param, '+') &&
+	    !xen_table.range[0].offset)
+		xen_source = XEN_DMA_IOMMU;
+	return NULL;
+}
+
+static void __init read_published(void)
+{
+	struct device_node *np = of_find_compatible_node(NULL, NULL, "xen,xen");
+	const char *property, *wrong = NULL;
+
+	if (np) {
+		wrong = read_node(np, &property);
+		if (wrong)
+			pr_err("%pOF: %s: %s, DMA is refused\n", np, property,
+			       wrong);
+		of_node_put(np);
+	}
+	if (!wrong && xen_has_offset_param) {
+		if (xen_source != XEN_DMA_UNKNOWN) {
+			pr_warn("xen_dma_offset=%s: ignored, the hypervisor publishes %s\n",
+				xen_offset_param, xen_source_names[xen_source]);
+			return;
+		}
+		wrong = read_param();
+		if (wrong)
+			pr_err("xen_dma_offset=%s: %s, DMA is refused\n",
+			       xen_offset_param, wrong);
+	}
+	if (wrong) {
+		xen_table.nr = 0;
+		xen_source = XEN_DMA_WRONG;
+	}
+}
+
+/**
+ * xen_learn_at_boot() - what is known of where the memory is, before anybody is asked
+ *
+ * Context: Boot.
+ */
+void __init xen_learn_at_boot(void)
+{
+	read_memory();
+	if (xen_is_direct()) {
+		xen_source = XEN_DMA_DIRECT;
+		xen_table = xen_ram;
+		if (xen_has_offset_param)
+			pr_warn("xen_dma_offset=%s: ignored, the domain is mapped 1:1\n",
+				xen_offset_param);
+		return;
+	}
+
+	/* Xen put a page of its own in the place of this one. */
+	xen_add_stray(XEN_PFN_DOWN(virt_to_phys(HYPERVISOR_shared_info)),
+		  GFP_KERNEL);
+	read_published();
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Where the memory of an ARM domain is: what is known, and who said it.
+ */
+#ifndef __XEN_DMA_ARM_H
+#define __XEN_DMA_ARM_H
+
+#include <linux/mutex.h>
+#include <linux/types.h>
+
+#include <xen/bus-ranges.h>
+
+#include <asm/xen/xen-ops.h>
+
+/**
+ * enum xen_dma_source - who tells where the domain's memory is
+ * @XEN_DMA_UNKNOWN:	nobody
+ * @XEN_DMA_DIRECT:	the hypervisor's feature flag: it is mapped 1:1
+ * @XEN_DMA_IOMMU:	dma-offset or xen_dma_offset= is 0: devices use the domain's
+ *			own addresses
+ * @XEN_DMA_OFFSET:	dma-offset
+ * @XEN_DMA_RANGES:	xen,dma-ranges
+ * @XEN_DMA_PARAM:	xen_dma_offset=
+ * @XEN_DMA_PROBED:	the hypervisor, page by page
+ * @XEN_DMA_BUS:	the dma-ranges of a bus
+ * @XEN_DMA_WRONG:	somebody, but not soundly
+ */
+enum xen_dma_source {
+	XEN_DMA_UNKNOWN,
+	XEN_DMA_DIRECT,
+	XEN_DMA_IOMMU,
+	XEN_DMA_OFFSET,
+	XEN_DMA_RANGES,
+	XEN_DMA_PARAM,
+	XEN_DMA_PROBED,
+	XEN_DMA_BUS,
+	XEN_DMA_WRONG,
+};
+
+extern enum xen_dma_source xen_source;
+extern const char * const xen_source_names[];
+
+/* The domain's memory as the device tree has it, at offset 0, and where it is. */
+extern struct xen_bus_table xen_ram;
+extern struct xen_bus_table xen_table;
+
+/* For whoever changes the two above, which is over before a device is used. */
+extern struct mutex xen_dma_mutex;
+
+/* Is it mapped 1:1, so that a page that comes back is where it was? */
+static inline bool xen_is_direct(void)
+{
+	return xen_swiotlb_detect();
+}
+
+struct device;
+
+bool xen_arm_is_refused(struct device *dev);
+void xen_add_stray(unsigned long pfn, gfp_t gfp);
+void xen_probe_memory(void);
+
+#endif /* __XEN_DMA_ARM_H */
