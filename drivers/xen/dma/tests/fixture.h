@@ -2,8 +2,8 @@
 /*
  * What the KUnit tests of the DMA driver share: a machine with an aperture, a
  * device, a large buffer, patterns that tell any two bytes' places apart, and
- * random numbers that can be had again. The functions are in
- * aperture_kunit.c; the machine itself is machine_kunit.c.
+ * random numbers that can be had again. The functions are in fixture.c; the
+ * machine itself is machine_kunit.c.
  *
  * The tests call the driver's dma_map_ops directly, and play the device with
  * xen_machine_peek() and xen_machine_poke().
@@ -71,6 +71,15 @@ struct xdt {
 	unsigned int idle;
 };
 
+/* The sorts of devices: bits to keep of an address, widths, directions. */
+struct xdt_align_case {
+	unsigned int mask;
+};
+
+extern const struct xdt_align_case xdt_align_cases[5];
+extern const unsigned int xdt_bits[6];
+extern const enum dma_data_direction xdt_directions[3];
+
 int xdt_suite_init(struct kunit_suite *suite);
 void xdt_suite_exit(struct kunit_suite *suite);
 int xdt_init(struct kunit *test);
@@ -78,6 +87,7 @@ void xdt_exit(struct kunit *test);
 void xdt_restart(struct xdt *x, u64 low_start, u64 low_end);
 struct device *xdt_device(struct xdt *x, const char *name, u64 mask);
 unsigned long xdt_scaled(unsigned long count);
+unsigned long xdt_seed(void);
 
 void xdt_fill(void *to, u32 key, size_t at, size_t len);
 ssize_t xdt_differs(const void *buf, u32 key, size_t at, size_t len);
