@@ -40,6 +40,9 @@
 #define XDT_PERIOD	65521
 #define XDT_PIECE	SZ_64K
 
+/* A frame that is out of reach of 32 bits, with room for others around it. */
+#define XDT_FRAME	(XEN_MACHINE_FREE_MFN + SZ_4K)
+
 /**
  * struct xdt - a machine with an aperture, and who uses it
  * @test:	the running case
@@ -170,6 +173,20 @@ static inline bool xdt_can_keep_within(struct device *dev, phys_addr_t phys,
 static inline bool xdt_crosses(u64 start, u64 size, u64 boundary)
 {
 	return (start & ~boundary) != ((start + size - 1) & ~boundary);
+}
+
+static inline bool xdt_bounced(dma_addr_t bus)
+{
+	return xen_pool_find(bus);
+}
+
+/* The device reaches all, and has no limits. */
+static inline void xdt_wide(struct xdt *x)
+{
+	*x->dev->dma_mask = DMA_BIT_MASK(64);
+	x->dev->bus_dma_limit = 0;
+	dma_set_min_align_mask(x->dev, 0);
+	dma_set_seg_boundary(x->dev, ULONG_MAX);
 }
 
 #endif /* __XEN_DMA_TESTS_FIXTURE_H */
