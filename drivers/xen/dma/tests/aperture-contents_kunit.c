@@ -9,80 +9,120 @@
 
 enum xdt_write { XDT_WRITE_ALL, XDT_WRITE_PART, XDT_WRITE_SKIP_SYNC };
 
-/*
- * One mapping's life: the device must see the buffer's bytes and zeroes beside
- * them; the buffer must have the device's bytes afterwards if it is to, and
- * keep all others.
+/**
+ * struct xdt_life - one mapping's life
+ * @buf:	the buffer, with XDT_GUARD bytes around it
+ * @size:	its bytes
+ * @dir:	direction
+ * @mine:	pattern of the buffer and its guards
+ * @its:	pattern of the device
+ * @from:	first byte that is to have the device's bytes afterwards
+ * @to:		first byte behind that has not
  */
+struct xdt_life {
+	u8 *buf;
+	size_t size;
+	enum dma_data_direction dir;
+	u32 mine;
+	u32 its;
+	size_t from;
+	size_t to;
+};
+
+/* Whoever had these slots before left something in all of them. */
+static bool xdt_leave_secrets(struct xdt *x, size_t size)
+{
+	dma_addr_t bus;
+
+	memset(x->buf, 0x5a, size);
+	bus = xdt_map(x->dev, x->buf, size, DMA_TO_DEVICE, 0);
+	if (bus == DMA_MAPPING_ERROR) {
+		KUNIT_FAIL(x->test, "%zu bytes: nothing free", size);
+		return false;
+	}
+	xdt_unmap(x->dev, bus, size, DMA_TO_DEVICE, 0);
+	return true;
+}
+
+/* The device must see the buffer's bytes and zeroes beside them. */
+static void xdt_check_device_side(struct xdt *x, const struct xdt_life *l,
+				  dma_addr_t bus)
+{
+	ssize_t bad;
+
+	KUNIT_EXPECT_LE_MSG(x->test, bus + l->size - 1, DMA_BIT_MASK(32),
+			    "%zu bytes, direction %d: beyond the mask", l->size,
+			    l->dir);
+	KUNIT_EXPECT_TRUE_MSG(x->test, xen_pool_find(bus) &&
+			      xen_pool_find(bus + l->size - 1),
+			      "%zu bytes at %pad: not in the aperture", l->size,
+			      &bus);
+	bad = xdt_dev_differs(x->scratch, bus, l->mine, XDT_GUARD, l->size);
+	KUNIT_EXPECT_EQ_MSG(x->test, bad, -1,
+			    "%zu bytes, direction %d: device reads other bytes",
+			    l->size, l->dir);
+	KUNIT_EXPECT_TRUE_MSG(x->test,
+			      xdt_slack_is_zero(x->scratch, bus, l->size),
+			      "%zu bytes, direction %d: device reads old bytes beside",
+			      l->size, l->dir);
+}
+
+/* The buffer must have the device's bytes if it is to, and keep all others. */
+static void xdt_check_cpu_side(struct xdt *x, const struct xdt_life *l)
+{
+	ssize_t bad;
+
+	bad = xdt_differs(l->buf - XDT_GUARD, l->mine, 0, XDT_GUARD + l->from);
+	KUNIT_EXPECT_EQ_MSG(x->test, bad, -1,
+			    "%zu bytes, direction %d, written [%zu,%zu): lost before",
+			    l->size, l->dir, l->from, l->to);
+	bad = xdt_differs(l->buf + l->from, l->its, l->from, l->to - l->from);
+	KUNIT_EXPECT_EQ_MSG(x->test, bad, -1,
+			    "%zu bytes, direction %d, written [%zu,%zu): lost within",
+			    l->size, l->dir, l->from, l->to);
+	bad = xdt_differs(l->buf + l->to, l->mine, XDT_GUARD + l->to,
+			  l->size - l->to + XDT_GUARD);
+	KUNIT_EXPECT_EQ_MSG(x->test, bad, -1,
+			    "%zu bytes, direction %d, written [%zu,%zu): lost behind",
+			    l->size, l->dir, l->from, l->to);
+}
+
+/* One mapping's life, beginning at byte @at of the large buffer. */
 static bool xdt_one_life(struct xdt *x, size_t at, size_t size,
 			 enum dma_data_direction dir, enum xdt_write write)
 {
 	u32 mine = prandom_u32_state(&x->rnd) % XDT_PERIOD;
 	u32 its = (mine + 1 + xdt_below(&x->rnd, XDT_PERIOD - 1)) % XDT_PERIOD;
-	u8 *guard = x->buf + at - XDT_GUARD, *buf = x->buf + at;
-	size_t from = 0, to = size, secret = round_up(size, XDT_SLOT);
+	struct xdt_life l = { x->buf + at, size, dir, mine, its, 0, size };
 	unsigned long attrs = 0;
-	ssize_t bad;
 	dma_addr_t bus;
 
-	/* Whoever had these slots before left something in all of them. */
-	memset(x->buf, 0x5a, secret);
-	bus = xdt_map(x->dev, x->buf, secret, DMA_TO_DEVICE, 0);
-	if (bus == DMA_MAPPING_ERROR) {
-		KUNIT_FAIL(x->test, "%zu bytes: nothing free", secret);
+	if (!xdt_leave_secrets(x, round_up(size, XDT_SLOT)))
 		return false;
-	}
-	xdt_unmap(x->dev, bus, secret, DMA_TO_DEVICE, 0);
 
-	xdt_fill(guard, mine, 0, size + 2 * XDT_GUARD);
-	bus = xdt_map(x->dev, buf, size, dir, 0);
+	xdt_fill(l.buf - XDT_GUARD, mine, 0, size + 2 * XDT_GUARD);
+	bus = xdt_map(x->dev, l.buf, size, dir, 0);
 	if (bus == DMA_MAPPING_ERROR) {
 		KUNIT_FAIL(x->test, "%zu bytes, direction %d: nothing free",
 			   size, dir);
 		return false;
 	}
-
-	KUNIT_EXPECT_LE_MSG(x->test, bus + size - 1, DMA_BIT_MASK(32),
-			    "%zu bytes, direction %d: beyond the mask", size,
-			    dir);
-	KUNIT_EXPECT_TRUE_MSG(x->test, xen_pool_find(bus) &&
-			      xen_pool_find(bus + size - 1),
-			      "%zu bytes at %pad: not in the aperture", size,
-			      &bus);
-	bad = xdt_dev_differs(x->scratch, bus, mine, XDT_GUARD, size);
-	KUNIT_EXPECT_EQ_MSG(x->test, bad, -1,
-			    "%zu bytes, direction %d: device reads other bytes",
-			    size, dir);
-	KUNIT_EXPECT_TRUE_MSG(x->test, xdt_slack_is_zero(x->scratch, bus, size),
-			      "%zu bytes, direction %d: device reads old bytes beside",
-			      size, dir);
+	xdt_check_device_side(x, &l, bus);
 
 	if (write == XDT_WRITE_PART) {
-		from = xdt_below(&x->rnd, size);
-		to = from + 1 + xdt_below(&x->rnd, size - from);
+		l.from = xdt_below(&x->rnd, size);
+		l.to = l.from + 1 + xdt_below(&x->rnd, size - l.from);
 	} else if (write == XDT_WRITE_SKIP_SYNC) {
 		attrs = DMA_ATTR_SKIP_CPU_SYNC;
 	}
-	KUNIT_EXPECT_EQ(x->test, 0,
-			xdt_dev_fill(bus + from, its, from, to - from));
+	KUNIT_EXPECT_EQ(x->test, 0, xdt_dev_fill(bus + l.from, its, l.from,
+						 l.to - l.from));
 	xdt_unmap(x->dev, bus, size, dir, attrs);
 
 	/* The device's bytes are in [from, to), if it was to write any. */
 	if (dir == DMA_TO_DEVICE || attrs)
-		from = to;
-	bad = xdt_differs(guard, mine, 0, XDT_GUARD + from);
-	KUNIT_EXPECT_EQ_MSG(x->test, bad, -1,
-			    "%zu bytes, direction %d, written [%zu,%zu): lost before",
-			    size, dir, from, to);
-	bad = xdt_differs(buf + from, its, from, to - from);
-	KUNIT_EXPECT_EQ_MSG(x->test, bad, -1,
-			    "%zu bytes, direction %d, written [%zu,%zu): lost within",
-			    size, dir, from, to);
-	bad = xdt_differs(buf + to, mine, XDT_GUARD + to,
-			  size - to + XDT_GUARD);
-	KUNIT_EXPECT_EQ_MSG(x->test, bad, -1,
-			    "%zu bytes, direction %d, written [%zu,%zu): lost behind",
-			    size, dir, from, to);
+		l.from = l.to;
+	xdt_check_cpu_side(x, &l);
 	KUNIT_EXPECT_EQ_MSG(x->test, xdt_used(), 0, "%zu bytes: still in use",
 			    size);
 	return !READ_ONCE(x->test->status);
@@ -168,6 +208,19 @@ static void xdt_zero_length(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, xdt_differs(x->buf, 1, 0, SZ_4K), -1);
 }
 
+/* Both sides write, all over. @cpu and @dev are what they must have then. */
+static void xdt_both_write(u8 *buf, dma_addr_t bus, size_t size,
+			   enum dma_data_direction dir, u32 key, u8 *cpu,
+			   u8 *dev)
+{
+	if (dir != DMA_FROM_DEVICE) {
+		xdt_fill(buf, key, 0, size);
+		xdt_fill(cpu, key, 0, size);
+	}
+	xdt_dev_fill(bus, key + 3, 0, size);
+	xdt_fill(dev, key + 3, 0, size);
+}
+
 /* Random parts of one mapping, the bytes of both sides known at all times. */
 static void xdt_sync_part(struct xdt *x, size_t size,
 			  enum dma_data_direction dir, u8 *cpu, u8 *dev)
@@ -184,14 +237,8 @@ static void xdt_sync_part(struct xdt *x, size_t size,
 	memcpy(dev, cpu + XDT_GUARD, size);
 
 	for (step = 0; step < 24; step++) {
-		/* What both sides write, all over. */
-		if (dir != DMA_FROM_DEVICE) {
-			xdt_fill(buf, step * 7, 0, size);
-			xdt_fill(cpu + XDT_GUARD, step * 7, 0, size);
-		}
-		xdt_dev_fill(bus, step * 7 + 3, 0, size);
-		xdt_fill(dev, step * 7 + 3, 0, size);
-
+		xdt_both_write(buf, bus, size, dir, step * 7, cpu + XDT_GUARD,
+			       dev);
 		from = xdt_below(&x->rnd, size);
 		len = 1 + xdt_below(&x->rnd, size - from);
 		if (xdt_chance(&x->rnd, 30))

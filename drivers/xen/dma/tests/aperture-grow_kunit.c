@@ -27,13 +27,52 @@ static unsigned long xdt_free_pages(void)
 	return global_zone_page_state(NR_FREE_PAGES);
 }
 
+/* At the limit there is no more, neither now nor by the worker. */
+static void xdt_grown_no_more(struct xdt *x, size_t size, dma_addr_t *bus,
+			      unsigned int nr)
+{
+	dma_addr_t again;
+
+	xen_pool_flush_work();
+	KUNIT_EXPECT_EQ(x->test, xdt_total(), xen_pool_max);
+	again = xdt_map(x->dev, x->buf, 1, DMA_TO_DEVICE, DMA_ATTR_NO_WARN);
+	KUNIT_EXPECT_EQ(x->test, again, DMA_MAPPING_ERROR);
+	xdt_unmap(x->dev, bus[nr / 2], size, DMA_TO_DEVICE, 0);
+	xdt_fill(x->buf, nr / 2, 0, size);
+	bus[nr / 2] = xdt_map(x->dev, x->buf, size, DMA_TO_DEVICE, 0);
+	KUNIT_EXPECT_NE(x->test, bus[nr / 2], DMA_MAPPING_ERROR);
+	xdt_check_contents(x, size, bus, nr);
+}
+
+/* What is unused goes, to the @low pages of before, and no address leads there. */
+static void xdt_grown_goes(struct xdt *x, size_t size, dma_addr_t *bus,
+			   unsigned int nr, unsigned long low)
+{
+	unsigned long known = xen_pool_max;
+	unsigned int j;
+
+	for (j = 0; j < nr; j++) {
+		xdt_disclaim(x->live, bus[j], size);
+		xdt_unmap(x->dev, bus[j], size, DMA_TO_DEVICE, 0);
+	}
+	xdt_settle(x);
+	KUNIT_EXPECT_EQ_MSG(x->test, xdt_total(), x->size, "%zu bytes", size);
+	KUNIT_EXPECT_EQ_MSG(x->test, xen_machine_low_free(32), low,
+			    "%zu bytes", size);
+	for (j = 0; j < nr; j++)
+		known -= xen_pool_find(bus[j]) ? 0 : size;
+	KUNIT_EXPECT_EQ_MSG(x->test, known, x->size,
+			    "bytes that the table still knows, blocks of %zu bytes",
+			    size);
+}
+
 static void xdt_grow_atomic(struct kunit *test)
 {
 	static const size_t sizes[] = { SZ_256K, SZ_2K, SZ_32K, SZ_1M };
 	struct xdt *x = test->priv;
-	dma_addr_t *bus = xdt_addresses(x), again;
+	dma_addr_t *bus = xdt_addresses(x);
 	unsigned long low, max = x->size + 4 * XDT_CHUNK;
-	unsigned int i, j, nr;
+	unsigned int i, nr;
 
 	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
 		xen_pool_max = max;
@@ -48,19 +87,7 @@ static void xdt_grow_atomic(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, low - xen_machine_low_free(32),
 				(max - x->size) >> PAGE_SHIFT);
 		xdt_check_contents(x, sizes[i], bus, nr);
-
-		/* No more, neither now nor by the worker. */
-		xen_pool_flush_work();
-		KUNIT_EXPECT_EQ(test, xdt_total(), max);
-		again = xdt_map(x->dev, x->buf, 1, DMA_TO_DEVICE,
-				DMA_ATTR_NO_WARN);
-		KUNIT_EXPECT_EQ(test, again, DMA_MAPPING_ERROR);
-		xdt_unmap(x->dev, bus[nr / 2], sizes[i], DMA_TO_DEVICE, 0);
-		xdt_fill(x->buf, nr / 2, 0, sizes[i]);
-		bus[nr / 2] = xdt_map(x->dev, x->buf, sizes[i], DMA_TO_DEVICE,
-				      0);
-		KUNIT_EXPECT_NE(test, bus[nr / 2], DMA_MAPPING_ERROR);
-		xdt_check_contents(x, sizes[i], bus, nr);
+		xdt_grown_no_more(x, sizes[i], bus, nr);
 
 		/* Used until now, so still there. */
 		xdt_release(x, x->dev, sizes[i], bus, nr);
@@ -71,22 +98,7 @@ static void xdt_grow_atomic(struct kunit *test)
 				 2 * x->size / XDT_SLOT);
 		KUNIT_EXPECT_EQ(test, nr, max / sizes[i]);
 
-		/* Unused, so gone, and no address leads there. */
-		for (j = 0; j < nr; j++) {
-			xdt_disclaim(x->live, bus[j], sizes[i]);
-			xdt_unmap(x->dev, bus[j], sizes[i], DMA_TO_DEVICE, 0);
-		}
-		xdt_settle(x);
-		KUNIT_EXPECT_EQ_MSG(test, xdt_total(), x->size, "%zu bytes",
-				    sizes[i]);
-		KUNIT_EXPECT_EQ_MSG(test, xen_machine_low_free(32), low,
-				    "%zu bytes", sizes[i]);
-		for (j = 0; j < nr; j++)
-			max -= xen_pool_find(bus[j]) ? 0 : sizes[i];
-		KUNIT_EXPECT_EQ_MSG(test, max, x->size,
-				    "bytes that the table still knows, blocks of %zu bytes",
-				    sizes[i]);
-		max = x->size + 4 * XDT_CHUNK;
+		xdt_grown_goes(x, sizes[i], bus, nr, low);
 		if (test->status != KUNIT_SUCCESS)
 			return;
 	}
@@ -196,39 +208,32 @@ static void xdt_grow_cycles(struct kunit *test)
 			    "pages lost in %lu cycles", cycles);
 }
 
-/* A hypervisor that has nothing, or takes nothing back. */
-static void xdt_grow_fails(struct kunit *test)
+/* The hypervisor has nothing: no chunk is added, and no page lost. */
+static void xdt_grow_refused(struct xdt *x, dma_addr_t *bus, int err)
 {
-	static const int errs[] = { -ENOMEM, -EBUSY };
-	struct xdt *x = test->priv;
-	dma_addr_t *bus = xdt_addresses(x);
-	unsigned long low = xen_machine_low_free(32), exchanges;
-	unsigned long before, pages;
-	unsigned int i, j, nr;
+	unsigned long pages;
+	unsigned int j, nr;
 
-	xen_pool_max = x->size + 4 * XDT_CHUNK;
-	xen_pool_idle = 3600;
-	exchanges = xen_machine_exchanges();
-	before = xdt_free_pages();
-	for (i = 0; i < ARRAY_SIZE(errs); i++) {
-		xen_machine_fail_exchanges(errs[i]);
-		pages = xdt_free_pages();
-		for (j = 0; j < 8; j++) {
-			nr = xdt_exhaust_atomic(x, x->dev, SZ_1M, bus,
-						2 * x->size / SZ_1M);
-			xen_pool_flush_work();
-			xdt_release(x, x->dev, SZ_1M, bus, nr);
-		}
-		KUNIT_EXPECT_EQ(test, nr, x->size / SZ_1M);
-		KUNIT_EXPECT_EQ(test, xdt_total(), x->size);
-		KUNIT_EXPECT_EQ(test, xdt_used(), 0);
-		KUNIT_EXPECT_EQ(test, xen_machine_low_free(32), low);
-		KUNIT_EXPECT_GE_MSG(test, xdt_free_pages() + 512, pages,
-				    "pages lost by error %d", errs[i]);
+	xen_machine_fail_exchanges(err);
+	pages = xdt_free_pages();
+	for (j = 0; j < 8; j++) {
+		nr = xdt_exhaust_atomic(x, x->dev, SZ_1M, bus,
+					2 * x->size / SZ_1M);
+		xen_pool_flush_work();
+		xdt_release(x, x->dev, SZ_1M, bus, nr);
 	}
-	KUNIT_EXPECT_EQ(test, xen_machine_exchanges(), exchanges);
+	KUNIT_EXPECT_EQ(x->test, nr, x->size / SZ_1M);
+	KUNIT_EXPECT_EQ(x->test, xdt_total(), x->size);
+	KUNIT_EXPECT_EQ(x->test, xdt_used(), 0);
+	KUNIT_EXPECT_GE_MSG(x->test, xdt_free_pages() + 512, pages,
+			    "pages lost by error %d", err);
+}
 
-	/* It has some again; who waits a little after a failure may. */
+/* It has some again; who waits a little after a failure may. */
+static void xdt_grow_again(struct xdt *x, dma_addr_t *bus)
+{
+	unsigned int j, nr;
+
 	xen_machine_fail_exchanges(0);
 	for (j = 0; j < 50; j++) {
 		nr = xdt_exhaust(x, x->dev, SZ_1M, bus, 2 * x->size / SZ_1M);
@@ -238,7 +243,29 @@ static void xdt_grow_fails(struct kunit *test)
 			break;
 		msleep(100);
 	}
-	KUNIT_EXPECT_EQ(test, xdt_total(), xen_pool_max);
+	KUNIT_EXPECT_EQ(x->test, xdt_total(), xen_pool_max);
+}
+
+/* A hypervisor that has nothing, or takes nothing back. */
+static void xdt_grow_fails(struct kunit *test)
+{
+	static const int errs[] = { -ENOMEM, -EBUSY };
+	struct xdt *x = test->priv;
+	dma_addr_t *bus = xdt_addresses(x);
+	unsigned long low = xen_machine_low_free(32), exchanges;
+	unsigned long before;
+	unsigned int i, nr;
+
+	xen_pool_max = x->size + 4 * XDT_CHUNK;
+	xen_pool_idle = 3600;
+	exchanges = xen_machine_exchanges();
+	before = xdt_free_pages();
+	for (i = 0; i < ARRAY_SIZE(errs); i++) {
+		xdt_grow_refused(x, bus, errs[i]);
+		KUNIT_EXPECT_EQ(test, xen_machine_low_free(32), low);
+	}
+	KUNIT_EXPECT_EQ(test, xen_machine_exchanges(), exchanges);
+	xdt_grow_again(x, bus);
 
 	/* Nothing is lost while it takes nothing back. */
 	xen_machine_fail_exchanges(-ENOMEM);

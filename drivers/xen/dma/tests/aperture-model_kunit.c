@@ -49,15 +49,13 @@ static size_t xdt_model_size(struct rnd_state *rnd)
 	return xdt_any_size(rnd, SZ_2M);
 }
 
-/* @roomy: from this many bits on, there must always be something free. */
-static bool xdt_model_map(struct xdt *x, struct device **devs,
-			  struct xdt_model *m, unsigned int roomy)
+/* A device and a buffer with a random pattern; false when there is no memory. */
+static bool xdt_model_alloc(struct xdt *x, struct device **devs,
+			    struct xdt_model *m)
 {
 	unsigned int slack = xdt_below(&x->rnd, PAGE_SIZE - XDT_GUARD);
-	unsigned long page;
-	struct kunit *test = x->test;
 	u32 key = xdt_below(&x->rnd, XDT_PERIOD);
-	u64 mask, kept;
+	unsigned long page;
 	size_t all;
 
 	if (xdt_chance(&x->rnd, 30))
@@ -73,24 +71,21 @@ static bool xdt_model_map(struct xdt *x, struct device **devs,
 	if (!page || !m->cpu || !m->its) {
 		free_pages(page, page ? m->order : 0);
 		xdt_model_free(m);
-		return true;
+		return false;
 	}
 	m->buf = (u8 *)page + slack + XDT_GUARD;
 	xdt_fill(m->buf - XDT_GUARD, key, 0, all);
 	xdt_fill(m->cpu, key, 0, all);
 	memcpy(m->its, m->cpu + XDT_GUARD, m->size);
+	return true;
+}
 
-	m->bus = xdt_map(m->dev, m->buf, m->size, m->dir, DMA_ATTR_NO_WARN);
-	if (m->bus == DMA_MAPPING_ERROR) {
-		if (*m->dev->dma_mask >= DMA_BIT_MASK(roomy))
-			KUNIT_FAIL(test, "%zu bytes, mask 0x%llx: nothing free",
-				   m->size, *m->dev->dma_mask);
-		xdt_model_free(m);
-		return true;
-	}
+/* Is a new mapping where it may be? */
+static bool xdt_model_placed(struct xdt *x, struct xdt_model *m)
+{
+	u64 mask = *m->dev->dma_mask, kept = dma_get_min_align_mask(m->dev);
+	struct kunit *test = x->test;
 
-	mask = *m->dev->dma_mask;
-	kept = dma_get_min_align_mask(m->dev);
 	m->direct = m->bus == xdt_machine(m->buf);
 	if (m->bus + m->size - 1 > mask)
 		KUNIT_FAIL(test, "%pad, %zu bytes: mask 0x%llx", &m->bus,
@@ -107,6 +102,24 @@ static bool xdt_model_map(struct xdt *x, struct device **devs,
 		KUNIT_FAIL(test, "%pad, %zu bytes: old bytes beside", &m->bus,
 			   m->size);
 	return test->status == KUNIT_SUCCESS;
+}
+
+/* @roomy: from this many bits on, there must always be something free. */
+static bool xdt_model_map(struct xdt *x, struct device **devs,
+			  struct xdt_model *m, unsigned int roomy)
+{
+	if (!xdt_model_alloc(x, devs, m))
+		return true;
+	m->bus = xdt_map(m->dev, m->buf, m->size, m->dir, DMA_ATTR_NO_WARN);
+	if (m->bus == DMA_MAPPING_ERROR) {
+		if (*m->dev->dma_mask >= DMA_BIT_MASK(roomy))
+			KUNIT_FAIL(x->test,
+				   "%zu bytes, mask 0x%llx: nothing free",
+				   m->size, *m->dev->dma_mask);
+		xdt_model_free(m);
+		return true;
+	}
+	return xdt_model_placed(x, m);
 }
 
 /* Compare the model with both sides. */
@@ -195,6 +208,33 @@ static bool xdt_model_unmap(struct xdt *x, struct xdt_model *m)
 	return good;
 }
 
+/* A device of each width, with bits to keep of an address. */
+static void xdt_model_devices(struct xdt *x, struct device **devs)
+{
+	unsigned int i;
+	char name[16];
+
+	for (i = 0; i < ARRAY_SIZE(xdt_bits); i++) {
+		snprintf(name, sizeof(name), "dma%u", xdt_bits[i]);
+		devs[i] = xdt_device(x, name, DMA_BIT_MASK(xdt_bits[i]));
+		dma_set_min_align_mask(devs[i], xdt_align_cases[i % 5].mask);
+	}
+}
+
+/* Something happens to a mapping. */
+static bool xdt_model_step(struct xdt *x, struct xdt_model *m)
+{
+	switch (xdt_below(&x->rnd, 8)) {
+	case 0 ... 1:
+		return xdt_model_unmap(x, m);
+	case 2:
+		return xdt_model_check(x, m);
+	default:
+		xdt_model_touch(x, m);
+		return true;
+	}
+}
+
 static void xdt_model_run(struct kunit *test, unsigned long steps,
 			  unsigned int roomy, bool grow)
 {
@@ -204,14 +244,9 @@ static void xdt_model_run(struct kunit *test, unsigned long steps,
 	unsigned long step;
 	unsigned int i;
 	bool good = true;
-	char name[16];
 
 	kunit_info(test, "seed %lu\n", xdt_seed());
-	for (i = 0; i < ARRAY_SIZE(xdt_bits); i++) {
-		snprintf(name, sizeof(name), "dma%u", xdt_bits[i]);
-		devs[i] = xdt_device(x, name, DMA_BIT_MASK(xdt_bits[i]));
-		dma_set_min_align_mask(devs[i], xdt_align_cases[i % 5].mask);
-	}
+	xdt_model_devices(x, devs);
 	models = kunit_kcalloc(test, XDT_MODEL_LIVE, sizeof(*models),
 			       GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, models);
@@ -222,17 +257,7 @@ static void xdt_model_run(struct kunit *test, unsigned long steps,
 			good = xdt_model_map(x, devs, m, roomy);
 			continue;
 		}
-		switch (xdt_below(&x->rnd, 8)) {
-		case 0 ... 1:
-			good = xdt_model_unmap(x, m);
-			break;
-		case 2:
-			good = xdt_model_check(x, m);
-			break;
-		default:
-			xdt_model_touch(x, m);
-			break;
-		}
+		good = xdt_model_step(x, m);
 		if (step % 64 == 0)
 			cond_resched();
 		if (grow && step % 2048 == 0)

@@ -24,12 +24,29 @@ static void xdt_still_bounces(struct xdt *x, unsigned int max)
 	xdt_release(x, x->dev, SZ_256K, bus, nr);
 }
 
-static void xdt_moved(struct kunit *test)
+/* A part is used: nobody is given that. */
+static void xdt_moved_while_used(struct xdt *x)
 {
-	struct xdt *x = test->priv;
+	struct kunit *test = x->test;
 	struct xen_pool_chunk *chunk;
 	dma_addr_t bus;
 	size_t size;
+
+	bus = xdt_map(x->dev, x->buf, SZ_4K, DMA_TO_DEVICE, 0);
+	chunk = xen_pool_find(bus);
+	KUNIT_ASSERT_NOT_NULL(test, chunk);
+	size = xen_chunk_size(chunk);
+	xdt_move(x);
+	KUNIT_EXPECT_EQ(test, xen_pool_revise(), size);
+	xen_pool_flush_resume();
+	KUNIT_EXPECT_EQ(test, xdt_total(), x->size - size);
+	KUNIT_EXPECT_PTR_NE(test, xen_pool_find(bus), chunk);
+	xdt_still_bounces(x, 32);
+}
+
+static void xdt_moved(struct kunit *test)
+{
+	struct xdt *x = test->priv;
 
 	KUNIT_EXPECT_EQ(test, xen_pool_revise(), 0);
 	KUNIT_EXPECT_EQ(test, xdt_total(), x->size);
@@ -42,17 +59,7 @@ static void xdt_moved(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, xdt_total(), x->size);
 	xdt_still_bounces(x, 32);
 
-	/* A part is used: nobody is given that. */
-	bus = xdt_map(x->dev, x->buf, SZ_4K, DMA_TO_DEVICE, 0);
-	chunk = xen_pool_find(bus);
-	KUNIT_ASSERT_NOT_NULL(test, chunk);
-	size = xen_chunk_size(chunk);
-	xdt_move(x);
-	KUNIT_EXPECT_EQ(test, xen_pool_revise(), size);
-	xen_pool_flush_resume();
-	KUNIT_EXPECT_EQ(test, xdt_total(), x->size - size);
-	KUNIT_EXPECT_PTR_NE(test, xen_pool_find(bus), chunk);
-	xdt_still_bounces(x, 32);
+	xdt_moved_while_used(x);
 
 	/* Here Xen has none: a device's own chunk is what remains. */
 	xdt_move(x);

@@ -8,24 +8,14 @@
 
 #include "exhaust.h"
 
-/* Memory for narrow devices, where the aperture at boot has none. */
-static void xdt_obtain(struct kunit *test)
+/* Where the hypervisor has nothing either, nothing is tried. */
+static void xdt_obtain_none(struct xdt *x)
 {
-	static const unsigned int bits[] = { 31, 30, 28 };
-	unsigned long free, exchanges, total;
-	struct xdt *x = test->priv;
-	struct device *dev;
+	unsigned long exchanges = xen_machine_exchanges();
+	struct device *dev = xdt_device(x, "dma24", DMA_BIT_MASK(24));
+	struct kunit *test = x->test;
 	dma_addr_t bus;
-	unsigned int i;
-	char name[16];
-	u64 mask;
 
-	/* Nothing below 16 MiB; the aperture takes the highest. */
-	xdt_restart(x, SZ_64M, SZ_2G + SZ_1G);
-	xen_pool_max = x->size + SZ_32M;
-
-	exchanges = xen_machine_exchanges();
-	dev = xdt_device(x, "dma24", DMA_BIT_MASK(24));
 	KUNIT_EXPECT_EQ(test, -ENOMEM,
 			xen_aperture_obtain(dev, DMA_BIT_MASK(24)));
 	KUNIT_EXPECT_EQ(test, 0,
@@ -35,34 +25,57 @@ static void xdt_obtain(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, xdt_total(), x->size);
 	bus = xdt_map(dev, x->buf, 1, DMA_TO_DEVICE, DMA_ATTR_NO_WARN);
 	KUNIT_EXPECT_EQ(test, bus, DMA_MAPPING_ERROR);
+}
 
-	for (i = 0; i < ARRAY_SIZE(bits); i++) {
-		mask = DMA_BIT_MASK(bits[i]);
-		snprintf(name, sizeof(name), "dma%u", bits[i]);
-		dev = xdt_device(x, name, mask);
-		free = xen_machine_low_free(bits[i]);
-		KUNIT_EXPECT_EQ(test, xen_aperture_obtain(dev, mask), 0);
-		KUNIT_EXPECT_LT_MSG(test, xen_machine_low_free(bits[i]), free,
-				    "%u bits", bits[i]);
-		KUNIT_EXPECT_LE(test, xdt_total(), xen_pool_max);
+/* Once there is a chunk for devices of @bits, no second one is added. */
+static void xdt_obtain_once(struct xdt *x, unsigned int bits)
+{
+	u64 mask = DMA_BIT_MASK(bits);
+	struct kunit *test = x->test;
+	unsigned long free, total;
+	struct device *dev;
+	dma_addr_t bus;
+	char name[16];
 
-		/* There is one now. */
-		free = xen_machine_low_free(bits[i]);
-		KUNIT_EXPECT_EQ(test, xen_aperture_obtain(dev, mask), 0);
-		KUNIT_EXPECT_EQ_MSG(test, xen_machine_low_free(bits[i]), free,
-				    "%u bits", bits[i]);
+	snprintf(name, sizeof(name), "dma%u", bits);
+	dev = xdt_device(x, name, mask);
+	free = xen_machine_low_free(bits);
+	KUNIT_EXPECT_EQ(test, xen_aperture_obtain(dev, mask), 0);
+	KUNIT_EXPECT_LT_MSG(test, xen_machine_low_free(bits), free, "%u bits",
+			    bits);
+	KUNIT_EXPECT_LE(test, xdt_total(), xen_pool_max);
 
-		total = xdt_total();
-		bus = xdt_map(dev, x->buf, SZ_1M, DMA_TO_DEVICE, 0);
-		KUNIT_EXPECT_NE(test, bus, DMA_MAPPING_ERROR);
-		if (bus == DMA_MAPPING_ERROR)
-			continue;
-		KUNIT_EXPECT_LE_MSG(test, bus + SZ_1M - 1, mask, "%u bits",
-				    bits[i]);
-		/* Its own chunk serves it, so none is added. */
-		KUNIT_EXPECT_EQ(test, xdt_total(), total);
-		xdt_unmap(dev, bus, SZ_1M, DMA_TO_DEVICE, 0);
-	}
+	/* There is one now. */
+	free = xen_machine_low_free(bits);
+	KUNIT_EXPECT_EQ(test, xen_aperture_obtain(dev, mask), 0);
+	KUNIT_EXPECT_EQ_MSG(test, xen_machine_low_free(bits), free, "%u bits",
+			    bits);
+
+	total = xdt_total();
+	bus = xdt_map(dev, x->buf, SZ_1M, DMA_TO_DEVICE, 0);
+	KUNIT_EXPECT_NE(test, bus, DMA_MAPPING_ERROR);
+	if (bus == DMA_MAPPING_ERROR)
+		return;
+	KUNIT_EXPECT_LE_MSG(test, bus + SZ_1M - 1, mask, "%u bits", bits);
+	/* Its own chunk serves it, so none is added. */
+	KUNIT_EXPECT_EQ(test, xdt_total(), total);
+	xdt_unmap(dev, bus, SZ_1M, DMA_TO_DEVICE, 0);
+}
+
+/* Memory for narrow devices, where the aperture at boot has none. */
+static void xdt_obtain(struct kunit *test)
+{
+	static const unsigned int bits[] = { 31, 30, 28 };
+	struct xdt *x = test->priv;
+	unsigned int i;
+
+	/* Nothing below 16 MiB; the aperture takes the highest. */
+	xdt_restart(x, SZ_64M, SZ_2G + SZ_1G);
+	xen_pool_max = x->size + SZ_32M;
+
+	xdt_obtain_none(x);
+	for (i = 0; i < ARRAY_SIZE(bits); i++)
+		xdt_obtain_once(x, bits[i]);
 }
 
 /* A narrow device's chunks come from where it reaches. */

@@ -53,6 +53,36 @@ static void xdt_check_place(struct xdt *x, const u8 *p, size_t size,
 	xdt_unmap(x->dev, bus, size, DMA_TO_DEVICE, 0);
 }
 
+/* Mappings of all sorts, of which every other one is gone again. */
+struct xdt_holes {
+	dma_addr_t bus[32];
+	size_t size[32];
+};
+
+/* Leave holes of all sorts, else every block begins anywhere nice. */
+static void xdt_make_holes(struct xdt *x, struct xdt_holes *h)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(h->bus); i++) {
+		h->size[i] = 1 + xdt_below(&x->rnd, 40 * XDT_SLOT);
+		h->bus[i] = xdt_map(x->dev, x->buf, h->size[i], DMA_TO_DEVICE,
+				    0);
+		KUNIT_EXPECT_NE(x->test, h->bus[i], DMA_MAPPING_ERROR);
+	}
+	for (i = 0; i < ARRAY_SIZE(h->bus); i += 2)
+		xdt_unmap(x->dev, h->bus[i], h->size[i], DMA_TO_DEVICE, 0);
+}
+
+/* Unmap what is between the holes. */
+static void xdt_end_holes(struct xdt *x, struct xdt_holes *h)
+{
+	unsigned int i;
+
+	for (i = 1; i < ARRAY_SIZE(h->bus); i += 2)
+		xdt_unmap(x->dev, h->bus[i], h->size[i], DMA_TO_DEVICE, 0);
+}
+
 static void xdt_alignment(struct kunit *test)
 {
 	static const u32 offsets[] = { 0, 1, 511, 512, 2047, 2048, 4095, 4096,
@@ -62,22 +92,13 @@ static void xdt_alignment(struct kunit *test)
 					SZ_32K + 1, SZ_64K, SZ_128K, SZ_256K };
 	const struct xdt_align_case *c = test->param_value;
 	struct xdt *x = test->priv;
-	size_t odd_size[32];
-	dma_addr_t odd[32];
+	struct xdt_holes holes;
 	unsigned int i, j;
 	u64 boundary;
 
 	dma_set_min_align_mask(x->dev, c->mask);
 	xdt_dirty(x);
-
-	/* Leave holes of all sorts, else every block begins anywhere nice. */
-	for (i = 0; i < ARRAY_SIZE(odd); i++) {
-		odd_size[i] = 1 + xdt_below(&x->rnd, 40 * XDT_SLOT);
-		odd[i] = xdt_map(x->dev, x->buf, odd_size[i], DMA_TO_DEVICE, 0);
-		KUNIT_EXPECT_NE(test, odd[i], DMA_MAPPING_ERROR);
-	}
-	for (i = 0; i < ARRAY_SIZE(odd); i += 2)
-		xdt_unmap(x->dev, odd[i], odd_size[i], DMA_TO_DEVICE, 0);
+	xdt_make_holes(x, &holes);
 
 	for (boundary = SZ_4K - 1; boundary <= SZ_4G - 1;
 	     boundary = boundary * 2 + 1) {
@@ -96,8 +117,7 @@ static void xdt_alignment(struct kunit *test)
 		xdt_check_place(x, x->buf, XDT_LARGEST, boundary);
 	}
 out:
-	for (i = 1; i < ARRAY_SIZE(odd); i += 2)
-		xdt_unmap(x->dev, odd[i], odd_size[i], DMA_TO_DEVICE, 0);
+	xdt_end_holes(x, &holes);
 	KUNIT_EXPECT_EQ(test, xdt_used(), 0);
 }
 

@@ -61,6 +61,22 @@ static void xdt_hot_fail(struct xdt_stress *s, const char *why)
 		s->why = why;
 }
 
+/* A new mapping is its own, and has its bytes; then the device writes. */
+static void xdt_hot_look(struct xdt_hot_thread *t, struct xdt_hot *h)
+{
+	struct xdt_stress *s = t->stress;
+
+	if (h->bus + h->size - 1 > *h->dev->dma_mask)
+		xdt_hot_fail(s, "beyond the mask");
+	else if (!xdt_claim(s->x->live, h->bus, h->size))
+		xdt_hot_fail(s, "slots given out twice");
+	if (xdt_dev_differs(t->scratch, h->bus, h->key, XDT_GUARD, h->size) >= 0)
+		xdt_hot_fail(s, "device reads other bytes");
+	if (!xdt_slack_is_zero(t->scratch, h->bus, h->size))
+		xdt_hot_fail(s, "device reads old bytes beside");
+	xdt_dev_fill(h->bus, h->key + 1, XDT_GUARD, h->size);
+}
+
 static struct xdt_hot *xdt_hot_map(struct xdt_hot_thread *t)
 {
 	struct xdt_stress *s = t->stress;
@@ -95,15 +111,7 @@ static struct xdt_hot *xdt_hot_map(struct xdt_hot_thread *t)
 		goto free;
 	}
 
-	if (h->bus + h->size - 1 > *h->dev->dma_mask)
-		xdt_hot_fail(s, "beyond the mask");
-	else if (!xdt_claim(s->x->live, h->bus, h->size))
-		xdt_hot_fail(s, "slots given out twice");
-	if (xdt_dev_differs(t->scratch, h->bus, h->key, XDT_GUARD, h->size) >= 0)
-		xdt_hot_fail(s, "device reads other bytes");
-	if (!xdt_slack_is_zero(t->scratch, h->bus, h->size))
-		xdt_hot_fail(s, "device reads old bytes beside");
-	xdt_dev_fill(h->bus, h->key + 1, XDT_GUARD, h->size);
+	xdt_hot_look(t, h);
 	return h;
 
 free:
@@ -163,6 +171,16 @@ static int xdt_hot_thread(void *data)
 	return 0;
 }
 
+static void xdt_hot_init(struct kunit *test, struct xdt_stress *s,
+			 struct xdt_hot_thread *t, unsigned long seed)
+{
+	t->stress = s;
+	t->steps = xdt_scaled(60000);
+	t->scratch = kunit_kmalloc(test, XDT_PIECE, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, t->scratch);
+	prandom_seed_state(&t->rnd, seed);
+}
+
 static void xdt_hot_start(struct xdt_hot_thread *t, unsigned int i)
 {
 	unsigned int cpu = cpumask_first(cpu_online_mask);
@@ -205,7 +223,7 @@ static void xdt_stress_run(struct kunit *test, bool grow)
 {
 	struct xdt *x = test->priv;
 	unsigned long low = xen_machine_low_free(32);
-	struct xdt_hot_thread *threads, *t;
+	struct xdt_hot_thread *threads;
 	struct xdt_stress *s;
 	unsigned int i;
 
@@ -224,14 +242,8 @@ static void xdt_stress_run(struct kunit *test, bool grow)
 		xen_pool_idle = 0;
 	}
 
-	for (i = 0; i < XDT_HOT_THREADS; i++) {
-		t = &threads[i];
-		t->stress = s;
-		t->steps = xdt_scaled(60000);
-		t->scratch = kunit_kmalloc(test, XDT_PIECE, GFP_KERNEL);
-		KUNIT_ASSERT_NOT_NULL(test, t->scratch);
-		prandom_seed_state(&t->rnd, xdt_seed() + i);
-	}
+	for (i = 0; i < XDT_HOT_THREADS; i++)
+		xdt_hot_init(test, s, &threads[i], xdt_seed() + i);
 	for (i = 0; i < XDT_HOT_THREADS; i++)
 		xdt_hot_start(&threads[i], i);
 	if (grow)
