@@ -10,6 +10,34 @@
 #include "../regions.h"
 #include "coherent-fixture.h"
 
+/* What the hypervisor does not allow is asked for once. */
+static void xdc_not_allowed(struct kunit *test)
+{
+	struct xdt *x = test->priv;
+	struct xdc_look was;
+	struct xdc_mem m;
+	int i;
+
+	xen_machine_fail_exchanges(-EPERM);
+	for (i = 0; i < 3; i++) {
+		xdc_look(&was);
+		xdc_get(x->dev, &m, PAGE_SIZE << (8 + i), GFP_KERNEL, 0);
+		KUNIT_EXPECT_NULL(test, m.cpu);
+		if (i) {
+			struct xdc_look now;
+
+			xdc_look(&now);
+			KUNIT_EXPECT_EQ_MSG(test, now.machine.make_calls,
+					    was.machine.make_calls,
+					    "not allowed, order %d", 8 + i);
+		}
+	}
+	xen_machine_fail_exchanges(0);
+	if (xdc_take(test, x->dev, &m, PAGE_SIZE << 7, GFP_KERNEL, "allowed"))
+		xdc_put(&m);
+	xen_coherent_forget_refusal();
+}
+
 /* What can't be helped does not cost others what is kept for them. */
 static void xdc_hopeless(struct kunit *test)
 {
@@ -17,7 +45,6 @@ static void xdc_hopeless(struct kunit *test)
 	struct device *narrow = xdt_device(x, "dma20", DMA_BIT_MASK(20));
 	unsigned long kept;
 	struct xdc_mem m[4];
-	struct xdc_look was;
 	int i;
 
 	narrow->coherent_dma_mask = DMA_BIT_MASK(20);
@@ -44,25 +71,35 @@ static void xdc_hopeless(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, m[0].cpu);
 	KUNIT_EXPECT_EQ_MSG(test, xen_regions_kept(), kept, "too much, again");
 
-	/* What the hypervisor does not allow is asked for once. */
-	xen_machine_fail_exchanges(-EPERM);
-	for (i = 0; i < 3; i++) {
-		xdc_look(&was);
-		xdc_get(x->dev, &m[0], PAGE_SIZE << (8 + i), GFP_KERNEL, 0);
-		KUNIT_EXPECT_NULL(test, m[0].cpu);
-		if (i) {
-			struct xdc_look now;
+	xdc_not_allowed(test);
+}
 
-			xdc_look(&now);
-			KUNIT_EXPECT_EQ_MSG(test, now.machine.make_calls,
-					    was.machine.make_calls,
-					    "not allowed, order %d", 8 + i);
-		}
+/* Nobody who may wait gets anything, though each of them has the hypervisor asked. */
+static void xdc_refused_order(struct kunit *test, unsigned int order)
+{
+	struct xdt *x = test->priv;
+	struct xdc_look was, now;
+	struct xdc_mem m;
+	int i;
+
+	xdc_look(&was);
+	for (i = 0; i < 4; i++) {
+		xdc_get(x->dev, &m, PAGE_SIZE << order, GFP_KERNEL, 0);
+		KUNIT_EXPECT_NULL(test, m.cpu);
+		xen_coherent_forget_refusal();
 	}
-	xen_machine_fail_exchanges(0);
-	if (xdc_take(test, x->dev, &m[0], PAGE_SIZE << 7, GFP_KERNEL, "allowed"))
-		xdc_put(&m[0]);
-	xen_coherent_forget_refusal();
+	if (order <= MAX_PAGE_ORDER) {
+		xdc_get_pages(x->dev, &m, PAGE_SIZE << order, GFP_KERNEL);
+		KUNIT_EXPECT_NULL(test, m.cpu);
+		xen_coherent_forget_refusal();
+		i++;
+	}
+	xdc_look(&now);
+	KUNIT_EXPECT_EQ(test, now.usage.failed, was.usage.failed + i);
+	KUNIT_EXPECT_EQ(test, now.usage.made, was.usage.made);
+	KUNIT_EXPECT_EQ(test, now.machine.made, was.machine.made);
+	KUNIT_EXPECT_GE(test, now.machine.make_calls,
+			was.machine.make_calls + i);
 }
 
 static void xdc_refused(struct kunit *test)
@@ -72,37 +109,13 @@ static void xdc_refused(struct kunit *test)
 					       MAX_PAGE_ORDER + 1 };
 	struct xdt *x = test->priv;
 	unsigned long free = nr_free_pages();
-	struct xdc_look was, now;
 	struct xdc_mem m;
 	int e, o, i;
 
 	for (e = 0; e < ARRAY_SIZE(errs); e++) {
 		xen_machine_fail_exchanges(errs[e]);
-		for (o = 0; o < ARRAY_SIZE(orders); o++) {
-			xdc_look(&was);
-			for (i = 0; i < 4; i++) {
-				xdc_get(x->dev, &m, PAGE_SIZE << orders[o],
-					GFP_KERNEL, 0);
-				KUNIT_EXPECT_NULL(test, m.cpu);
-				xen_coherent_forget_refusal();
-			}
-			if (orders[o] <= MAX_PAGE_ORDER) {
-				xdc_get_pages(x->dev, &m,
-					      PAGE_SIZE << orders[o],
-					      GFP_KERNEL);
-				KUNIT_EXPECT_NULL(test, m.cpu);
-				xen_coherent_forget_refusal();
-				i++;
-			}
-			xdc_look(&now);
-			KUNIT_EXPECT_EQ(test, now.usage.failed,
-					was.usage.failed + i);
-			KUNIT_EXPECT_EQ(test, now.usage.made, was.usage.made);
-			KUNIT_EXPECT_EQ(test, now.machine.made,
-					was.machine.made);
-			KUNIT_EXPECT_GE(test, now.machine.make_calls,
-					was.machine.make_calls + i);
-		}
+		for (o = 0; o < ARRAY_SIZE(orders); o++)
+			xdc_refused_order(test, orders[o]);
 		xen_machine_fail_exchanges(0);
 	}
 

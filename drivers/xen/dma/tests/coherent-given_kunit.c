@@ -114,15 +114,34 @@ static void xdc_limit_desc(const struct xdc_limit_case *c, char *desc)
 
 KUNIT_ARRAY_PARAM(xdc_limits, xdc_limits, xdc_limit_desc);
 
+#define XDC_HIGHER	8
+
+/* The cache has XDC_HIGHER regions of eight pages, from 3 GiB on and from 8 GiB on. */
+static bool xdc_keep_higher(struct kunit *test)
+{
+	struct device *dev32 = xdc_device(test, 0, 32);
+	struct device *dev64 = xdc_device(test, 1, 64);
+	struct xdc_mem m[XDC_HIGHER];
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(m); i++) {
+		if (!xdc_take(test, i % 2 ? dev64 : dev32, &m[i],
+			      PAGE_SIZE << 3, GFP_KERNEL, "others"))
+			return false;
+	}
+	KUNIT_EXPECT_GT(test, m[0].bus, (u64)SZ_1G + SZ_2G);
+	KUNIT_EXPECT_GE(test, m[1].bus, SZ_8G);
+	xdc_put_all(test, m, ARRAY_SIZE(m));
+	return true;
+}
+
 /* Limits that are no width: neither exchanges nor the cache go beyond. */
 static void xdc_odd_limits(struct kunit *test)
 {
 	const struct xdc_limit_case *c = test->param_value;
 	static const unsigned int orders[] = { 0, 1, 3, 3, 6, 3 };
 	struct xdt *x = test->priv;
-	struct device *dev32 = xdc_device(test, 0, 32);
-	struct device *dev64 = xdc_device(test, 1, 64);
-	struct xdc_mem other[8], m[ARRAY_SIZE(orders)] = {};
+	struct xdc_mem m[ARRAY_SIZE(orders)] = {};
 	struct xdc_look was;
 	int i;
 
@@ -130,14 +149,8 @@ static void xdc_odd_limits(struct kunit *test)
 	xen_machine_set_high(XDC_HIGH_START, XDC_HIGH_END);
 
 	/* The cache has what is mostly out of reach. */
-	for (i = 0; i < ARRAY_SIZE(other); i++) {
-		if (!xdc_take(test, i % 2 ? dev64 : dev32, &other[i],
-			      PAGE_SIZE << 3, GFP_KERNEL, "others"))
-			return;
-	}
-	KUNIT_EXPECT_GT(test, other[0].bus, (u64)SZ_1G + SZ_2G);
-	KUNIT_EXPECT_GE(test, other[1].bus, SZ_8G);
-	xdc_put_all(test, other, ARRAY_SIZE(other));
+	if (!xdc_keep_higher(test))
+		return;
 
 	x->dev->coherent_dma_mask = c->mask;
 	x->dev->bus_dma_limit = c->bus;
@@ -149,8 +162,7 @@ static void xdc_odd_limits(struct kunit *test)
 	/* In the cache nothing is below 3 GiB, so these are all new. */
 	if (xdc_limit(x->dev) < DMA_BIT_MASK(32) - 1) {
 		xdc_did(test, &was, 0, ARRAY_SIZE(m), 0, "an odd limit");
-		KUNIT_EXPECT_EQ(test, xen_regions_kept(),
-				ARRAY_SIZE(other) << 3);
+		KUNIT_EXPECT_EQ(test, xen_regions_kept(), XDC_HIGHER << 3);
 	}
 	xdc_put_all(test, m, ARRAY_SIZE(m));
 
@@ -241,55 +253,41 @@ static void xdc_together(struct kunit *test)
 	}
 }
 
-/* What comes from dma_alloc_pages() is contiguous for the CPU too. */
-static void xdc_page_ops(struct kunit *test)
+/* One size of pages; either kind of memory can be the other later. */
+static bool xdc_pages_of(struct kunit *test, unsigned int order)
 {
-	static const unsigned int bits[] = { 24, 32, 64 };
 	struct xdt *x = test->priv;
-	unsigned int i, order;
+	size_t size = PAGE_SIZE << order;
 	struct xdc_look was;
 	struct xdc_mem m;
 	bool got;
 
-	xen_machine_set_high(XDC_HIGH_START, XDC_HIGH_END);
-	for (i = 0; i < ARRAY_SIZE(bits); i++) {
-		x->dev->coherent_dma_mask = DMA_BIT_MASK(bits[i]);
-		for (order = 1; order <= MAX_PAGE_ORDER; order++) {
-			xdc_look(&was);
-			got = xdc_get_pages(x->dev, &m, PAGE_SIZE << order,
-					    GFP_KERNEL);
-			if (!xdc_good(test, &m, got, "pages"))
-				return;
-			xdc_did(test, &was, 0, 1, 0, "pages");
-			xdc_put(&m);
-			KUNIT_EXPECT_EQ(test, xen_regions_kept(),
-					BIT(order));
-
-			/* Either kind of memory can be the other later. */
-			if (!xdc_take(test, x->dev, &m, PAGE_SIZE << order,
-				      GFP_KERNEL, "no longer pages"))
-				return;
-			xdc_put(&m);
-			got = xdc_get_pages(x->dev, &m, PAGE_SIZE << order,
-					    GFP_ATOMIC);
-			if (!xdc_good(test, &m, got, "pages again"))
-				return;
-			xdc_did(test, &was, 2, 0, 0, "pages again");
-			xdc_put(&m);
-			KUNIT_EXPECT_EQ(test, xdc_shrink_all(), BIT(order));
-		}
-	}
-
-	/* A page for whoever reaches all is any page. */
 	xdc_look(&was);
-	got = xdc_get_pages(x->dev, &m, PAGE_SIZE, GFP_KERNEL);
-	if (!xdc_good(test, &m, got, "any page"))
-		return;
+	got = xdc_get_pages(x->dev, &m, size, GFP_KERNEL);
+	if (!xdc_good(test, &m, got, "pages"))
+		return false;
+	xdc_did(test, &was, 0, 1, 0, "pages");
 	xdc_put(&m);
-	xdc_did(test, &was, 0, 0, 0, "any page");
-	KUNIT_EXPECT_EQ(test, xen_regions_kept(), 0);
+	KUNIT_EXPECT_EQ(test, xen_regions_kept(), BIT(order));
 
-	/* Pages from anywhere are no such memory, however they are kept. */
+	if (!xdc_take(test, x->dev, &m, size, GFP_KERNEL, "no longer pages"))
+		return false;
+	xdc_put(&m);
+	got = xdc_get_pages(x->dev, &m, size, GFP_ATOMIC);
+	if (!xdc_good(test, &m, got, "pages again"))
+		return false;
+	xdc_did(test, &was, 2, 0, 0, "pages again");
+	xdc_put(&m);
+	KUNIT_EXPECT_EQ(test, xdc_shrink_all(), BIT(order));
+	return true;
+}
+
+/* Pages from anywhere are no such memory, however they are kept. */
+static void xdc_pages_of_large(struct kunit *test)
+{
+	struct xdt *x = test->priv;
+	struct xdc_mem m;
+
 	x->dev->coherent_dma_mask = DMA_BIT_MASK(32);
 	if (!xdc_take(test, x->dev, &m, XDC_LARGE, GFP_KERNEL, "a large one"))
 		return;
@@ -304,6 +302,36 @@ static void xdc_page_ops(struct kunit *test)
 		xdc_put(&m);
 	}
 	xen_machine_fail_exchanges(0);
+}
+
+/* What comes from dma_alloc_pages() is contiguous for the CPU too. */
+static void xdc_page_ops(struct kunit *test)
+{
+	static const unsigned int bits[] = { 24, 32, 64 };
+	struct xdt *x = test->priv;
+	unsigned int i, order;
+	struct xdc_look was;
+	struct xdc_mem m;
+	bool got;
+
+	xen_machine_set_high(XDC_HIGH_START, XDC_HIGH_END);
+	for (i = 0; i < ARRAY_SIZE(bits); i++) {
+		x->dev->coherent_dma_mask = DMA_BIT_MASK(bits[i]);
+		for (order = 1; order <= MAX_PAGE_ORDER; order++)
+			if (!xdc_pages_of(test, order))
+				return;
+	}
+
+	/* A page for whoever reaches all is any page. */
+	xdc_look(&was);
+	got = xdc_get_pages(x->dev, &m, PAGE_SIZE, GFP_KERNEL);
+	if (!xdc_good(test, &m, got, "any page"))
+		return;
+	xdc_put(&m);
+	xdc_did(test, &was, 0, 0, 0, "any page");
+	KUNIT_EXPECT_EQ(test, xen_regions_kept(), 0);
+
+	xdc_pages_of_large(test);
 }
 
 /* Where nothing may sleep. */

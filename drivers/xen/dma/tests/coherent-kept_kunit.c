@@ -27,6 +27,72 @@ static bool xdc_among(const struct xdc_mem *m, const struct xdc_mem *others,
 	return false;
 }
 
+/* Age is counted from the last time that it was freed. Leaves the newest in use. */
+static void xdc_bound_by_age(struct kunit *test, struct xdc_mem *again,
+			     struct xdc_mem *newest, struct xdc_look *was)
+{
+	struct xdt *x = test->priv;
+
+	xdc_put(&again[2]);
+	xdc_put(&again[0]);
+	xdc_put(&again[1]);
+	xdc_set_bound(2 * XDC_BOUND_SIZE - 1);
+	xdc_did(test, was, 0, 0, 2, "a lower bound");
+	KUNIT_EXPECT_EQ(test, xdc_cached(), XDC_BOUND_SIZE);
+	xdc_take(test, x->dev, newest, XDC_BOUND_SIZE, GFP_KERNEL,
+		 "the newest");
+	KUNIT_EXPECT_EQ(test, newest->bus, again[1].bus);
+	xdc_did(test, was, 1, 0, 0, "the newest");
+}
+
+/* Nothing is kept, but once there is a bound again, it is. */
+static void xdc_bound_none(struct kunit *test, struct xdc_mem *m,
+			   struct xdc_look *was, unsigned long low)
+{
+	struct xdt *x = test->priv;
+
+	xdc_set_bound(0);
+	xdc_put(m);
+	xen_coherent_flush_work();
+	xdc_did(test, was, 0, 0, 1, "no bound");
+	KUNIT_EXPECT_EQ(test, xen_regions_kept(), 0);
+	KUNIT_EXPECT_EQ(test, xen_machine_low_used(), low);
+	xdc_take(test, x->dev, m, XDC_BOUND_SIZE, GFP_KERNEL, "anew");
+	xdc_did(test, was, 0, 1, 0, "anew");
+	xdc_set_bound(XDC_BOUND_SIZE);
+	xdc_put(m);
+	xen_coherent_flush_work();
+	KUNIT_EXPECT_EQ(test, xdc_cached(), XDC_BOUND_SIZE);
+}
+
+/* All of that comes by itself, sooner or later. */
+static void xdc_bound_by_itself(struct kunit *test)
+{
+	struct xdt *x = test->priv;
+	struct xdc_mem m[2];
+	int i;
+
+	xdc_take(test, x->dev, &m[0], XDC_BOUND_SIZE, GFP_KERNEL, "one");
+	xdc_take(test, x->dev, &m[1], XDC_BOUND_SIZE, GFP_KERNEL, "another");
+	xdc_put(&m[0]);
+	xdc_put(&m[1]);
+	for (i = 0; i < 10 * HZ && xdc_cached() > XDC_BOUND_SIZE; i++)
+		schedule_timeout_uninterruptible(1);
+	KUNIT_EXPECT_EQ(test, xdc_cached(), XDC_BOUND_SIZE);
+}
+
+/* What alone is larger than the bound doesn't stay. */
+static void xdc_bound_too_low(struct kunit *test)
+{
+	struct xdt *x = test->priv;
+	struct xdc_mem m;
+
+	xdc_take(test, x->dev, &m, 2 * XDC_BOUND_SIZE, GFP_KERNEL, "large");
+	xdc_put(&m);
+	xen_coherent_flush_work();
+	KUNIT_EXPECT_LE(test, xdc_cached(), XDC_BOUND_SIZE);
+}
+
 static void xdc_bounded(struct kunit *test)
 {
 	struct xdc_mem m[5], again[3];
@@ -64,45 +130,10 @@ static void xdc_bounded(struct kunit *test)
 	}
 	xdc_did(test, &was, 3, 0, 0, "kept");
 
-	/* Age is counted from the last time that it was freed. */
-	xdc_put(&again[2]);
-	xdc_put(&again[0]);
-	xdc_put(&again[1]);
-	xdc_set_bound(2 * XDC_BOUND_SIZE - 1);
-	xdc_did(test, &was, 0, 0, 2, "a lower bound");
-	KUNIT_EXPECT_EQ(test, xdc_cached(), XDC_BOUND_SIZE);
-	xdc_take(test, x->dev, &m[0], XDC_BOUND_SIZE, GFP_KERNEL, "the newest");
-	KUNIT_EXPECT_EQ(test, m[0].bus, again[1].bus);
-	xdc_did(test, &was, 1, 0, 0, "the newest");
-
-	/* Nothing is kept, but once there is a bound again, it is. */
-	xdc_set_bound(0);
-	xdc_put(&m[0]);
-	xen_coherent_flush_work();
-	xdc_did(test, &was, 0, 0, 1, "no bound");
-	KUNIT_EXPECT_EQ(test, xen_regions_kept(), 0);
-	KUNIT_EXPECT_EQ(test, xen_machine_low_used(), low);
-	xdc_take(test, x->dev, &m[0], XDC_BOUND_SIZE, GFP_KERNEL, "anew");
-	xdc_did(test, &was, 0, 1, 0, "anew");
-	xdc_set_bound(XDC_BOUND_SIZE);
-	xdc_put(&m[0]);
-	xen_coherent_flush_work();
-	KUNIT_EXPECT_EQ(test, xdc_cached(), XDC_BOUND_SIZE);
-
-	/* All of that comes by itself, sooner or later. */
-	xdc_take(test, x->dev, &m[0], XDC_BOUND_SIZE, GFP_KERNEL, "one");
-	xdc_take(test, x->dev, &m[1], XDC_BOUND_SIZE, GFP_KERNEL, "another");
-	xdc_put(&m[0]);
-	xdc_put(&m[1]);
-	for (i = 0; i < 10 * HZ && xdc_cached() > XDC_BOUND_SIZE; i++)
-		schedule_timeout_uninterruptible(1);
-	KUNIT_EXPECT_EQ(test, xdc_cached(), XDC_BOUND_SIZE);
-
-	/* What alone is larger than the bound doesn't stay. */
-	xdc_take(test, x->dev, &m[0], 2 * XDC_BOUND_SIZE, GFP_KERNEL, "large");
-	xdc_put(&m[0]);
-	xen_coherent_flush_work();
-	KUNIT_EXPECT_LE(test, xdc_cached(), XDC_BOUND_SIZE);
+	xdc_bound_by_age(test, again, &m[0], &was);
+	xdc_bound_none(test, &m[0], &was, low);
+	xdc_bound_by_itself(test);
+	xdc_bound_too_low(test);
 }
 
 static void xdc_shrinker(struct kunit *test)

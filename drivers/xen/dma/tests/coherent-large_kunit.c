@@ -21,6 +21,28 @@
 
 /* More than the page allocator has in one piece. */
 
+/* With nothing kept, freeing leaves all to the work. @cpu: where it was before. */
+static void xdc_large_not_kept(struct kunit *test, size_t size, void *cpu)
+{
+	struct xdt *x = test->priv;
+	struct xdc_look was;
+	unsigned long flags;
+	struct xdc_mem m;
+
+	WRITE_ONCE(xen_coherent_cache, 0);
+	xdc_look(&was);
+	xdc_take(test, x->dev, &m, size, GFP_KERNEL, "again");
+	local_irq_save(flags);
+	xdc_put(&m);
+	local_irq_restore(flags);
+	xen_coherent_flush_work();
+	KUNIT_EXPECT_EQ(test, xen_regions_kept(), 0);
+	xdc_did(test, &was, 1, 0, 1, "not kept");
+	KUNIT_EXPECT_EQ(test, was.usage.used, xdc_used);
+	if (is_vmalloc_addr(cpu))
+		KUNIT_EXPECT_NULL(test, find_vm_area(cpu));
+}
+
 static void xdc_large(struct kunit *test)
 {
 	const size_t size = XDC_LARGE / 2 + PAGE_SIZE + 1;
@@ -58,19 +80,7 @@ static void xdc_large(struct kunit *test)
 	KUNIT_EXPECT_STREQ(test, xdc_list_fault(&m), "fine");
 	xdc_put(&m);
 
-	/* With nothing kept, freeing leaves all to the work. */
-	WRITE_ONCE(xen_coherent_cache, 0);
-	xdc_look(&was);
-	xdc_take(test, x->dev, &m, size, GFP_KERNEL, "again");
-	local_irq_save(flags);
-	xdc_put(&m);
-	local_irq_restore(flags);
-	xen_coherent_flush_work();
-	KUNIT_EXPECT_EQ(test, xen_regions_kept(), 0);
-	xdc_did(test, &was, 1, 0, 1, "not kept");
-	KUNIT_EXPECT_EQ(test, was.usage.used, xdc_used);
-	if (is_vmalloc_addr(cpu))
-		KUNIT_EXPECT_NULL(test, find_vm_area(cpu));
+	xdc_large_not_kept(test, size, cpu);
 }
 
 /* Pages from everywhere: the page allocator has only single ones at hand. */
@@ -115,6 +125,63 @@ static void xdc_scattered(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, xen_machine_faults(), 0);
 }
 
+/* What is mapped on demand can't be so here. */
+static void xdc_mapped_or_not_given(struct kunit *test, size_t size)
+{
+	struct xdt *x = test->priv;
+	unsigned long flags;
+	struct xdc_mem m;
+
+	local_irq_save(flags);
+	xdc_get(x->dev, &m, size, GFP_ATOMIC, 0);
+	local_irq_restore(flags);
+	if (m.cpu) {
+		xdc_good(test, &m, true, "mapped, or not given");
+		xdc_put(&m);
+	}
+}
+
+/* One size without a mapping, with one, and without again. */
+static bool xdc_size_not_mapped(struct kunit *test, size_t size)
+{
+	const unsigned long attrs = DMA_ATTR_NO_KERNEL_MAPPING;
+	unsigned int order = get_order(size);
+	struct xdt *x = test->priv;
+	struct xdc_look was;
+	struct xdc_mem m;
+
+	xdc_look(&was);
+	if (!xdc_good(test, &m, xdc_get(x->dev, &m, size, GFP_KERNEL, attrs),
+		      "not mapped"))
+		return false;
+	xdc_did(test, &was, 0, 1, 0, "not mapped");
+	KUNIT_EXPECT_STREQ(test, xdc_list_fault(&m), "fine");
+	if (order > MAX_PAGE_ORDER)
+		KUNIT_EXPECT_EQ(test, page_to_pfn((struct page *)m.cpu),
+				xen_machine_pfn(PHYS_PFN(m.bus)));
+	xdc_put(&m);
+	KUNIT_EXPECT_EQ(test, xen_regions_kept(), BIT(order));
+
+	xdc_mapped_or_not_given(test, size);
+	KUNIT_EXPECT_EQ(test, xen_regions_kept(), BIT(order));
+
+	xdc_look(&was);
+	if (!xdc_take(test, x->dev, &m, size, GFP_KERNEL, "mapped later"))
+		return false;
+	xdc_did(test, &was, 1, 0, 0, "mapped later");
+	KUNIT_EXPECT_STREQ(test, xdc_list_fault(&m), "fine");
+	xdc_put(&m);
+
+	if (!xdc_good(test, &m, xdc_get(x->dev, &m, size, GFP_ATOMIC, attrs),
+		      "not mapped again"))
+		return false;
+	xdc_did(test, &was, 1, 0, 0, "not mapped again");
+	KUNIT_EXPECT_STREQ(test, xdc_list_fault(&m), "fine");
+	xdc_put(&m);
+	KUNIT_EXPECT_EQ(test, xdc_shrink_all(), BIT(order));
+	return true;
+}
+
 /* Without a mapping there is a cookie, and whoever has it can have the rest. */
 static void xdc_not_mapped(struct kunit *test)
 {
@@ -122,56 +189,11 @@ static void xdc_not_mapped(struct kunit *test)
 		PAGE_SIZE, 5 * PAGE_SIZE, XDC_LARGE / 2 + PAGE_SIZE,
 		XDC_LARGE * 2,
 	};
-	const unsigned long attrs = DMA_ATTR_NO_KERNEL_MAPPING;
-	struct xdt *x = test->priv;
-	struct xdc_look was;
-	unsigned long flags;
-	struct xdc_mem m;
 	int i;
 
-	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
-		unsigned int order = get_order(sizes[i]);
-
-		xdc_look(&was);
-		if (!xdc_good(test, &m, xdc_get(x->dev, &m, sizes[i],
-						GFP_KERNEL, attrs),
-			      "not mapped"))
+	for (i = 0; i < ARRAY_SIZE(sizes); i++)
+		if (!xdc_size_not_mapped(test, sizes[i]))
 			return;
-		xdc_did(test, &was, 0, 1, 0, "not mapped");
-		KUNIT_EXPECT_STREQ(test, xdc_list_fault(&m), "fine");
-		if (order > MAX_PAGE_ORDER)
-			KUNIT_EXPECT_EQ(test, page_to_pfn((struct page *)m.cpu),
-					xen_machine_pfn(PHYS_PFN(m.bus)));
-		xdc_put(&m);
-		KUNIT_EXPECT_EQ(test, xen_regions_kept(), BIT(order));
-
-		/* What is mapped on demand can't be so here. */
-		local_irq_save(flags);
-		xdc_get(x->dev, &m, sizes[i], GFP_ATOMIC, 0);
-		local_irq_restore(flags);
-		if (m.cpu) {
-			xdc_good(test, &m, true, "mapped, or not given");
-			xdc_put(&m);
-		}
-		KUNIT_EXPECT_EQ(test, xen_regions_kept(), BIT(order));
-
-		xdc_look(&was);
-		if (!xdc_take(test, x->dev, &m, sizes[i], GFP_KERNEL,
-			      "mapped later"))
-			return;
-		xdc_did(test, &was, 1, 0, 0, "mapped later");
-		KUNIT_EXPECT_STREQ(test, xdc_list_fault(&m), "fine");
-		xdc_put(&m);
-
-		if (!xdc_good(test, &m, xdc_get(x->dev, &m, sizes[i],
-						GFP_ATOMIC, attrs),
-			      "not mapped again"))
-			return;
-		xdc_did(test, &was, 1, 0, 0, "not mapped again");
-		KUNIT_EXPECT_STREQ(test, xdc_list_fault(&m), "fine");
-		xdc_put(&m);
-		KUNIT_EXPECT_EQ(test, xdc_shrink_all(), BIT(order));
-	}
 }
 
 /* User space. */
@@ -203,10 +225,33 @@ static unsigned long xdc_user_map(struct kunit *test, struct xdc_mem *m,
 	return addr;
 }
 
+/* The user, who has it from page @first on at @addr, reads all pages and writes to them. */
+static void xdc_user_pages(struct kunit *test, struct xdc_mem *m,
+			   unsigned long addr, unsigned long first)
+{
+	struct xdt *x = test->priv;
+	unsigned long i;
+
+	for (i = first; i < xdc_pages(m); i++) {
+		u8 __user *p = (void __user *)addr + PFN_PHYS(i - first);
+
+		if (copy_from_user(x->scratch, p, PAGE_SIZE) ||
+		    xdt_differs(x->scratch, m->key, PFN_PHYS(i),
+				PAGE_SIZE) >= 0) {
+			KUNIT_FAIL(test, "%zu bytes: user reads other bytes in page %lu",
+				   m->size, i);
+			break;
+		}
+		xdt_fill(x->scratch, m->key + 1, PFN_PHYS(i), PAGE_SIZE);
+		KUNIT_EXPECT_EQ(test, 0, copy_to_user(p, x->scratch,
+						      PAGE_SIZE));
+	}
+}
+
 static void xdc_user(struct kunit *test, size_t size, unsigned long attrs)
 {
 	struct xdt *x = test->priv;
-	unsigned long pages = PFN_UP(size), first, i, addr;
+	unsigned long pages = PFN_UP(size), first, addr;
 	struct page *page;
 	struct xdc_mem m;
 
@@ -221,21 +266,7 @@ static void xdc_user(struct kunit *test, size_t size, unsigned long attrs)
 				   size, first, (long)addr);
 			break;
 		}
-		for (i = first; i < pages; i++) {
-			u8 __user *p = (void __user *)addr +
-				       PFN_PHYS(i - first);
-
-			if (copy_from_user(x->scratch, p, PAGE_SIZE) ||
-			    xdt_differs(x->scratch, m.key, PFN_PHYS(i),
-					PAGE_SIZE) >= 0) {
-				KUNIT_FAIL(test, "%zu bytes: user reads other bytes in page %lu",
-					   size, i);
-				break;
-			}
-			xdt_fill(x->scratch, m.key + 1, PFN_PHYS(i), PAGE_SIZE);
-			KUNIT_EXPECT_EQ(test, 0, copy_to_user(p, x->scratch,
-							      PAGE_SIZE));
-		}
+		xdc_user_pages(test, &m, addr, first);
 		KUNIT_EXPECT_EQ(test, -1,
 				xdt_dev_differs(x->scratch,
 						m.bus + PFN_PHYS(first),

@@ -127,38 +127,56 @@ static unsigned int xdc_model_hit(struct xdc_model *m,
 	return i;
 }
 
+/* How wide what fits is at most, 0 for nothing that fits. */
+static unsigned int xdc_model_widest(const struct xdc_model *m,
+				     const struct xdc_mem *mem)
+{
+	unsigned int widest = 0, i;
+
+	for (i = 0; i < m->nr_kept; i++)
+		if (xdc_fits(&m->kept[i], mem->dev, mem->size))
+			widest = max(widest, xdc_region_width(&m->kept[i]));
+	return widest;
+}
+
+/* Is there anything that will do? */
+static bool xdc_model_will_do(const struct xdc_model *m,
+			      const struct xdc_mem *mem)
+{
+	const struct xdc_kept *k;
+	bool will_do = false;
+	unsigned int i;
+
+	for (i = 0; i < m->nr_kept; i++) {
+		k = &m->kept[i];
+		/* A large one may consist of pages from anywhere. */
+		will_do |= xdc_will_do(k, mem->dev, mem->size) &&
+			   xdc_region_width(k) <= xdc_device_bits(mem->dev) &&
+			   (!mem->is_page || k->bytes < XDC_LARGE);
+	}
+	return will_do;
+}
+
 static void xdc_model_alloc(struct xdc_model *m, unsigned int n, gfp_t gfp,
 			    size_t size)
 {
 	struct xdt *x = m->test->priv;
 	struct xdc_mem *mem = &m->live[n];
-	unsigned int widest = 0, i;
-	bool will_do = false, got;
 	struct xdc_look was, now;
-	struct xdc_kept *k;
+	unsigned int widest, i;
+	bool got;
 
-	if (xdt_chance(&x->rnd, 20) && size <= SZ_512K) {
-		xdc_look(&was);
+	xdc_look(&was);
+	if (xdt_chance(&x->rnd, 20) && size <= SZ_512K)
 		got = xdc_get_pages(x->dev, mem, PAGE_ALIGN(size), gfp);
-	} else {
-		xdc_look(&was);
+	else
 		got = xdc_get(x->dev, mem, size, gfp, 0);
-	}
 	xdc_look(&now);
 
-	for (i = 0; i < m->nr_kept; i++) {
-		k = &m->kept[i];
-		if (xdc_fits(k, x->dev, size))
-			widest = max(widest, xdc_region_width(k));
-		/* A large one may consist of pages from anywhere. */
-		will_do |= xdc_will_do(k, x->dev, size) &&
-			   xdc_region_width(k) <= xdc_device_bits(x->dev) &&
-			   (!mem->is_page || k->bytes < XDC_LARGE);
-	}
-
+	widest = xdc_model_widest(m, mem);
 	m->region[n].bytes = 0;
 	if (!got) {
-		if (!m->failing || will_do)
+		if (!m->failing || xdc_model_will_do(m, mem))
 			xdc_model_wrong(m, mem, "refused");
 		return;
 	}

@@ -123,13 +123,35 @@ static void xdc_race_start(struct kunit *test, struct xdc_racer *r, int nr)
 				       cpumask_first(cpu_online_mask));
 }
 
-/* The cache is taken from, filled, emptied and bounded, all at once. */
-static void xdc_race(struct kunit *test)
+/* The cache is emptied, bounded, or left alone for a while. */
+static void xdc_race_disturb(struct xdt *x)
 {
 	/* With none the others would find nothing for as long as we have to wait. */
 	static const unsigned long bounds[] = {
 		SZ_64K, SZ_256K, SZ_1M, SZ_4M, SZ_64M,
 	};
+
+	switch (xdt_below(&x->rnd, 8)) {
+	case 0 ... 2:
+		xdc_shrink(1 + xdt_below(&x->rnd, 100));
+		break;
+	case 3 ... 4:
+		WRITE_ONCE(xen_coherent_cache,
+			   bounds[xdt_below(&x->rnd, ARRAY_SIZE(bounds))]);
+		break;
+	case 5 ... 6:
+		xen_coherent_flush_work();
+		break;
+	default:
+		schedule_timeout_uninterruptible(1);
+		break;
+	}
+	cond_resched();
+}
+
+/* The cache is taken from, filled, emptied and bounded, all at once. */
+static void xdc_race(struct kunit *test)
+{
 	struct xdt *x = test->priv;
 	struct xdc_look was, now;
 	struct xdc_racer *r;
@@ -145,26 +167,8 @@ static void xdc_race(struct kunit *test)
 	for (i = 0; i < XDC_RACERS; i++)
 		if (!IS_ERR(r[i].task))
 			wake_up_process(r[i].task);
-	for (i = 0; !completion_done(&r[0].done); i++) {
-		switch (xdt_below(&x->rnd, 8)) {
-		case 0 ... 2:
-			xdc_shrink(1 + xdt_below(&x->rnd, 100));
-			break;
-		case 3 ... 4:
-			WRITE_ONCE(xen_coherent_cache,
-				   bounds[xdt_below(&x->rnd,
-						    ARRAY_SIZE(bounds))]);
-			break;
-		case 5 ... 6:
-			xen_coherent_flush_work();
-			break;
-		default:
-			/* Leave the cache alone for a while. */
-			schedule_timeout_uninterruptible(1);
-			break;
-		}
-		cond_resched();
-	}
+	while (!completion_done(&r[0].done))
+		xdc_race_disturb(x);
 
 	for (i = 0; i < XDC_RACERS; i++) {
 		wait_for_completion(&r[i].done);

@@ -41,42 +41,48 @@ static bool xdc_keep(struct kunit *test, unsigned int bits, unsigned int order)
 	return true;
 }
 
-/*
- * The hypervisor has only low memory. One call shows it; the pages are freed
- * whatever their frames, and for a while it isn't asked again.
- */
-static void xdc_no_better(struct kunit *test)
+/* One call shows it; the pages are freed whatever their frames. */
+static bool xdc_only_low(struct kunit *test)
 {
+	unsigned long low = xen_machine_low_used();
 	struct xdt *x = test->priv;
 	struct xdc_look was, now;
-	unsigned long low;
 	struct xdc_mem m;
+
+	if (!xdc_take(test, x->dev, &m, PAGE_SIZE << 7, GFP_KERNEL,
+		      "for later") || !xdc_keep(test, 32, 8))
+		return false;
+	xen_machine_only_low(true);
+	xdc_look(&was);
+	KUNIT_EXPECT_EQ(test, xdc_shrink_all(), 256);
+	xdc_look(&now);
+	KUNIT_EXPECT_EQ(test, now.machine.give_calls,
+			was.machine.give_calls + 1);
+	KUNIT_EXPECT_EQ(test, now.usage.kept, was.usage.kept + 1);
+	KUNIT_EXPECT_EQ(test, now.usage.returned, was.usage.returned);
+	KUNIT_EXPECT_EQ(test, now.usage.cached, 0);
+
+	xdc_put(&m);
+	KUNIT_EXPECT_EQ(test, xdc_shrink_all(), 128);
+	KUNIT_EXPECT_EQ(test, xen_regions_kept(), 0);
+	KUNIT_EXPECT_EQ(test, xen_machine_low_used(), low + 384);
+	xdc_look(&was);
+	KUNIT_EXPECT_EQ(test, now.machine.give_calls, was.machine.give_calls);
+	KUNIT_EXPECT_EQ(test, now.usage.returned, was.usage.returned);
+	return true;
+}
+
+/* The hypervisor has only low memory; for a while it isn't asked again. */
+static void xdc_no_better(struct kunit *test)
+{
+	struct xdc_look was;
+	unsigned long low;
 	int round;
 
 	for (round = 0; round < 2; round++) {
 		xdc_begin_again(test);
-		low = xen_machine_low_used();
-		if (!xdc_take(test, x->dev, &m, PAGE_SIZE << 7, GFP_KERNEL,
-			      "for later") || !xdc_keep(test, 32, 8))
+		if (!xdc_only_low(test))
 			return;
-		xen_machine_only_low(true);
-		xdc_look(&was);
-		KUNIT_EXPECT_EQ(test, xdc_shrink_all(), 256);
-		xdc_look(&now);
-		KUNIT_EXPECT_EQ(test, now.machine.give_calls,
-				was.machine.give_calls + 1);
-		KUNIT_EXPECT_EQ(test, now.usage.kept, was.usage.kept + 1);
-		KUNIT_EXPECT_EQ(test, now.usage.returned, was.usage.returned);
-		KUNIT_EXPECT_EQ(test, now.usage.cached, 0);
-
-		xdc_put(&m);
-		KUNIT_EXPECT_EQ(test, xdc_shrink_all(), 128);
-		KUNIT_EXPECT_EQ(test, xen_regions_kept(), 0);
-		KUNIT_EXPECT_EQ(test, xen_machine_low_used(), low + 384);
-		xdc_look(&was);
-		KUNIT_EXPECT_EQ(test, now.machine.give_calls,
-				was.machine.give_calls);
-		KUNIT_EXPECT_EQ(test, now.usage.returned, was.usage.returned);
 	}
 
 	/* What is narrow can still be traded for what is wide. */
