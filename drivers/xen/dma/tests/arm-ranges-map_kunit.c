@@ -377,6 +377,46 @@ static void xbr_random_windows(struct xbr *x, struct xbr_model *m,
 	}
 }
 
+/* What each page is for the device; returns how many it can be given. */
+static unsigned int xbr_map_pages(struct kunit *test, struct device *dev,
+				  const struct xbr_model *m, const u64 *bus)
+{
+	struct xbr *x = test->priv;
+	unsigned int mapped = 0, i;
+
+	for (i = 0; i < XBR_MODEL_PAGES; i++) {
+		u64 in = xdt_below(&x->rnd, XEN_PAGE_SIZE);
+		u64 phys = XBR_PAGES(i) + in, want;
+
+		want = m->frame[i] == XBR_NONE ? DMA_MAPPING_ERROR :
+		       bus[m->frame[i]];
+		if (want != DMA_MAPPING_ERROR)
+			want += in;
+		KUNIT_EXPECT_EQ(test, phys_to_dma(dev, phys), want);
+		if (want == DMA_MAPPING_ERROR)
+			continue;
+		mapped++;
+		KUNIT_EXPECT_EQ(test, dma_to_phys(dev, want), phys);
+	}
+	KUNIT_EXPECT_EQ(test, phys_to_dma(dev, XBR_PAGES(XBR_MODEL_PAGES)),
+			DMA_MAPPING_ERROR);
+	return mapped;
+}
+
+/* Which page is at each of the device's addresses. */
+static void xbr_map_frames(struct kunit *test, struct device *dev,
+			   const struct xbr_model *m, const u64 *bus)
+{
+	unsigned int i;
+
+	for (i = 0; i < XBR_MODEL_FRAMES; i++)
+		if (bus[i] != DMA_MAPPING_ERROR)
+			KUNIT_EXPECT_EQ(test, dma_to_phys(dev, bus[i]),
+					m->page[i] == XBR_NONE ?
+					(phys_addr_t)-1 :
+					XBR_PAGES(m->page[i]));
+}
+
 /* What the generic code makes of a device's map is what the table says. */
 static void xbr_map_random(struct kunit *test)
 {
@@ -385,7 +425,7 @@ static void xbr_map_random(struct kunit *test)
 	struct xbr *x = test->priv;
 	struct xbr_model *m;
 	struct device *dev;
-	unsigned int i;
+	unsigned int i, nr;
 	u64 *bus;
 
 	m = kunit_kzalloc(test, sizeof(*m), GFP_KERNEL);
@@ -411,31 +451,10 @@ static void xbr_map_random(struct kunit *test)
 		kfree(dev->dma_range_map);
 		dev->dma_range_map = xen_bus_device_map(&x->table,
 							plain ? NULL : hw);
-		for (i = 0; i < XBR_MODEL_PAGES; i++) {
-			u64 in = xdt_below(&x->rnd, XEN_PAGE_SIZE);
-			u64 phys = XBR_PAGES(i) + in, want;
-
-			want = m->frame[i] == XBR_NONE ? DMA_MAPPING_ERROR :
-			       bus[m->frame[i]];
-			if (want != DMA_MAPPING_ERROR)
-				want += in;
-			KUNIT_EXPECT_EQ(test, phys_to_dma(dev, phys), want);
-			if (want == DMA_MAPPING_ERROR) {
-				unmapped++;
-				continue;
-			}
-			mapped++;
-			KUNIT_EXPECT_EQ(test, dma_to_phys(dev, want), phys);
-		}
-		for (i = 0; i < XBR_MODEL_FRAMES; i++)
-			if (bus[i] != DMA_MAPPING_ERROR)
-				KUNIT_EXPECT_EQ(test, dma_to_phys(dev, bus[i]),
-						m->page[i] == XBR_NONE ?
-						(phys_addr_t)-1 :
-						XBR_PAGES(m->page[i]));
-		KUNIT_EXPECT_EQ(test, phys_to_dma(dev,
-						  XBR_PAGES(XBR_MODEL_PAGES)),
-				DMA_MAPPING_ERROR);
+		nr = xbr_map_pages(test, dev, m, bus);
+		mapped += nr;
+		unmapped += XBR_MODEL_PAGES - nr;
+		xbr_map_frames(test, dev, m, bus);
 	}
 	KUNIT_EXPECT_GT(test, mapped, unmapped / 20);
 	KUNIT_EXPECT_GT(test, unmapped, mapped / 20);

@@ -214,11 +214,24 @@ static unsigned long xbr_stray_pfn(unsigned int i)
 	return (unsigned long)(i / 2) << 13 | i % 2;
 }
 
+/* The next one from page @i up to page @last is the model's. */
+static void xbr_stray_next_is(struct kunit *test, const unsigned long *model,
+			      unsigned int i, unsigned int last)
+{
+	unsigned int found;
+
+	for (found = i; found <= last && model[found] == XEN_NO_STRAY; found++)
+		;
+	KUNIT_EXPECT_EQ(test, xen_stray_next(xbr_stray_pfn(i),
+					     xbr_stray_pfn(last)),
+			found <= last ? xbr_stray_pfn(found) : XEN_NO_STRAY);
+}
+
 static void xbr_stray_random(struct kunit *test)
 {
 	unsigned long steps = xdt_scaled(100000), *model;
 	struct xbr *x = test->priv;
-	unsigned int i, last, found;
+	unsigned int i, last;
 
 	model = kunit_kcalloc(test, XBR_STRAYS, sizeof(*model), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, model);
@@ -245,14 +258,7 @@ static void xbr_stray_random(struct kunit *test)
 		case 5:
 			last = min(i + xdt_below(&x->rnd, 10),
 				   XBR_STRAYS - 1U);
-			for (found = i; found <= last &&
-			     model[found] == XEN_NO_STRAY; found++)
-				;
-			KUNIT_EXPECT_EQ(test,
-					xen_stray_next(xbr_stray_pfn(i),
-						       xbr_stray_pfn(last)),
-					found <= last ? xbr_stray_pfn(found) :
-							XEN_NO_STRAY);
+			xbr_stray_next_is(test, model, i, last);
 			break;
 		default:
 			KUNIT_EXPECT_EQ(test, xen_stray(xbr_stray_pfn(i)),
