@@ -38,6 +38,30 @@ static enum xdt_verdict xdt_judge(struct xdt_lists *l, int i)
 	return XDT_BOUNCE;
 }
 
+/* An entry's address is what it must be. */
+static bool xdt_check_entry(struct xdt_lists *l, int i, bool direct)
+{
+	phys_addr_t phys = virt_to_phys(l->copy[i].p);
+	enum xdt_verdict verdict = xdt_judge(l, i);
+	unsigned int len = l->copy[i].len;
+	u64 bus = l->bus[i];
+
+	if (direct && verdict == XDT_BOUNCE)
+		xdt_list_fail(l, "entry %d must bounce", i);
+	else if (!direct && verdict == XDT_DIRECT)
+		xdt_list_fail(l, "entry %d is bounced without need", i);
+	else if (!direct &&
+		 (!xen_pool_find(bus) || !xen_pool_find(bus + len - 1)))
+		xdt_list_fail(l, "entry %d is at 0x%llx", i, bus);
+	else if (bus + len - 1 > l->limit)
+		xdt_list_fail(l, "entry %d is beyond the limit", i);
+	else if ((bus ^ phys) & l->align)
+		xdt_list_fail(l, "entry %d lost its alignment", i);
+	else
+		return true;
+	return false;
+}
+
 /**
  * xdt_check_bytes() - is every byte of every entry in a segment, in order?
  * @l:		the list, of which @bus is filled
@@ -48,11 +72,9 @@ static enum xdt_verdict xdt_judge(struct xdt_lists *l, int i)
  */
 bool xdt_check_bytes(struct xdt_lists *l, bool *direct, int *seg_of)
 {
-	enum xdt_verdict verdict;
 	struct scatterlist *seg = l->sg;
 	unsigned int at = 0, len;
 	int i, s = 0;
-	u64 bus, phys;
 
 	for (i = 0; i < l->nents; i++) {
 		len = l->copy[i].len;
@@ -74,33 +96,11 @@ bool xdt_check_bytes(struct xdt_lists *l, bool *direct, int *seg_of)
 			return false;
 		}
 		seg_of[i] = s;
-		bus = sg_dma_address(seg) + at;
-		l->bus[i] = bus;
+		l->bus[i] = sg_dma_address(seg) + at;
 		at += len;
-		phys = virt_to_phys(l->copy[i].p);
-		direct[i] = bus == xdt_machine(l->copy[i].p);
-		verdict = xdt_judge(l, i);
-		if (direct[i] && verdict == XDT_BOUNCE) {
-			xdt_list_fail(l, "entry %d must bounce", i);
+		direct[i] = l->bus[i] == xdt_machine(l->copy[i].p);
+		if (!xdt_check_entry(l, i, direct[i]))
 			return false;
-		}
-		if (!direct[i] && verdict == XDT_DIRECT) {
-			xdt_list_fail(l, "entry %d is bounced without need", i);
-			return false;
-		}
-		if (!direct[i] && (!xen_pool_find(bus) ||
-				   !xen_pool_find(bus + len - 1))) {
-			xdt_list_fail(l, "entry %d is at 0x%llx", i, bus);
-			return false;
-		}
-		if (bus + len - 1 > l->limit) {
-			xdt_list_fail(l, "entry %d is beyond the limit", i);
-			return false;
-		}
-		if ((bus ^ phys) & l->align) {
-			xdt_list_fail(l, "entry %d lost its alignment", i);
-			return false;
-		}
 	}
 	if (s != l->nsegs - 1 || at != sg_dma_len(seg)) {
 		xdt_list_fail(l, "segment %d of %d: %u bytes too many", s,
@@ -134,56 +134,40 @@ static bool xdt_could_follow(struct xdt_lists *l, int s, int first, int i,
 				   len, l->boundary);
 }
 
-/* The limits, and that there are no more segments than need be. */
-static bool xdt_check_merging(struct xdt_lists *l, bool *direct, int *seg_of)
+/* Alone, an entry that is bounced keeps within the boundary if it can. */
+static bool xdt_check_alone(struct xdt_lists *l, int i)
 {
-	int i, s, t, first = -1, previous = -1;
-	struct scatterlist *a, *b;
-
-	for (i = 0; i < l->nents; i++) {
-		if (seg_of[i] < 0)
-			continue;
-		if (previous < 0 || seg_of[i] != seg_of[previous]) {
-			if (previous >= 0 && direct[i] == direct[previous] &&
-			    xdt_could_follow(l, seg_of[previous], first, i,
-					     direct[i])) {
-				xdt_list_fail(l, "entry %d could be in segment %d",
-					      i, seg_of[previous]);
-				return false;
-			}
-			first = i;
-			previous = i;
-			s = seg_of[i];
-			/* Alone, it keeps within the boundary if it can. */
-			if (!direct[i] &&
-			    xdt_can_keep_within(l->x->dev,
-						virt_to_phys(l->copy[i].p),
-						l->copy[i].len, l->boundary) &&
-			    xdt_crosses(l->bus[i], l->copy[i].len,
-					l->boundary)) {
-				xdt_list_fail(l, "entry %d crosses", i);
-				return false;
-			}
-			continue;
-		}
-
-		/* Not alone. */
-		s = seg_of[i];
-		if (direct[i] != direct[previous]) {
-			xdt_list_fail(l, "segment %d is of both sorts", s);
-			return false;
-		}
-		if (sg_dma_len(&l->sg[s]) > l->max_seg) {
-			xdt_list_fail(l, "segment %d is too long", s);
-			return false;
-		}
-		if (xdt_crosses(sg_dma_address(&l->sg[s]),
-				sg_dma_len(&l->sg[s]), l->boundary)) {
-			xdt_list_fail(l, "segment %d crosses", s);
-			return false;
-		}
-		previous = i;
+	if (xdt_can_keep_within(l->x->dev, virt_to_phys(l->copy[i].p),
+				l->copy[i].len, l->boundary) &&
+	    xdt_crosses(l->bus[i], l->copy[i].len, l->boundary)) {
+		xdt_list_fail(l, "entry %d crosses", i);
+		return false;
 	}
+	return true;
+}
+
+/* A segment of several entries keeps to the limits. */
+static bool xdt_check_joined(struct xdt_lists *l, int s)
+{
+	u64 start = sg_dma_address(&l->sg[s]);
+	unsigned int len = sg_dma_len(&l->sg[s]);
+
+	if (len > l->max_seg) {
+		xdt_list_fail(l, "segment %d is too long", s);
+		return false;
+	}
+	if (xdt_crosses(start, len, l->boundary)) {
+		xdt_list_fail(l, "segment %d crosses", s);
+		return false;
+	}
+	return true;
+}
+
+/* No byte is in two segments. */
+static bool xdt_check_overlap(struct xdt_lists *l)
+{
+	struct scatterlist *a, *b;
+	int s, t;
 
 	for (s = 0; s < l->nsegs; s++) {
 		a = &l->sg[s];
@@ -200,6 +184,43 @@ static bool xdt_check_merging(struct xdt_lists *l, bool *direct, int *seg_of)
 		}
 	}
 	return true;
+}
+
+/* The limits, and that there are no more segments than need be. */
+static bool xdt_check_merging(struct xdt_lists *l, bool *direct, int *seg_of)
+{
+	int i, s, first = -1, previous = -1;
+
+	for (i = 0; i < l->nents; i++) {
+		if (seg_of[i] < 0)
+			continue;
+		if (previous < 0 || seg_of[i] != seg_of[previous]) {
+			if (previous >= 0 && direct[i] == direct[previous] &&
+			    xdt_could_follow(l, seg_of[previous], first, i,
+					     direct[i])) {
+				xdt_list_fail(l, "entry %d could be in segment %d",
+					      i, seg_of[previous]);
+				return false;
+			}
+			first = i;
+			previous = i;
+			if (!direct[i] && !xdt_check_alone(l, i))
+				return false;
+			continue;
+		}
+
+		/* Not alone. */
+		s = seg_of[i];
+		if (direct[i] != direct[previous]) {
+			xdt_list_fail(l, "segment %d is of both sorts", s);
+			return false;
+		}
+		if (!xdt_check_joined(l, s))
+			return false;
+		previous = i;
+	}
+
+	return xdt_check_overlap(l);
 }
 
 /**
@@ -242,29 +263,24 @@ static bool xdt_entry_same(struct xdt_lists *l, int i, const u8 *want)
 	return false;
 }
 
-/**
- * xdt_list_traffic() - both sides of all entries, whole and in parts; then unmap
- * @l:		the list, after xdt_list_check()
- * @dir:	direction
- *
- * Return: Whether each had what it was to have.
- */
-bool xdt_list_traffic(struct xdt_lists *l, enum dma_data_direction dir)
+/* Does the device read what all entries have? */
+static bool xdt_entries_same(struct xdt_lists *l)
 {
-	struct rnd_state *rnd = &l->x->rnd;
-	unsigned long attrs = 0;
-	u32 key = xdt_below(rnd, XDT_PERIOD);
-	bool scramble = xdt_chance(rnd, 50);
-	size_t from, len;
-	int i, s;
+	int i;
 
-	if (scramble)
-		xdt_list_scramble(l);
 	for (i = 0; i < l->nents; i++) {
 		if (l->copy[i].len &&
 		    !xdt_entry_same(l, i, xdt_expected(l, i)))
 			return false;
 	}
+	return true;
+}
+
+/* No byte of others is in a slot that a segment begins or ends in. */
+static bool xdt_nothing_beside(struct xdt_lists *l)
+{
+	int s;
+
 	for (s = 0; s < l->nsegs; s++) {
 		if (xdt_bounced(sg_dma_address(&l->sg[s])) &&
 		    !xdt_slack_is_zero(l->x->scratch,
@@ -274,41 +290,52 @@ bool xdt_list_traffic(struct xdt_lists *l, enum dma_data_direction dir)
 			return false;
 		}
 	}
+	return true;
+}
 
-	/* The CPU writes, all of it is handed over. */
-	if (dir != DMA_FROM_DEVICE && xdt_chance(rnd, 50)) {
-		for (i = 0; i < l->nents; i++) {
-			xdt_fill(l->copy[i].p, key + i, 0, l->copy[i].len);
-			xdt_fill(xdt_expected(l, i), key + i, 0,
-				 l->copy[i].len);
-		}
-		xen_swiotlb_dma_ops.sync_sg_for_device(l->x->dev, l->sg,
-						       l->nents, dir);
-		for (i = 0; i < l->nents; i++) {
-			if (l->copy[i].len &&
-			    !xdt_entry_same(l, i, xdt_expected(l, i)))
-				return false;
-		}
+/* The CPU writes, all of it is handed over. */
+static bool xdt_to_device(struct xdt_lists *l, enum dma_data_direction dir,
+			  u32 key)
+{
+	int i;
+
+	for (i = 0; i < l->nents; i++) {
+		xdt_fill(l->copy[i].p, key + i, 0, l->copy[i].len);
+		xdt_fill(xdt_expected(l, i), key + i, 0, l->copy[i].len);
 	}
+	xen_swiotlb_dma_ops.sync_sg_for_device(l->x->dev, l->sg, l->nents,
+					       dir);
+	return xdt_entries_same(l);
+}
 
-	/* The device writes to some; the CPU has it after a sync of all. */
-	if (dir != DMA_TO_DEVICE && xdt_chance(rnd, 50)) {
-		for (i = 0; i < l->nents; i++) {
-			if (!l->copy[i].len || xdt_chance(rnd, 30))
-				continue;
-			from = xdt_below(rnd, l->copy[i].len);
-			len = 1 + xdt_below(rnd, l->copy[i].len - from);
-			xdt_dev_fill(l->bus[i] + from, key + 31 * i, 0, len);
-			xdt_fill(xdt_expected(l, i) + from, key + 31 * i, 0,
-				 len);
-		}
-		xen_swiotlb_dma_ops.sync_sg_for_cpu(l->x->dev, l->sg, l->nents,
-						    dir);
-		if (!xdt_arena_same(l, "sync_sg_for_cpu"))
-			return false;
+/* The device writes to some; the CPU has it after a sync of all. */
+static bool xdt_from_device(struct xdt_lists *l, enum dma_data_direction dir,
+			    u32 key)
+{
+	struct rnd_state *rnd = &l->x->rnd;
+	size_t from, len;
+	int i;
+
+	for (i = 0; i < l->nents; i++) {
+		if (!l->copy[i].len || xdt_chance(rnd, 30))
+			continue;
+		from = xdt_below(rnd, l->copy[i].len);
+		len = 1 + xdt_below(rnd, l->copy[i].len - from);
+		xdt_dev_fill(l->bus[i] + from, key + 31 * i, 0, len);
+		xdt_fill(xdt_expected(l, i) + from, key + 31 * i, 0, len);
 	}
+	xen_swiotlb_dma_ops.sync_sg_for_cpu(l->x->dev, l->sg, l->nents, dir);
+	return xdt_arena_same(l, "sync_sg_for_cpu");
+}
 
-	/* The device writes all, and the unmapping brings it. */
+/* The device writes all, and the unmapping brings it, unless it is not to. */
+static void xdt_unmap_written(struct xdt_lists *l, enum dma_data_direction dir,
+			      u32 key)
+{
+	struct rnd_state *rnd = &l->x->rnd;
+	unsigned long attrs = 0;
+	int i;
+
 	if (dir == DMA_TO_DEVICE || xdt_chance(rnd, 10))
 		attrs = DMA_ATTR_SKIP_CPU_SYNC;
 	for (i = 0; i < l->nents; i++) {
@@ -320,6 +347,33 @@ bool xdt_list_traffic(struct xdt_lists *l, enum dma_data_direction dir)
 	if (dir == DMA_TO_DEVICE && xdt_chance(rnd, 50))
 		attrs = 0;
 	xdt_list_unmap(l, dir, attrs);
+}
+
+/**
+ * xdt_list_traffic() - both sides of all entries, whole and in parts; then unmap
+ * @l:		the list, after xdt_list_check()
+ * @dir:	direction
+ *
+ * Return: Whether each had what it was to have.
+ */
+bool xdt_list_traffic(struct xdt_lists *l, enum dma_data_direction dir)
+{
+	struct rnd_state *rnd = &l->x->rnd;
+	u32 key = xdt_below(rnd, XDT_PERIOD);
+	bool scramble = xdt_chance(rnd, 50);
+
+	if (scramble)
+		xdt_list_scramble(l);
+	if (!xdt_entries_same(l) || !xdt_nothing_beside(l))
+		return false;
+	if (dir != DMA_FROM_DEVICE && xdt_chance(rnd, 50) &&
+	    !xdt_to_device(l, dir, key))
+		return false;
+	if (dir != DMA_TO_DEVICE && xdt_chance(rnd, 50) &&
+	    !xdt_from_device(l, dir, key))
+		return false;
+
+	xdt_unmap_written(l, dir, key);
 	if (scramble)
 		xdt_list_scramble(l);
 	if (!xdt_arena_same(l, "unmap_sg"))

@@ -68,6 +68,30 @@ static void xdt_by_mask(struct kunit *test)
 	xdt_expect(x, x->buf, 1, true, "first page out of reach");
 }
 
+/* Of @pages in one piece, page @bad is elsewhere. */
+static void xdt_one_elsewhere(struct xdt *x, unsigned int pages,
+			      unsigned int bad)
+{
+	xen_machine_place(x->buf, pages, XDT_FRAME);
+	xen_machine_place(x->buf + bad * PAGE_SIZE, 1, XDT_FRAME + 1000);
+	xdt_expect(x, x->buf, pages * PAGE_SIZE, true, "one page elsewhere");
+	if (bad < pages - 1)
+		xdt_expect(x, x->buf + bad * PAGE_SIZE + 4095, 2, true,
+			   "two bytes, straddling");
+	if (bad == pages - 1) {
+		xdt_expect(x, x->buf + 1, bad * PAGE_SIZE - 1, false,
+			   "ends before it");
+		xdt_expect(x, x->buf, bad * PAGE_SIZE + 1, true,
+			   "ends in its first byte");
+	}
+	if (bad == 0) {
+		xdt_expect(x, x->buf + PAGE_SIZE, (pages - 1) * PAGE_SIZE,
+			   false, "begins behind it");
+		xdt_expect(x, x->buf + PAGE_SIZE - 1, 2, true,
+			   "begins in its last byte");
+	}
+}
+
 static void xdt_by_contiguity(struct kunit *test)
 {
 	struct xdt *x = test->priv;
@@ -79,29 +103,8 @@ static void xdt_by_contiguity(struct kunit *test)
 		xdt_expect(x, x->buf, pages * PAGE_SIZE, false, "contiguous");
 		xdt_expect(x, x->buf + PAGE_SIZE - 1, 2, false, "two bytes");
 
-		/* One page elsewhere, at each place. */
 		for (bad = 0; bad < pages; bad++) {
-			xen_machine_place(x->buf, pages, XDT_FRAME);
-			xen_machine_place(x->buf + bad * PAGE_SIZE, 1,
-					  XDT_FRAME + 1000);
-			xdt_expect(x, x->buf, pages * PAGE_SIZE, true,
-				   "one page elsewhere");
-			if (bad < pages - 1)
-				xdt_expect(x, x->buf + bad * PAGE_SIZE + 4095,
-					   2, true, "two bytes, straddling");
-			if (bad == pages - 1) {
-				xdt_expect(x, x->buf + 1, bad * PAGE_SIZE - 1,
-					   false, "ends before it");
-				xdt_expect(x, x->buf, bad * PAGE_SIZE + 1,
-					   true, "ends in its first byte");
-			}
-			if (bad == 0) {
-				xdt_expect(x, x->buf + PAGE_SIZE,
-					   (pages - 1) * PAGE_SIZE, false,
-					   "begins behind it");
-				xdt_expect(x, x->buf + PAGE_SIZE - 1, 2, true,
-					   "begins in its last byte");
-			}
+			xdt_one_elsewhere(x, pages, bad);
 			if (test->status != KUNIT_SUCCESS)
 				return;
 		}
