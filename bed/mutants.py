@@ -112,7 +112,7 @@ class Copy:
         """Which unit test notices the fault?"""
         log = base.log_path(f"mutant-{name}-{flavour}")
         status, output = self.run(log, "scripts/bed", "kunit", "--flavour", flavour, "--timeout", 600,
-                                  "--arg", f"xen_aperture_test.scale={scale}")
+                                  "--arg", f"xen_dma_tests.scale={scale}")
         if not re.search(r"^\d+ passed, \d+ failed$", output, re.M):
             raise Failure(f"{name}: the tests could not be built (log: {log}); mend tests/mutants.toml")
         return status and flavour + ": " + first(r"not ok: (.*)", output, log)

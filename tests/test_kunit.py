@@ -11,9 +11,6 @@ import pytest
 
 from bed import base, fetch, known, kunit
 
-# The long tests' part, in percent: KASAN makes them some ten times slower.
-SCALES = {"test": 100, "debug": 10}
-
 SUITES = sorted(name for source in (base.TOP / "drivers/xen/dma/tests").glob("*_kunit.c")
                 for name in re.findall(r'struct kunit_suite \w+ = \{\s*\.name = "([^"]+)"', source.read_text()))
 
@@ -24,12 +21,18 @@ SUITES = sorted(name for source in (base.TOP / "drivers/xen/dma/tests").glob("*_
 def test_suite(suite, flavour, build, record_property):
     """All cases of a suite pass."""
     log = base.log_path(f"kunit-{flavour}-{suite}")
-    cases = kunit.run(build(arch="um", flavour=flavour), log, suite,
-                      args=[f"xen_aperture_test.scale={SCALES[flavour]}"])
+    cases = kunit.run(build(arch="um", flavour=flavour), log, suite)
     bad = [case for case in cases if not case.passed]
     record_property("results", [len(cases) - len(bad), len(bad)])
     assert not bad, "\n".join(["", *(line for case in bad for line in (str(case), *case.said)), f"log: {log}"])
     assert {case.suite for case in cases} == {suite}
+
+
+def test_parameters(build):
+    """A random test can be had again, and shorter."""
+    log = base.log_path("kunit-parameters")
+    assert kunit.run(build(arch="um"), log, "xen-aperture-place", args=["xen_dma_tests.seed=7", "xen_dma_tests.scale=3"])
+    assert "seed 7, scale 3 %" in log.read_text(errors="replace")
 
 
 def ktap(*cases, plan=2, end="ok 1 s", suites=1, said=""):

@@ -272,7 +272,7 @@ static int start_on(unsigned int cpu, int (*fn)(void *unused))
 }
 
 /* Without a second CPU its thread waits on the first, and is only told to end. */
-static int run(void)
+static int run_all(void)
 {
 	int ret;
 
@@ -347,7 +347,7 @@ static int __init bench_init(void)
 	if (!ret)
 		ret = make_aperture();
 	if (!ret) {
-		ret = run();
+		ret = run_all();
 		xen_pool_destroy();
 	}
 	if (ret)

@@ -5,7 +5,7 @@
  *
  * The tests look at the driver from both sides only, through the DMA operations
  * and through the eyes of the device. Long ones are random: the log has the seed,
- * and xen_aperture_test.seed= gives it again. xen_aperture_test.scale= makes them
+ * and xen_dma_tests.seed= gives it again. xen_dma_tests.scale= makes them
  * longer or shorter, in percent.
  */
 #include <linux/moduleparam.h>
@@ -14,6 +14,10 @@
 #include <linux/vmalloc.h>
 
 #include "fixture.h"
+
+/* Not by the name of this file. */
+#undef MODULE_PARAM_PREFIX
+#define MODULE_PARAM_PREFIX "xen_dma_tests."
 
 static unsigned long seed;
 module_param(seed, ulong, 0444);

@@ -2,7 +2,7 @@
 /*
  * A machine for the KUnit tests: which frame is behind each page, which frames
  * the hypervisor has to give, and what a device sees at a bus address. See
- * machine_kunit.c.
+ * machine.c.
  */
 #ifndef __XEN_DMA_TESTS_MACHINE_H
 #define __XEN_DMA_TESTS_MACHINE_H
