@@ -865,7 +865,7 @@ static void coherents(void)
 	}
 	measure_firsts("first-0", NULL, 0);
 	measure_firsts("first-3", NULL, 3);
-	measure_firsts(NULL, "held-6", 6);
+	measure_firsts("first-6", "held-6", 6);
 	measure_firsts(NULL, "held-7", 7);
 	measure_firsts("first-9", "held-9", 9);
 	measure_firsts(NULL, "held-10", 10);

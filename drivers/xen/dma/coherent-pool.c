@@ -65,7 +65,6 @@ static LIST_HEAD(lost);
 static DEFINE_RAW_SPINLOCK(arena_lock);
 static unsigned int nr_arenas;
 static unsigned int nr_unused;
-static unsigned long used_pages;
 
 unsigned long xen_coherent_pooled __read_mostly = ULONG_MAX;
 
@@ -88,23 +87,30 @@ static bool may_add_arena(u64 limit)
 	return (u64)(READ_ONCE(nr_arenas) + 1) * ARENA_SIZE <= max;
 }
 
-static __always_inline unsigned int count4(const struct page *page)
+/* No more than a look: who takes a reference meanwhile has none yet when it is freed. */
+static __always_inline int references(const struct page *page)
 {
-	return page_ref_count(page) + page_ref_count(page + 1) +
-	       page_ref_count(page + 2) + page_ref_count(page + 3);
+	return data_race(page->_refcount.counter);
+}
+
+static __always_inline int references4(const struct page *page)
+{
+	return references(page) + references(page + 1) + references(page + 2) +
+	       references(page + 3);
 }
 
 /* Has nobody but the pool a reference? */
 static bool is_unreferenced(const struct page *page, unsigned int order)
 {
 	const struct page *end = page + (1U << order);
-	unsigned int sum = 0;
+	int sum = 0;
 
-	for (; page + 8 <= end; page += 8)
-		sum += count4(page) + count4(page + 4);
+	for (; page + 16 <= end; page += 16)
+		sum += references4(page) + references4(page + 4) +
+		       references4(page + 8) + references4(page + 12);
 	for (; page < end; page++)
-		sum += page_ref_count(page);
-	return sum == 1U << order;
+		sum += references(page);
+	return sum == 1 << order;
 }
 
 static unsigned int orders_of(const struct xen_pool_block *block)
@@ -188,12 +194,21 @@ static u64 room_in(const struct xen_arena *arena, unsigned int order)
 		0x0101010101010101, 0x0001000100010001, 0x0000000100000001, 1,
 	};
 	u64 room = ~arena->used;
-	unsigned int i;
 
 	if (unlikely(order > arena->max_order))
 		return 0;
-	for (i = 0; i < order; i++)
-		room &= room >> (1U << i);
+	if (order > 0)
+		room &= room >> 1;
+	if (order > 1)
+		room &= room >> 2;
+	if (order > 2)
+		room &= room >> 4;
+	if (order > 3)
+		room &= room >> 8;
+	if (order > 4)
+		room &= room >> 16;
+	if (order > 5)
+		room &= room >> 32;
 	return room & aligned[order];
 }
 
@@ -211,7 +226,6 @@ static unsigned int take_piece(struct xen_arena *arena, u64 room,
 	nr_unused -= !arena->used;
 	arena->used |= pages_of(at, order);
 	arena->orders[at] = order + 1;
-	used_pages += 1UL << order;
 	return at;
 }
 
@@ -299,7 +313,6 @@ static int free_piece(struct xen_arena *arena, unsigned int at, struct page *pag
 		rc = 0;
 		order = arena->orders[at] - 1;
 		arena->orders[at] = 0;
-		used_pages -= 1UL << order;
 		/* What somebody has a reference to is lent for good. */
 		if (likely(is_unreferenced(page, order)))
 			arena->used &= ~pages_of(at, order);
@@ -366,7 +379,19 @@ int xen_pooled_free(struct page *page, dma_addr_t bus)
  */
 u64 xen_pooled_bytes(void)
 {
-	return (u64)READ_ONCE(used_pages) << PAGE_SHIFT;
+	const struct xen_arena *arena;
+	u64 pages = 0;
+	unsigned long flags;
+	unsigned int i;
+
+	raw_spin_lock_irqsave(&arena_lock, flags);
+	list_for_each_entry(arena, &arenas, list)
+		for (i = 0; i < ARENA_PAGES; i++)
+			if (arena->orders[i])
+				pages += BIT(arena->orders[i] - 1);
+	raw_spin_unlock_irqrestore(&arena_lock, flags);
+
+	return pages << PAGE_SHIFT;
 }
 
 /**
@@ -416,7 +441,6 @@ unsigned long xen_pooled_revise(void)
 		nr_arenas--;
 		pages += hweight64(arena->used);
 	}
-	used_pages -= min(pages, used_pages);
 	raw_spin_unlock_irqrestore(&arena_lock, flags);
 
 	return pages;
@@ -438,6 +462,5 @@ void xen_pooled_forget(void)
 	}
 	nr_arenas = 0;
 	nr_unused = 0;
-	used_pages = 0;
 }
 #endif
