@@ -31,7 +31,8 @@ def test_suite(suite, flavour, build, record_property):
 def test_parameters(build):
     """A random test can be had again, and shorter."""
     log = base.log_path("kunit-parameters")
-    assert kunit.run(build(arch="um"), log, "xen-aperture-place", args=["xen_dma_tests.seed=7", "xen_dma_tests.scale=3"])
+    words = ["xen_dma_tests.seed=7", "xen_dma_tests.scale=3"]
+    assert kunit.run(build(arch="um"), log, "xen-aperture-place", args=words)
     assert "seed 7, scale 3 %" in log.read_text(errors="replace")
 
 

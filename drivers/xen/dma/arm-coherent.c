@@ -95,7 +95,7 @@ static struct xen_coherent_try find_memory(const struct xen_coherent_request *re
 }
 
 static void put_memory(const struct xen_coherent_request *req,
-		 const struct xen_coherent_try *found)
+		       const struct xen_coherent_try *found)
 {
 	if (req->is_page)
 		dma_direct_free_pages(req->dev, req->size, found->cpu,

@@ -166,6 +166,6 @@ void __init xen_learn_at_boot(void)
 
 	/* Xen put a page of its own in the place of this one. */
 	xen_add_stray(XEN_PFN_DOWN(virt_to_phys(HYPERVISOR_shared_info)),
-		  GFP_KERNEL);
+		      GFP_KERNEL);
 	read_published();
 }

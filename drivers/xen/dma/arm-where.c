@@ -34,6 +34,7 @@ const char * const xen_source_names[] = {
 enum xen_dma_source xen_source __read_mostly;
 struct xen_bus_table xen_ram;
 struct xen_bus_table xen_table;
+/* For whoever changes the two above. */
 DEFINE_MUTEX(xen_dma_mutex);
 
 /**

@@ -90,6 +90,7 @@ static bool may_add_arena(u64 limit)
 /* No more than a look: who takes a reference meanwhile has none yet when it is freed. */
 static __always_inline int references(const struct page *page)
 {
+	/* A count that is just changing is as good before as after. */
 	return data_race(page->_refcount.counter);
 }
 

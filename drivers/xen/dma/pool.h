@@ -186,7 +186,7 @@ struct xen_pool_buddy {
 
 /**
  * struct xen_magazine - a list of blocks of one size
- * @head:	first, or XEN_NO_SLOT
+ * @head:	the first, when there is any
  * @nr:		how many
  */
 struct xen_magazine {
@@ -452,12 +452,22 @@ static inline void xen_pool_disown(struct xen_pool_cpu *cpu)
 	atomic_set_release(&cpu->owned, 0);
 }
 
+/*
+ * The last to come is the first to go, for its memory is in the CPU's caches. The
+ * kernel's check of mappings forgets one only after it has ended here. So that the
+ * next one does not have the same slot meanwhile, with that check a block comes last.
+ */
 static inline void xen_magazine_push(struct xen_magazine *magazine, u32 mslot,
 				     struct xen_pool_slot *s)
 {
+	u32 *place = &magazine->head;
+	u32 i;
+
+	for (i = 0; IS_ENABLED(CONFIG_DMA_API_DEBUG) && i < magazine->nr; i++)
+		place = &xen_slot_at(*place)->next;
 	WRITE_ONCE(s->state, XEN_SLOT_CACHED);
-	s->next = magazine->head;
-	magazine->head = mslot;
+	s->next = *place;
+	*place = mslot;
 	magazine->nr++;
 }
 

@@ -128,8 +128,9 @@ static int make_region(const struct machine_region *region,
 	if (rc)
 		goto out;
 
-	mfn = machine_take_extent(order, min(machine_frames_below(address_bits),
-				     machine_frames_to_give()));
+	mfn = machine_take_extent(order,
+				  min(machine_frames_below(address_bits),
+				      machine_frames_to_give()));
 	if (mfn == INVALID_P2M_ENTRY) {
 		rc = -ENOMEM;
 		goto out;

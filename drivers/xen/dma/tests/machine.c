@@ -166,9 +166,9 @@ void xen_machine_reset(void)
 	bitmap_zero(machine_free, XEN_MACHINE_END_MFN);
 	machine_nr_free = 0;
 	machine_give_frames(PFN_UP(LOW_NARROW_START),
-		    PFN_DOWN(LOW_NARROW_END - LOW_NARROW_START));
+			    PFN_DOWN(LOW_NARROW_END - LOW_NARROW_START));
 	machine_give_frames(PFN_UP(LOW_WIDE_START),
-		    PFN_DOWN(LOW_WIDE_END - LOW_WIDE_START));
+			    PFN_DOWN(LOW_WIDE_END - LOW_WIDE_START));
 
 	memset(&machine_count, 0, sizeof(machine_count));
 	machine_error = 0;

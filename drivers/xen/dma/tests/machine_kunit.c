@@ -297,9 +297,8 @@ static void pages_refused(struct kunit *test, struct page **pages)
 	xen_machine_fail_after(1, -EPERM, true);
 	KUNIT_EXPECT_EQ(test, 0, create_pages(pages, 24, &bus));
 	KUNIT_EXPECT_TRUE(test, xen_machine_fails_later());
-	for (i = 0; i < 2; i++) {
+	for (i = 0; i < 2; i++)
 		KUNIT_EXPECT_EQ(test, -EPERM, destroy_pages(pages, &all));
-	}
 	xen_machine_fail_exchanges(0);
 	KUNIT_EXPECT_EQ(test, 0, destroy_pages(pages, &all));
 	KUNIT_EXPECT_TRUE(test, all);

@@ -98,15 +98,6 @@ static void begin_one(struct worker *w, struct live *l, u8 *buf,
 	if (seed % 4 == 0) {
 		size_t from = l->size / 3, len = from;
 
-		/*
-		 * The kernel's own check forgets a mapping after it has ended. If
-		 * another thread has had the same slot, and is still to be forgotten,
-		 * it finds two for a part, and takes that for none.
-		 */
-		if (IS_ENABLED(CONFIG_DMA_API_DEBUG)) {
-			from = 0;
-			len = l->size;
-		}
 		/* A third comes back early; it is only read. */
 		dma_sync_single_range_for_cpu(w->dev, l->bus, from, len,
 					      DMA_BIDIRECTIONAL);
