@@ -8,8 +8,8 @@
  * XENMEM_exchange: the hypervisor takes the pages behind the region and gives one
  * extent for them. It takes a page only when nothing refers to it any more, so
  * the region leaves the linear mapping first and comes back with its new frames
- * (mmu_linear.c). What it takes it clears before anybody else gets it, as it does
- * with all that has no owner when it is freed.
+ * (mmu_linear.c). Nothing is cleared for it: it scrubs what it takes, for such a page
+ * has no owner when it is freed (free_domheap_pages() in Xen's common/page_alloc.c).
  *
  * Nothing here is shared between two callers: each owns the region that it
  * passes and has a frame list of its own, so there is no lock. Any step may
@@ -344,11 +344,14 @@ static bool xen_suits(const struct xen_pages *pages, unsigned int address_bits,
 		      dma_addr_t *dma_handle)
 {
 	phys_addr_t size = (phys_addr_t)pages->nr << PAGE_SHIFT;
+	phys_addr_t bus = PFN_PHYS(pfn_to_mfn(xen_pages_pfn(pages, 0)));
 
-	*dma_handle = PFN_PHYS(pfn_to_mfn(xen_pages_pfn(pages, 0)));
-	return IS_ALIGNED(*dma_handle, size) &&
-	       fls64(*dma_handle + size - 1) <= address_bits &&
-	       xen_pages_contiguous(pages);
+	if (!IS_ALIGNED(bus, size) || fls64(bus + size - 1) > address_bits ||
+	    !xen_pages_contiguous(pages))
+		return false;
+
+	*dma_handle = bus;
+	return true;
 }
 
 /**
@@ -356,7 +359,7 @@ static bool xen_suits(const struct xen_pages *pages, unsigned int address_bits,
  * @pstart:		pseudo-physical start, page aligned
  * @order:		log2 of the region's pages
  * @address_bits:	width that a device can address
- * @dma_handle:		where the machine address of the first byte goes
+ * @dma_handle:		where the machine address of the first byte goes, if so
  *
  * Context: Any.
  * Return: True when the region is contiguous in the machine, aligned there to its
@@ -486,10 +489,11 @@ static bool xen_frames_wider(const xen_pfn_t *new, const xen_pfn_t *old,
 
 /*
  * Exchanges pages for any others, as far as it goes: *@done says how many. Returns
- * an error when it is not all of them, and -ENOSPC when what came is no better.
+ * an error when it is not all of them. *@better is false when all were exchanged, for
+ * nothing higher.
  */
 static int xen_destroy_chunk(const struct xen_pages *pages, gfp_t gfp,
-			     unsigned long *done)
+			     unsigned long *done, bool *better)
 {
 	xen_pfn_t old[XEN_CHUNK_PAGES], new[XEN_CHUNK_PAGES];
 	struct xen_taken taken;
@@ -509,8 +513,7 @@ static int xen_destroy_chunk(const struct xen_pages *pages, gfp_t gfp,
 		new[i] = old[i];
 	xen_map_pages(pages, &taken, new, 0, gfp);
 
-	if (!rc && !xen_frames_wider(new, old, pages->nr))
-		return -ENOSPC;
+	*better = rc || xen_frames_wider(new, old, pages->nr);
 	return rc;
 }
 
@@ -522,10 +525,11 @@ static int xen_destroy(const struct xen_pages *pages, gfp_t gfp, bool *all)
 	*all = false;
 	while (from < pages->nr) {
 		struct xen_pages chunk = xen_pages_chunk(pages, from);
-		int rc = xen_destroy_chunk(&chunk, gfp, &done);
+		bool better;
+		int rc = xen_destroy_chunk(&chunk, gfp, &done, &better);
 
 		from += done;
-		if (rc == -ENOSPC)
+		if (!better)
 			return 0;
 		tries = done ? XEN_GIVE_BACK_TRIES : tries - 1;
 		if (!tries)

@@ -4,7 +4,8 @@
  *
  * Xen takes a frame only when nothing refers to it. So the pages leave the linear
  * mapping and the P2M, and come back with new frames, or with the old ones. The
- * caller owns the pages, so nobody looks at them meanwhile.
+ * caller owns the pages, so nobody looks at them meanwhile. Who walks all page tables,
+ * to show them, may see that there is nothing.
  *
  * PTEs are written by hypercalls, 32 at a time. A block of the page allocator's that
  * has whole tables of PTEs for itself is quicker: Xen lets go of a table that no
@@ -155,12 +156,6 @@ static int write_all_ptes(const struct xen_pages *pages, const xen_pfn_t *frame,
 			 pte_of(frame, first, most.nr), flush | UVMF_ALL, must);
 }
 
-/* A table's page of the linear mapping. */
-static unsigned long table_pfn(const struct xen_taken_table *table)
-{
-	return pmd_pfn(table->entry);
-}
-
 static int set_pmd_entry(const struct xen_taken_table *table, pmd_t entry)
 {
 	struct mmu_update update = {
@@ -176,7 +171,7 @@ static int pin_table(const struct xen_taken_table *table, unsigned int cmd)
 {
 	struct mmuext_op op = {
 		.cmd = cmd,
-		.arg1.mfn = pfn_to_mfn(table_pfn(table)),
+		.arg1.mfn = pfn_to_mfn(table->pfn),
 	};
 
 	return HYPERVISOR_mmuext_op(&op, 1, NULL, DOMID_SELF);
@@ -185,21 +180,32 @@ static int pin_table(const struct xen_taken_table *table, unsigned int cmd)
 static int protect_table(const struct xen_taken_table *table, pgprot_t prot,
 			 unsigned long flush)
 {
-	unsigned long pfn = table_pfn(table);
-
-	return write_pte(pfn, mfn_pte(pfn_to_mfn(pfn), prot), flush | UVMF_ALL,
-			 true);
+	return write_pte(table->pfn, mfn_pte(pfn_to_mfn(table->pfn), prot),
+			 flush | UVMF_ALL, true);
 }
 
-/* Xen looks at each PTE; it refuses only frames that are not ours. */
+/* Xen looks at each PTE. With @must no fault is injected. */
+static int try_to_hook(const struct xen_taken_table *table, bool must)
+{
+	if (!must && xen_call_fails())
+		return -ENOMEM;
+
+	/* A table that is not pinned serves as well. */
+	WARN_ON_ONCE(table->pinned && pin_table(table, MMUEXT_PIN_L1_TABLE));
+	return set_pmd_entry(table, table->entry);
+}
+
+/* Puts the table back. What it maps is ours, so what fails is done again. */
 static void hook_table(const struct xen_taken_table *table)
 {
-	WARN_ON_ONCE((table->pinned &&
-		      pin_table(table, MMUEXT_PIN_L1_TABLE)) ||
-		     set_pmd_entry(table, table->entry));
+	if (try_to_hook(table, false))
+		WARN_ON_ONCE(try_to_hook(table, true));
 }
 
-/* Makes it a table again. The flush is for what it mapped before, too. */
+/*
+ * Makes it a table again. The flush is for its own page; Xen flushed what it mapped
+ * before when it left, but not every version does.
+ */
 static void return_table(const struct xen_taken_table *table)
 {
 	WARN_ON_ONCE(protect_table(table, PAGE_KERNEL_RO, UVMF_TLB_FLUSH));
@@ -207,15 +213,20 @@ static void return_table(const struct xen_taken_table *table)
 }
 
 /*
- * Takes the table of PTEs that maps @addr out of the linear mapping. Another entry may
- * lead to it, as to the tables of the kernel's image; then it can't become writable.
+ * Takes the table of PTEs that maps @addr out of the linear mapping. When Xen still
+ * has a reference to it, it can't become writable, and goes back: when another entry
+ * leads to it, as to the tables of the kernel's image, or when Xen has not yet finished
+ * to drop the one of the linear mapping.
  */
 static bool take_table(struct xen_taken_table *table, unsigned long addr)
 {
 	table->pmd = pmd_off_k(addr);
-	table->entry = *table->pmd;
+	table->entry = READ_ONCE(*table->pmd);
 	if (!pmd_present(table->entry) || pmd_leaf(table->entry) ||
-	    xen_call_fails() || set_pmd_entry(table, __pmd_ma(0)))
+	    xen_call_fails())
+		return false;
+	table->pfn = pmd_pfn(table->entry);
+	if (set_pmd_entry(table, __pmd_ma(0)))
 		return false;
 
 	/* Those that Xen made are not pinned by themselves. */
@@ -253,7 +264,7 @@ static bool take_tables(const struct xen_pages *pages, struct xen_taken *taken)
 static void fill_table(const struct xen_taken_table *table,
 		       const xen_pfn_t *frame, unsigned long first)
 {
-	pte_t *pte = __va(PFN_PHYS(table_pfn(table)));
+	pte_t *pte = __va(PFN_PHYS(table->pfn));
 	unsigned int i;
 
 	for (i = 0; i < PTRS_PER_PTE; i++)
@@ -299,8 +310,8 @@ int xen_unmap_pages(const struct xen_pages *pages, struct xen_taken *taken,
  * @first:	then the first one
  * @gfp:	whether to give way to others now and then
  *
- * Writes P2M and linear mapping. Xen refuses only frames that are not ours, so what
- * fails is done again. Afterwards no TLB knows what was there before.
+ * Writes P2M and linear mapping. The frames are ours, so what fails is done again.
+ * Afterwards no TLB knows what was there before.
  *
  * Context: Any, when @gfp may not block.
  */

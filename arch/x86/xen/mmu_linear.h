@@ -17,7 +17,10 @@
 /* Pages that one hypercall deals with at most. Their frames fit the stack. */
 #define XEN_CHUNK_PAGES	32
 
-/* Tables of PTEs that the largest block of the page allocator has for itself. */
+/*
+ * Tables of PTEs that the largest block of the page allocator has for itself. A larger
+ * one has its PTEs written one by one.
+ */
 #define XEN_MAX_TABLES	2
 
 /**
@@ -67,6 +70,7 @@ struct xen_taken {
 	struct xen_taken_table {
 		pmd_t *pmd;	/* where it was */
 		pmd_t entry;	/* what was there */
+		unsigned long pfn;	/* the table's own page */
 		bool pinned;
 	} table[XEN_MAX_TABLES];
 	unsigned int nr;

@@ -211,7 +211,7 @@ static void report_failure(struct device *dev, size_t size, size_t needed)
 	if (!largest) {
 		dev_err_ratelimited(dev,
 				    "xen_swiotlb: can't bounce %zu bytes: no aperture below mask %#llx; %s\n",
-				    size, mask, XEN_CONTIG_ADVICE);
+				    size, mask, XEN_NO_APERTURE_HINT);
 		return;
 	}
 
@@ -489,7 +489,7 @@ int xen_aperture_obtain(struct device *dev, u64 limit)
 	else if (rc == -ENODEV)
 		why = "there is no aperture, see swiotlb=";
 	else
-		why = "no memory below it to bounce through, " XEN_CONTIG_ADVICE;
+		why = XEN_NO_MEMORY_HINT;
 	dev_warn(dev, "xen_swiotlb: mask %#llx is refused: %s\n", limit, why);
 	return -ENOMEM;
 }

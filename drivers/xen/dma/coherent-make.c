@@ -35,15 +35,16 @@ static unsigned int xen_refused_order;
 static size_t largest_extent(struct page *page, struct page **pages,
 			     unsigned int order, unsigned int width, gfp_t gfp)
 {
+	phys_addr_t phys = page_to_phys(page);
 	bool exchanged, all;
 	dma_addr_t bus;
 
 	while (order--) {
-		if (xen_make_contiguous(page, pages, order, width, gfp, &bus,
+		if (xen_make_contiguous(phys, pages, order, width, gfp, &bus,
 					&exchanged))
 			continue;
 		if (exchanged)
-			xen_give_back(page, pages, order, gfp, &all);
+			xen_give_back(phys, pages, order, gfp, &all);
 		return PAGE_SIZE << order;
 	}
 
@@ -64,7 +65,8 @@ static bool make_contiguous(struct xen_coherent_request *req,
 		.order = req->order,
 		.wanted = req->width,
 	};
-	int rc = xen_make_contiguous(page, pages, req->order, req->width,
+	phys_addr_t phys = page_to_phys(page);
+	int rc = xen_make_contiguous(phys, pages, req->order, req->width,
 				     req->gfp, &req->bus, &made.exchanged);
 	bool all;
 
@@ -94,7 +96,7 @@ static bool make_contiguous(struct xen_coherent_request *req,
 
 	req->error = -ENOBUFS;
 	if (made.exchanged)
-		xen_give_back(page, pages, req->order, req->gfp, &all);
+		xen_give_back(phys, pages, req->order, req->gfp, &all);
 	return false;
 }
 

@@ -87,7 +87,7 @@ static bool may_add_arena(u64 limit)
 	return (u64)(READ_ONCE(nr_arenas) + 1) * ARENA_SIZE <= max;
 }
 
-/* No more than a look: who takes a reference meanwhile has none yet when it is freed. */
+/* Nobody takes a reference to memory that is being freed, but somebody may have one. */
 static __always_inline int references(const struct page *page)
 {
 	/* A count that is just changing is as good before as after. */

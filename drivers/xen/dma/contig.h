@@ -9,7 +9,6 @@
 #define __XEN_DMA_CONTIG_H
 
 #include <linux/gfp.h>
-#include <linux/io.h>
 #include <linux/minmax.h>
 #include <linux/mm.h>
 #include <linux/swiotlb.h>
@@ -23,8 +22,9 @@
 /* The width of the addresses that memory is made contiguous for. */
 #define XEN_CONTIG_BITS		32
 
-/* What the administrator can do where there is none. */
-#define XEN_CONTIG_ADVICE	"leave Xen some with dom0_mem="
+/* What to say where there is no aperture, or where none can be made. */
+#define XEN_NO_APERTURE_HINT	"check swiotlb= and the memory that dom0_mem= leaves to Xen"
+#define XEN_NO_MEMORY_HINT	"no memory below it to bounce through, leave Xen some with dom0_mem="
 
 /* Where contiguous memory ends at most. */
 static inline u64 xen_contig_end(void)
@@ -52,23 +52,22 @@ static inline void xen_free_extent(struct page *page, unsigned int order)
 
 /**
  * xen_make_contiguous() - see to it that memory is contiguous in the machine
- * @page:	the first page
+ * @phys:	where a block begins, for the domain
  * @pages:	each page when there is more than one block, else NULL
  * @order:	log2 of the pages
  * @width:	of the last bus address at most, in bits
  * @gfp:	as for xen_create_contiguous_region()
- * @bus:	where the bus address of the first byte goes
+ * @bus:	where the bus address of the first byte goes, when there is no error
  * @exchanged:	where it goes whether that took an exchange, and the content with it
  *
  * Context: As xen_create_contiguous_region().
  * Return: 0, or an error of xen_create_contiguous_region().
  */
-static inline int xen_make_contiguous(struct page *page, struct page **pages,
+static inline int xen_make_contiguous(phys_addr_t phys, struct page **pages,
 				      unsigned int order, unsigned int width,
 				      gfp_t gfp, dma_addr_t *bus,
 				      bool *exchanged)
 {
-	phys_addr_t phys = page_to_phys(page);
 	int rc;
 
 	*exchanged = false;
@@ -84,7 +83,7 @@ static inline int xen_make_contiguous(struct page *page, struct page **pages,
 
 /**
  * xen_give_back() - exchange what was exchanged for any memory
- * @page:	the first page
+ * @phys:	where a block begins, for the domain
  * @pages:	each page when there is more than one block, else NULL
  * @order:	log2 of the pages
  * @gfp:	as for xen_destroy_contiguous_region()
@@ -93,18 +92,18 @@ static inline int xen_make_contiguous(struct page *page, struct page **pages,
  * Context: As xen_destroy_contiguous_region().
  * Return: As xen_destroy_contiguous_region().
  */
-static inline int xen_give_back(struct page *page, struct page **pages,
+static inline int xen_give_back(phys_addr_t phys, struct page **pages,
 				unsigned int order, gfp_t gfp, bool *all)
 {
 	if (pages)
 		return xen_destroy_contiguous_pages(pages, order, gfp, all);
 
-	return xen_destroy_contiguous_region(page_to_phys(page), order, gfp,
-					     all);
+	return xen_destroy_contiguous_region(phys, order, gfp, all);
 }
 #else
 #define XEN_CONTIG_BITS		40
-#define XEN_CONTIG_ADVICE	"the domain has no free memory there"
+#define XEN_NO_APERTURE_HINT	"the domain has no free memory there"
+#define XEN_NO_MEMORY_HINT	"the domain has no memory below it to bounce through"
 
 static inline u64 xen_contig_end(void)
 {
@@ -126,17 +125,16 @@ static inline void xen_free_extent(struct page *page, unsigned int order)
 	xen_free_reachable(page, order);
 }
 
-static inline int xen_make_contiguous(struct page *page, struct page **pages,
+static inline int xen_make_contiguous(phys_addr_t phys, struct page **pages,
 				      unsigned int order, unsigned int width,
 				      gfp_t gfp, dma_addr_t *bus,
 				      bool *exchanged)
 {
 	*exchanged = false;
-	return xen_region_suits(page_to_phys(page), order, width, bus) ?
-	       0 : -ENOMEM;
+	return xen_region_suits(phys, order, width, bus) ? 0 : -ENOMEM;
 }
 
-static inline int xen_give_back(struct page *page, struct page **pages,
+static inline int xen_give_back(phys_addr_t phys, struct page **pages,
 				unsigned int order, gfp_t gfp, bool *all)
 {
 	*all = true;

@@ -52,19 +52,19 @@ size_t __ref xen_pool_add_extents(void *vaddr, size_t size,
 
 	while (order >= XEN_CHUNK_MIN_ORDER) {
 		struct xen_pool_chunk extent = { .vaddr = vaddr + done };
-		struct page *page = virt_to_page(extent.vaddr);
+		phys_addr_t phys = virt_to_phys(extent.vaddr);
 		size_t bytes = PAGE_SIZE << order;
 		bool exchanged, all;
 
 		if (bytes > size - done ||
-		    xen_make_contiguous(page, NULL, order, address_bits,
+		    xen_make_contiguous(phys, NULL, order, address_bits,
 					GFP_KERNEL, &extent.bus, &exchanged)) {
 			order--;
 			continue;
 		}
 		if (xen_pool_add_chunk(&extent, bytes, GFP_KERNEL)) {
 			if (exchanged)
-				xen_give_back(page, NULL, order, GFP_KERNEL,
+				xen_give_back(phys, NULL, order, GFP_KERNEL,
 					      &all);
 			break;
 		}

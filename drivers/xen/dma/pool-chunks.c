@@ -22,7 +22,7 @@
 #include "pool.h"
 
 unsigned long xen_pool_granules __read_mostly;
-u64 xen_pool_last __read_mostly;
+u64 xen_pool_last __read_mostly = DMA_BIT_MASK(XEN_WIDEST_BITS);
 
 struct xen_pool_zone xen_pool_zones[XEN_NR_ZONES];
 

@@ -188,6 +188,7 @@ int xen_pool_grow(unsigned int bits, unsigned int order,
 	struct xen_pool_chunk extent = { .origin = origin };
 	size_t size = PAGE_SIZE << order;
 	struct page *page;
+	phys_addr_t phys;
 	bool all;
 	int rc;
 
@@ -202,7 +203,8 @@ int xen_pool_grow(unsigned int bits, unsigned int order,
 	if (!page)
 		goto unreserve;
 
-	rc = xen_make_contiguous(page, NULL, order, bits, gfp, &extent.bus,
+	phys = page_to_phys(page);
+	rc = xen_make_contiguous(phys, NULL, order, bits, gfp, &extent.bus,
 				 &extent.exchanged);
 	if (rc)
 		goto free;
@@ -217,7 +219,7 @@ int xen_pool_grow(unsigned int bits, unsigned int order,
 		return 0;
 
 	if (extent.exchanged)
-		xen_give_back(page, NULL, order, gfp, &all);
+		xen_give_back(phys, NULL, order, gfp, &all);
 free:
 	xen_free_extent(page, order);
 unreserve:
@@ -308,17 +310,17 @@ static void grow_worker(struct work_struct *work)
 static int release_chunk(struct xen_pool_chunk *chunk)
 {
 	unsigned int order = get_order(xen_chunk_size(chunk));
-	struct page *page = virt_to_page(chunk->vaddr);
 	bool all;
 	int rc;
 
 	if (chunk->exchanged) {
-		rc = xen_give_back(page, NULL, order, GROW_GFP, &all);
+		rc = xen_give_back(virt_to_phys(chunk->vaddr), NULL, order,
+				   GROW_GFP, &all);
 		if (rc)
 			return rc;
 	}
 
-	xen_free_extent(page, order);
+	xen_free_extent(virt_to_page(chunk->vaddr), order);
 	atomic_long_sub(xen_chunk_size(chunk), &pool_bytes);
 	/* A driver that is wrong about what it has mapped may be looking. */
 	synchronize_rcu();

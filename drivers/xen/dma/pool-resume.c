@@ -58,7 +58,7 @@ static size_t take_moved(struct xen_pool_zone *zone)
 /* Makes a chunk anew, where devices of the same widths reach it. */
 static bool make_again(struct xen_pool_chunk *chunk)
 {
-	if (xen_make_contiguous(virt_to_page(chunk->vaddr), NULL,
+	if (xen_make_contiguous(virt_to_phys(chunk->vaddr), NULL,
 				get_order(xen_chunk_size(chunk)),
 				xen_zone_bits[chunk->index],
 				GFP_NOIO | __GFP_NORETRY, &chunk->bus,

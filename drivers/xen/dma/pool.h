@@ -460,14 +460,17 @@ static inline void xen_pool_disown(struct xen_pool_cpu *cpu)
 static inline void xen_magazine_push(struct xen_magazine *magazine, u32 mslot,
 				     struct xen_pool_slot *s)
 {
-	u32 *place = &magazine->head;
-	u32 i;
-
-	for (i = 0; IS_ENABLED(CONFIG_DMA_API_DEBUG) && i < magazine->nr; i++)
-		place = &xen_slot_at(*place)->next;
 	WRITE_ONCE(s->state, XEN_SLOT_CACHED);
-	s->next = *place;
-	*place = mslot;
+	if (IS_ENABLED(CONFIG_DMA_API_DEBUG)) {
+		u32 *place = &magazine->head, i;
+
+		for (i = 0; i < magazine->nr; i++)
+			place = &xen_slot_at(*place)->next;
+		*place = mslot;
+	} else {
+		s->next = magazine->head;
+		magazine->head = mslot;
+	}
 	magazine->nr++;
 }
 

@@ -134,8 +134,8 @@ static int return_region(struct xen_region *region)
 		return -EBUSY;
 
 	unmap_region(region);
-	rc = xen_give_back(region->page, region->pages, region->order, GFP_NOIO,
-			   &all);
+	rc = xen_give_back(page_to_phys(region->page), region->pages,
+			   region->order, GFP_NOIO, &all);
 	if (rc || !all) {
 		WRITE_ONCE(xen_keep_width, region->width);
 		WRITE_ONCE(xen_keep_until, jiffies + XEN_KEEP_SECONDS * HZ);

@@ -96,10 +96,13 @@ static bool region_suits(const struct machine_region *region,
 {
 	unsigned long mfn = pfn_to_mfn(region_pfn(region, 0));
 
+	if (!IS_ALIGNED(mfn, region->nr) ||
+	    mfn + region->nr > machine_frames_below(address_bits) ||
+	    !region_contiguous(region))
+		return false;
+
 	*dma_handle = PFN_PHYS(mfn);
-	return IS_ALIGNED(mfn, region->nr) &&
-	       mfn + region->nr <= machine_frames_below(address_bits) &&
-	       region_contiguous(region);
+	return true;
 }
 
 static void region_fill(const struct machine_region *region, unsigned long from,
