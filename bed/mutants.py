@@ -108,11 +108,10 @@ class Copy:
             errors.write(output)
         return process.returncode, output
 
-    def kunit(self, name, flavour, scale):
+    def kunit(self, name, flavour):
         """Which unit test notices the fault?"""
         log = base.log_path(f"mutant-{name}-{flavour}")
-        status, output = self.run(log, "scripts/bed", "kunit", "--flavour", flavour, "--timeout", 600,
-                                  "--arg", f"xen_dma_tests.scale={scale}")
+        status, output = self.run(log, "scripts/bed", "kunit", "--flavour", flavour, "--timeout", 600)
         if not re.search(r"^\d+ passed, \d+ failed$", output, re.M):
             raise Failure(f"{name}: the tests could not be built (log: {log}); mend tests/mutants.toml")
         return status and flavour + ": " + first(r"not ok: (.*)", output, log)
@@ -127,12 +126,12 @@ class Copy:
             raise Failure(f"{name}: the kselftest could not begin (log: {log})")
         return status and "kselftest: " + first(r"E {3,}(?!AssertionError)(?:not ok: )?(\S.*)", output, log)
 
-    def noticed(self, mutant, scale):
+    def noticed(self, mutant):
         """Which test notices the fault? None or 0 for none."""
         self.fresh(mutant)
         if mutant.exchange:
             return self.kselftest(mutant.name)
-        return self.kunit(mutant.name, "test", scale) or self.kunit(mutant.name, "debug", scale // 4 + 1)
+        return self.kunit(mutant.name, "test") or self.kunit(mutant.name, "debug")
 
 
 def first(pattern, output, log):
@@ -144,8 +143,6 @@ def first(pattern, output, log):
 def arguments(parser):
     """What can be said on the command line."""
     parser.add_argument("--list", action="store_true", help="only tell their names")
-    parser.add_argument("--scale", type=int, default=20, metavar="PERCENT",
-                        help="how long the long unit tests are (20; the tests' own is 100)")
     parser.add_argument("name", nargs="*", metavar="NAME", help="only these faults")
 
 
@@ -169,11 +166,11 @@ def main(args):
             fetch.linux(next(iter(known.KERNELS)) if exchange else known.UML_KERNEL)
             if exchange:
                 fetch.xen()
-            by = copy.kselftest("none") if exchange else copy.kunit("none", "test", args.scale)
+            by = copy.kselftest("none") if exchange else copy.kunit("none", "test")
             if by:
                 raise Failure(f"the tests fail without any fault: {by} (logs: {base.log_path('mutant-none-*')})")
         for mutant in chosen:
-            by = copy.noticed(mutant, args.scale)
+            by = copy.noticed(mutant)
             print(f"noticed   {mutant.name}: {by}" if by else f"SURVIVED  {mutant.name}", flush=True)
             if not by:
                 survivors.append(mutant.name)
