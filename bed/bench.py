@@ -5,7 +5,7 @@ time in a User Mode Linux kernel beside the generic allocator.
 In dom0 a module on the public DMA API does the work (tests/bench), the same file for
 every kernel; under User Mode Linux a unit test does. What they print are rows; the lists
 in bed/figures.toml make the tables of them and tell what ours may cost at most. Prints
-the tables and writes them, parted by tabs, to files in the cache. Exit status 0 when
+the tables and writes them, separated by tabs, to files in the cache. Exit status 0 when
 every measurement ran and no bound is exceeded.
 """
 

@@ -3,7 +3,7 @@
 
 Both kernels boot with the same initial file system: the modules are built once. The
 kselftest tells what works, and the benchmark's module what it costs and how large things
-can be. The list "compare" in bed/figures.toml makes one table of it, written parted by
+can be. The list "compare" in bed/figures.toml makes one table of it, written separated by
 tabs, and a chart.
 """
 

@@ -11,7 +11,7 @@
 
 struct bus_dma_region;
 
-/* As many as the hypervisor publishes; pages beyond what probing finds are strays. */
+/* As many as the hypervisor publishes; pages beyond what probing finds have moved. */
 #define XEN_BUS_RANGES		256
 
 /**
@@ -61,27 +61,27 @@ xen_bus_hardware_map(const struct bus_dma_region *map);
 /* The domain's table, empty where nothing is known. */
 const struct xen_bus_table *xen_dma_table(void);
 
-/* What xen_stray() says of a page that is none, or of one that may be anywhere. */
-#define XEN_NO_STRAY		ULONG_MAX
+/* What xen_displaced() says of a page that is none, or of one that may be anywhere. */
+#define XEN_IN_PLACE		ULONG_MAX
 #define XEN_MOVED		((unsigned long)LONG_MAX)
 
-extern struct xarray xen_strays;
+extern struct xarray xen_displaced_pages;
 extern bool xen_all_moved;
 
-int xen_stray_add(unsigned long pfn, unsigned long mfn, gfp_t gfp);
-void xen_stray_del(unsigned long pfn);
-unsigned long xen_stray_next(unsigned long first, unsigned long last);
-unsigned long xen_stray(unsigned long pfn);
+int xen_displaced_add(unsigned long pfn, unsigned long mfn, gfp_t gfp);
+void xen_displaced_del(unsigned long pfn);
+unsigned long xen_displaced_next(unsigned long first, unsigned long last);
+unsigned long xen_displaced(unsigned long pfn);
 
 /**
- * xen_any_strays() - is any page elsewhere than the ranges say?
+ * xen_any_displaced() - is any page elsewhere than the ranges say?
  *
  * Context: Any.
- * Return: Whether xen_stray() has to be asked.
+ * Return: Whether xen_displaced() has to be asked.
  */
-static inline bool xen_any_strays(void)
+static inline bool xen_any_displaced(void)
 {
-	return !xa_empty(&xen_strays) || READ_ONCE(xen_all_moved);
+	return !xa_empty(&xen_displaced_pages) || READ_ONCE(xen_all_moved);
 }
 
 #endif /* __XEN_BUS_RANGES_H */

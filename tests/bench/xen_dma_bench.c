@@ -7,7 +7,7 @@
  * Only the public DMA API is used, so that one source measures any driver behind
  * it. The device is QEMU's edu; it is never told to transfer anything.
  *
- * Results are lines of the log: "row", then fields parted by tabs: name, figure
+ * Results are lines of the log: "row", then fields separated by tabs: name, figure
  * (of a pair, where nothing else is said), memcpy of as many bytes, their
  * difference, segments, remarks. What a row lacks is "-". The last line is "end"
  * with the number of rows that are wrong.

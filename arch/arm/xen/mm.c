@@ -199,8 +199,8 @@ bool xen_arch_need_swiotlb(struct device *dev, phys_addr_t phys,
 			   dma_addr_t dev_addr)
 {
 	return !dev_is_dma_coherent(dev) && !xen_has_cache_flush &&
-	       xen_any_strays() &&
-	       xen_stray(XEN_PFN_DOWN(phys)) != XEN_NO_STRAY;
+	       xen_any_displaced() &&
+	       xen_displaced(XEN_PFN_DOWN(phys)) != XEN_IN_PLACE;
 }
 
 /**

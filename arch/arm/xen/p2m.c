@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Frames of other domains, on ARM: what a grant maps is a stray of the range
+ * Frames of other domains, on ARM: what a grant maps is displaced for the range
  * table (drivers/xen/dma/arm-ranges.c), and its frame in the machine is noted
  * while it is mapped.
  *
@@ -28,9 +28,9 @@
  */
 unsigned long __pfn_to_mfn(unsigned long pfn)
 {
-	unsigned long mfn = xen_stray(pfn);
+	unsigned long mfn = xen_displaced(pfn);
 
-	return mfn == XEN_NO_STRAY || mfn == XEN_MOVED ? INVALID_P2M_ENTRY : mfn;
+	return mfn == XEN_IN_PLACE || mfn == XEN_MOVED ? INVALID_P2M_ENTRY : mfn;
 }
 EXPORT_SYMBOL_GPL(__pfn_to_mfn);
 
@@ -43,7 +43,7 @@ EXPORT_SYMBOL_GPL(__pfn_to_mfn);
  * Where the domain's own memory was before, it may be anywhere after.
  *
  * Context: Any.
- * Return: false for want of memory, and then nothing is changed.
+ * Return: false without memory, and then nothing is changed.
  */
 bool __set_phys_to_machine_multi(unsigned long pfn, unsigned long mfn,
 				 unsigned long nr_pages)
@@ -53,8 +53,8 @@ bool __set_phys_to_machine_multi(unsigned long pfn, unsigned long mfn,
 	for (i = 0; i < nr_pages; i++) {
 		if (mfn == INVALID_P2M_ENTRY)
 			xen_dma_forget_foreign(pfn + i);
-		else if (xen_stray_add(pfn + i, mfn + i,
-				       GFP_NOWAIT | __GFP_NOWARN))
+		else if (xen_displaced_add(pfn + i, mfn + i,
+					   GFP_NOWAIT | __GFP_NOWARN))
 			break;
 	}
 	if (i == nr_pages)
@@ -72,7 +72,7 @@ EXPORT_SYMBOL_GPL(__set_phys_to_machine_multi);
  * @mfn:	its frame in the machine, or INVALID_P2M_ENTRY
  *
  * Context: Any.
- * Return: false for want of memory.
+ * Return: false without memory.
  */
 bool __set_phys_to_machine(unsigned long pfn, unsigned long mfn)
 {

@@ -125,9 +125,9 @@ static bool suits(const struct xen_coherent_request *req,
 	    last > reach_of(req->dev))
 		return false;
 
-	if (xen_any_strays() &&
-	    xen_stray_next(first, first + XEN_PFN_UP(req->size) - 1) !=
-	    XEN_NO_STRAY)
+	if (xen_any_displaced() &&
+	    xen_displaced_next(first, first + XEN_PFN_UP(req->size) - 1) !=
+	    XEN_IN_PLACE)
 		return false;
 
 	return xen_is_contiguous(req->dev, phys, PAGE_ALIGN(req->size));

@@ -15,7 +15,7 @@
 #include "arm.h"
 
 /**
- * xen_add_stray() - note that a page may be anywhere
+ * xen_note_moved() - note that a page may be anywhere
  * @pfn:	its frame for the domain, in Xen's pages
  * @gfp:	for the note
  *
@@ -23,9 +23,9 @@
  *
  * Context: Any, when @gfp may not block.
  */
-void xen_add_stray(unsigned long pfn, gfp_t gfp)
+void xen_note_moved(unsigned long pfn, gfp_t gfp)
 {
-	if (xen_stray_add(pfn, XEN_MOVED, gfp) &&
+	if (xen_displaced_add(pfn, XEN_MOVED, gfp) &&
 	    !xchg(&xen_all_moved, true))
 		pr_warn("no memory to note which pages have moved: all DMA is bounced from now on\n");
 }
@@ -50,7 +50,7 @@ void xen_dma_pages_leave(const xen_pfn_t *frames, int nr)
 	mutex_lock(&xen_dma_mutex);
 	for (i = 0; i < nr; i++)
 		for (k = 0; k < XEN_PFN_PER_PAGE; k++)
-			xen_add_stray(frames[i] + k, GFP_NOIO | __GFP_NOWARN);
+			xen_note_moved(frames[i] + k, GFP_NOIO | __GFP_NOWARN);
 	mutex_unlock(&xen_dma_mutex);
 }
 
@@ -64,12 +64,12 @@ void xen_dma_pages_leave(const xen_pfn_t *frames, int nr)
  */
 void xen_dma_forget_foreign(unsigned long pfn)
 {
-	unsigned long mfn = xen_stray(pfn);
+	unsigned long mfn = xen_displaced(pfn);
 
-	if (mfn == XEN_NO_STRAY || mfn == XEN_MOVED)
+	if (mfn == XEN_IN_PLACE || mfn == XEN_MOVED)
 		return;
 	if (!xen_is_direct() && xen_bus_find(&xen_ram, (u64)pfn << XEN_PAGE_SHIFT))
-		xen_add_stray(pfn, GFP_NOWAIT);
+		xen_note_moved(pfn, GFP_NOWAIT);
 	else
-		xen_stray_del(pfn);
+		xen_displaced_del(pfn);
 }

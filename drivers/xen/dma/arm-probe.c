@@ -165,13 +165,13 @@ static void end_run(struct xen_runs *runs)
 	    xen_bus_add(&xen_table, run->start, run->size, run->offset))
 		for (phys = run->start; phys < run->start + run->size;
 		     phys += XEN_PAGE_SIZE)
-			xen_add_stray(XEN_PFN_DOWN(phys), GFP_KERNEL);
+			xen_note_moved(XEN_PFN_DOWN(phys), GFP_KERNEL);
 	runs->run.size = 0;
 }
 
 /*
  * A page is at @machine, or with @known unset anywhere. One that is not where the
- * range says is a stray, until there are so many in a row that they are a range.
+ * range says has moved, until there are so many in a row that they are a range.
  */
 static void add_page(struct xen_runs *runs, u64 phys, bool known, u64 machine)
 {
@@ -184,7 +184,7 @@ static void add_page(struct xen_runs *runs, u64 phys, bool known, u64 machine)
 		return;
 	}
 
-	xen_add_stray(XEN_PFN_DOWN(phys), GFP_KERNEL);
+	xen_note_moved(XEN_PFN_DOWN(phys), GFP_KERNEL);
 	if (!known) {
 		next->size = 0;
 		return;
@@ -203,7 +203,7 @@ static void add_page(struct xen_runs *runs, u64 phys, bool known, u64 machine)
 	next->size = 0;
 	for (phys = run->start; phys < run->start + run->size;
 	     phys += XEN_PAGE_SIZE)
-		xen_stray_del(XEN_PFN_DOWN(phys));
+		xen_displaced_del(XEN_PFN_DOWN(phys));
 }
 
 static int probe_range(struct xen_probe *probe, const struct xen_bus_range *ram)

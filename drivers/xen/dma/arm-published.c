@@ -165,7 +165,7 @@ void __init xen_learn_at_boot(void)
 	}
 
 	/* Xen put a page of its own in the place of this one. */
-	xen_add_stray(XEN_PFN_DOWN(virt_to_phys(HYPERVISOR_shared_info)),
-		      GFP_KERNEL);
+	xen_note_moved(XEN_PFN_DOWN(virt_to_phys(HYPERVISOR_shared_info)),
+		       GFP_KERNEL);
 	read_published();
 }

@@ -10,7 +10,7 @@
  *
  * Some pages are elsewhere: those of other domains that a grant maps, each at a
  * frame of its own, and those that have been given back to the hypervisor at some
- * time, of which nothing is known any more. They are strays, kept by their frame
+ * time, of which nothing is known any more. They are displaced, and kept by their frame
  * number; a look-up takes no lock.
  */
 #include <linux/bits.h>
@@ -273,7 +273,7 @@ static bool read_size(const char **arg, u64 *value)
  * xen_bus_read_param() - read the boot parameter xen_dma_offset=
  * @table:	an empty table
  * @arg:	its value: an offset for all memory, or <start>+<size>:<offset> for
- *		each range, parted by commas; the size may have a suffix
+ *		each range, separated by commas; the size may have a suffix
  * @ram:	the memory
  *
  * Context: As xen_bus_add().
@@ -307,7 +307,7 @@ const char *xen_bus_read_param(struct xen_bus_table *table, const char *arg,
 			break;
 	}
 
-	return "takes <start>+<size>:<offset>, parted by commas";
+	return "takes <start>+<size>:<offset>, separated by commas";
 }
 
 /**
@@ -453,15 +453,15 @@ xen_bus_hardware_map(const struct bus_dma_region *map)
 	return xen_bus_is_made(map) ? map + nr_regions(map) + 1 : NULL;
 }
 
-/* Strays */
+/* Displaced pages */
 
-DEFINE_XARRAY_FLAGS(xen_strays, XA_FLAGS_LOCK_IRQ);
+DEFINE_XARRAY_FLAGS(xen_displaced_pages, XA_FLAGS_LOCK_IRQ);
 
-/* A stray could not be noted: from then on every page may be one. */
+/* A page that has moved could not be noted: from then on every page may be one. */
 bool xen_all_moved;
 
 /**
- * xen_stray_add() - note that a page is elsewhere
+ * xen_displaced_add() - note that a page is elsewhere
  * @pfn:	its frame for the domain, in Xen's pages
  * @mfn:	its frame in the machine, or XEN_MOVED
  * @gfp:	GFP_NOWAIT, or what may sleep
@@ -469,65 +469,65 @@ bool xen_all_moved;
  * Context: As @gfp says.
  * Return: 0, or -ENOMEM, and then nothing is changed.
  */
-int xen_stray_add(unsigned long pfn, unsigned long mfn, gfp_t gfp)
+int xen_displaced_add(unsigned long pfn, unsigned long mfn, gfp_t gfp)
 {
 	void *value = xa_mk_value(mfn);
 	unsigned long flags;
 	void *old;
 
 	if (gfpflags_allow_blocking(gfp))
-		return xa_err(xa_store_irq(&xen_strays, pfn, value, gfp));
+		return xa_err(xa_store_irq(&xen_displaced_pages, pfn, value, gfp));
 
-	xa_lock_irqsave(&xen_strays, flags);
-	old = __xa_store(&xen_strays, pfn, value, gfp);
-	xa_unlock_irqrestore(&xen_strays, flags);
+	xa_lock_irqsave(&xen_displaced_pages, flags);
+	old = __xa_store(&xen_displaced_pages, pfn, value, gfp);
+	xa_unlock_irqrestore(&xen_displaced_pages, flags);
 	return xa_err(old);
 }
 
 /**
- * xen_stray_del() - note that a page is where the ranges say, or gone
+ * xen_displaced_del() - note that a page is where the ranges say, or gone
  * @pfn:	its frame for the domain, in Xen's pages
  *
  * Context: Any.
  */
-void xen_stray_del(unsigned long pfn)
+void xen_displaced_del(unsigned long pfn)
 {
 	unsigned long flags;
 
-	xa_lock_irqsave(&xen_strays, flags);
-	__xa_erase(&xen_strays, pfn);
-	xa_unlock_irqrestore(&xen_strays, flags);
+	xa_lock_irqsave(&xen_displaced_pages, flags);
+	__xa_erase(&xen_displaced_pages, pfn);
+	xa_unlock_irqrestore(&xen_displaced_pages, flags);
 }
 
 /**
- * xen_stray_next() - find a stray
+ * xen_displaced_next() - find a displaced page
  * @first:	the first frame to look at, in Xen's pages
  * @last:	the last one
  *
  * Context: Any.
- * Return: The first stray's frame, XEN_NO_STRAY when there is none.
+ * Return: The first one's frame, XEN_IN_PLACE when there is none.
  */
-unsigned long xen_stray_next(unsigned long first, unsigned long last)
+unsigned long xen_displaced_next(unsigned long first, unsigned long last)
 {
 	if (READ_ONCE(xen_all_moved))
 		return first;
-	return xa_find(&xen_strays, &first, last, XA_PRESENT) ?
-	       first : XEN_NO_STRAY;
+	return xa_find(&xen_displaced_pages, &first, last, XA_PRESENT) ?
+	       first : XEN_IN_PLACE;
 }
 
 /**
- * xen_stray() - where is a page?
+ * xen_displaced() - where is a page?
  * @pfn:	its frame for the domain, in Xen's pages
  *
  * Context: Any.
  * Return: Its frame in the machine, XEN_MOVED for one that may be anywhere,
- * XEN_NO_STRAY for one that is where the ranges say.
+ * XEN_IN_PLACE for one that is where the ranges say.
  */
-unsigned long xen_stray(unsigned long pfn)
+unsigned long xen_displaced(unsigned long pfn)
 {
-	void *value = xa_load(&xen_strays, pfn);
+	void *value = xa_load(&xen_displaced_pages, pfn);
 
 	if (xa_is_value(value))
 		return xa_to_value(value);
-	return READ_ONCE(xen_all_moved) ? XEN_MOVED : XEN_NO_STRAY;
+	return READ_ONCE(xen_all_moved) ? XEN_MOVED : XEN_IN_PLACE;
 }

@@ -51,10 +51,10 @@ unsigned long pfn_to_bfn(unsigned long pfn)
 {
 	const struct xen_bus_range *range;
 
-	if (unlikely(xen_any_strays())) {
-		unsigned long mfn = xen_stray(pfn);
+	if (unlikely(xen_any_displaced())) {
+		unsigned long mfn = xen_displaced(pfn);
 
-		if (mfn != XEN_NO_STRAY)
+		if (mfn != XEN_IN_PLACE)
 			return mfn == XEN_MOVED ? INVALID_P2M_ENTRY : mfn;
 	}
 
@@ -162,9 +162,9 @@ u64 xen_arm_limit_to_machine(struct device *dev, u64 limit)
  */
 dma_addr_t xen_arm_phys_to_bus(struct device *dev, phys_addr_t phys)
 {
-	unsigned long mfn = xen_stray(XEN_PFN_DOWN(phys));
+	unsigned long mfn = xen_displaced(XEN_PFN_DOWN(phys));
 
-	if (mfn == XEN_NO_STRAY)
+	if (mfn == XEN_IN_PLACE)
 		return phys_to_dma(dev, phys);
 	if (mfn == XEN_MOVED || xen_arm_refuses(dev))
 		return DMA_MAPPING_ERROR;
@@ -172,7 +172,7 @@ dma_addr_t xen_arm_phys_to_bus(struct device *dev, phys_addr_t phys)
 				  xen_offset_in_page(phys));
 }
 
-/* Is memory that holds no stray in one piece? */
+/* Is memory of which no page is displaced in one piece? */
 static bool map_is_contiguous(struct device *dev, phys_addr_t phys, size_t size)
 {
 	const struct bus_dma_region *map = dev->dma_range_map;
@@ -199,15 +199,15 @@ bool xen_arm_is_contiguous(struct device *dev, phys_addr_t phys, size_t size)
 	unsigned long pfn = XEN_PFN_DOWN(phys), mfn;
 	unsigned long last = XEN_PFN_DOWN(phys + size - 1);
 
-	if (likely(!xen_any_strays()) ||
-	    xen_stray_next(pfn, last) == XEN_NO_STRAY)
+	if (likely(!xen_any_displaced()) ||
+	    xen_displaced_next(pfn, last) == XEN_IN_PLACE)
 		return map_is_contiguous(dev, phys, size);
 
-	mfn = xen_stray(pfn);
-	if (mfn == XEN_NO_STRAY || mfn == XEN_MOVED)
+	mfn = xen_displaced(pfn);
+	if (mfn == XEN_IN_PLACE || mfn == XEN_MOVED)
 		return false;
 	while (pfn++ < last)
-		if (xen_stray(pfn) != ++mfn)
+		if (xen_displaced(pfn) != ++mfn)
 			return false;
 
 	return xen_arm_phys_to_bus(dev, phys + size - 1) ==
@@ -229,8 +229,8 @@ bool xen_arm_bus_to_phys(struct device *dev, dma_addr_t dma, phys_addr_t *phys)
 {
 	*phys = dma_to_phys(dev, dma);
 	return xen_bus_find(&xen_ram, *phys) &&
-	       (likely(!xen_any_strays()) ||
-		xen_stray(XEN_PFN_DOWN(*phys)) == XEN_NO_STRAY);
+	       (likely(!xen_any_displaced()) ||
+		xen_displaced(XEN_PFN_DOWN(*phys)) == XEN_IN_PLACE);
 }
 
 /**
@@ -256,8 +256,8 @@ bool xen_region_suits(phys_addr_t pstart, unsigned int order,
 	machine = pstart + range->offset;
 	if (!IS_ALIGNED(machine, size) || (machine + size - 1) >> address_bits)
 		return false;
-	if (xen_any_strays() &&
-	    xen_stray_next(pfn, pfn + XEN_PFN_DOWN(size) - 1) != XEN_NO_STRAY)
+	if (xen_any_displaced() &&
+	    xen_displaced_next(pfn, pfn + XEN_PFN_DOWN(size) - 1) != XEN_IN_PLACE)
 		return false;
 
 	*dma_handle = machine;
@@ -314,7 +314,7 @@ bool xen_arm_refuses(struct device *dev)
  */
 void xen_arm_show_ranges(struct seq_file *s)
 {
-	unsigned long pfn, strays = 0;
+	unsigned long pfn, all = 0, moved = 0;
 	unsigned int i;
 	void *entry;
 
@@ -326,7 +326,9 @@ void xen_arm_show_ranges(struct seq_file *s)
 			   xen_table.range[i].size, xen_table.range[i].offset);
 	mutex_unlock(&xen_dma_mutex);
 
-	xa_for_each(&xen_strays, pfn, entry)
-		strays++;
-	seq_printf(s, "strays %lu\n", strays);
+	xa_for_each(&xen_displaced_pages, pfn, entry) {
+		all++;
+		moved += xa_to_value(entry) == XEN_MOVED;
+	}
+	seq_printf(s, "foreign %lu\nmoved %lu\n", all - moved, moved);
 }

@@ -56,7 +56,7 @@ static inline bool xen_is_direct(void)
 struct device;
 
 bool xen_arm_is_refused(struct device *dev);
-void xen_add_stray(unsigned long pfn, gfp_t gfp);
+void xen_note_moved(unsigned long pfn, gfp_t gfp);
 void xen_probe_memory(void);
 
 #endif /* __XEN_DMA_ARM_H */

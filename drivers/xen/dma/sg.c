@@ -110,7 +110,7 @@ static bool is_one_buffer(const struct xen_sg_plan *plan,
 			  const struct xen_sg_segment *seg, phys_addr_t phys)
 {
 	return dev_is_dma_coherent(plan->dev) ||
-	       (!xen_any_strays() && phys == sg_phys(seg->first) + seg->size);
+	       (!xen_any_displaced() && phys == sg_phys(seg->first) + seg->size);
 }
 
 /* The same for entries that the device can use in place. */

@@ -20,7 +20,7 @@ int xbr_init(struct kunit *test)
 	u64 mix = 1;
 
 	KUNIT_ASSERT_NOT_NULL(test, x);
-	KUNIT_ASSERT_FALSE_MSG(test, xen_any_strays(), "strays of others");
+	KUNIT_ASSERT_FALSE_MSG(test, xen_any_displaced(), "displaced pages of others");
 	for (c = test->name; *c; c++)
 		mix = mix * 31 + *c;
 	prandom_seed_state(&x->rnd, mix);
@@ -30,7 +30,7 @@ int xbr_init(struct kunit *test)
 
 void xbr_exit(struct kunit *test)
 {
-	xa_destroy(&xen_strays);
+	xa_destroy(&xen_displaced_pages);
 	WRITE_ONCE(xen_all_moved, false);
 }
 

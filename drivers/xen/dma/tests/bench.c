@@ -7,7 +7,7 @@
  * aperture, when the boot parameter xen_dma_bench is given. Other work disturbs a
  * round and makes it longer, never shorter; so the two take turns in many short
  * rounds, and of each the shortest counts. Results are lines of the log: whose,
- * then "row", name, figure, memcpy of as many bytes, parted by tabs; at last "end".
+ * then "row", name, figure, memcpy of as many bytes, separated by tabs; at last "end".
  */
 #define pr_fmt(fmt) "xen_dma_bench: " fmt
 
