@@ -85,6 +85,7 @@ DOMU = ("--domu", "256M")
 DOMU_4 = ("--domu", "512M", "--hole-every", "256M")
 APART = ("--pass-props", "/delete-property/ dma-coherent;")
 UNPROBED = ("--append", "xen_dma_probe=off")
+UNPROBEABLE = ("--xen-append", "gnttab_max_maptrack_frames=0")
 
 # dma-ranges of the bus, written by who knows the offsets: right for stock's own memory
 # too, as long as that stays where it is.
@@ -121,6 +122,10 @@ ARM64 = [
     Bed("refused", "arm_refused", "6.12 7.3 6.12-stock", DOMU + UNPROBED, environment="XDT_BED=refused", main="6.12"),
     Bed("ranges-1", OWN + " arm_moved", boot=DOMU + UNPROBED + RANGES_1, impossible=ONE_RUN),
     Bed("ranges-4", "arm_map arm_moved", boot=DOMU_4 + UNPROBED + RANGES_4, main="6.12"),
+    # A hypervisor that maps no grants, so that probing tells nothing, but the next source does. The
+    # disk's driver asks for DMA; it has no interrupt.
+    Bed("ranges-unprobeable", "boot_message", "6.12", DOMU + UNPROBEABLE + RANGES_1,
+        disks=(("nvme0n1", 1, "", "nvme,serial=check"),)),
     # On stock it is chance what of these gets pages that have moved.
     Bed("ranges-4-others", "arm_masks arm_sg arm_foreign", "6.12", DOMU_4 + UNPROBED + RANGES_4),
     Bed("ranges-probed", "arm_map arm_moved", "6.12", DOMU + RANGES_1, ONE_RUN),

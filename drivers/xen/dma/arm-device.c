@@ -26,7 +26,7 @@
 #include "arm.h"
 
 /* The boot parameter. */
-static bool xen_may_probe __ro_after_init = true;
+static bool xen_may_probe __read_mostly = true;
 
 static int __init set_probe(char *arg)
 {
@@ -213,13 +213,14 @@ static void set_map(struct device *dev)
 		refuse(dev);
 }
 
-/* Finds out where the memory is, when the first device needs it. */
+/* Finds out where the memory is, when the first device needs it. It is asked once. */
 static void learn(struct device *dev)
 {
 	if (xen_source != XEN_DMA_UNKNOWN)
 		return;
 	if (xen_may_probe)
 		xen_probe_memory();
+	xen_may_probe = false;
 	if (xen_source == XEN_DMA_UNKNOWN && dev->dma_range_map)
 		adopt_bus_map(dev->dma_range_map);
 }

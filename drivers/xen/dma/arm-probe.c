@@ -206,6 +206,36 @@ static void add_page(struct xen_runs *runs, u64 phys, bool known, u64 machine)
 		xen_displaced_del(XEN_PFN_DOWN(phys));
 }
 
+/*
+ * Does the hypervisor tell of any page? Where it maps no grants at all, it does not, and
+ * nothing is to be taken for moved. Mostly the first pages answer.
+ */
+static int look_for_answer(struct xen_probe *probe)
+{
+	unsigned int i, k;
+
+	for (i = 0; i < xen_ram.nr; i++) {
+		unsigned long pfn = XEN_PFN_DOWN(xen_ram.range[i].start);
+		unsigned long end = pfn + XEN_PFN_DOWN(xen_ram.range[i].size);
+
+		while (pfn < end) {
+			unsigned int nr = min_t(unsigned long, XEN_PROBE_BATCH,
+						end - pfn);
+			int rc = probe_pages(probe, pfn, nr);
+
+			if (rc)
+				return rc;
+			for (k = 0; k < nr; k++)
+				if (probe->map[k].status == GNTST_okay)
+					return 0;
+			pfn += nr;
+			cond_resched();
+		}
+	}
+
+	return -ENODATA;
+}
+
 static int probe_range(struct xen_probe *probe, const struct xen_bus_range *ram)
 {
 	unsigned long pfn = XEN_PFN_DOWN(ram->start);
@@ -247,6 +277,8 @@ void xen_probe_memory(void)
 	rc = own_domid(&probe->domid);
 	if (!rc)
 		rc = find_window(&probe->window);
+	if (!rc)
+		rc = look_for_answer(probe);
 	for (i = 0; !rc && i < xen_ram.nr; i++)
 		rc = probe_range(probe, &xen_ram.range[i]);
 	kfree(probe);
