@@ -85,6 +85,7 @@ DOMU = ("--domu", "256M")
 DOMU_4 = ("--domu", "512M", "--hole-every", "256M")
 APART = ("--pass-props", "/delete-property/ dma-coherent;")
 UNPROBED = ("--append", "xen_dma_probe=off")
+UNSAID = ("--pass-props", "/delete-property/ xen,dma-unprotected;")
 UNPROBEABLE = ("--xen-append", "gnttab_max_maptrack_frames=0")
 
 # dma-ranges of the bus, written by who knows the offsets: right for stock's own memory
@@ -122,6 +123,9 @@ ARM64 = [
     Bed("refused", "arm_refused", "6.12 7.3 6.12-stock", DOMU + UNPROBED, environment="XDT_BED=refused", main="6.12"),
     Bed("ranges-1", OWN + " arm_moved", boot=DOMU + UNPROBED + RANGES_1, impossible=ONE_RUN),
     Bed("ranges-4", "arm_map arm_moved", boot=DOMU_4 + UNPROBED + RANGES_4, main="6.12"),
+    # Nobody says that there is no IOMMU, so there is one; but the command line may say it
+    Bed("unsaid", "arm_safe arm_unsaid", "6.12 6.12-stock", DOMU + UNSAID, main="6.12"),
+    Bed("said-by-param", "arm_map arm_fwcfg", "6.12", (*DOMU, *UNSAID, "--append", "xen_dma_probe=on"), ONE_RUN),
     # A hypervisor that maps no grants, so that probing tells nothing, but the next source does. The
     # disk's driver asks for DMA; it has no interrupt.
     Bed("ranges-unprobeable", "boot_message", "6.12", DOMU + UNPROBEABLE + RANGES_1,

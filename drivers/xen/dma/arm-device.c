@@ -3,9 +3,9 @@
  * Which devices of an ARM domain the driver is for, and the map that each of them gets.
  *
  * All that concerns hardware which no IOMMU of Xen's protects. In a domain that is
- * not 1:1 that is what is passed through to it, unless it is marked xen-dma-safe.
- * Devices behind an IOMMU, or that have a restricted pool to bounce through, are left
- * to the generic operations.
+ * not 1:1 that is what is passed through to it and said to be unprotected. Devices
+ * behind an IOMMU, or that have a restricted pool to bounce through, are left to the
+ * generic operations.
  */
 #define pr_fmt(fmt) "xen_swiotlb: " fmt
 
@@ -25,14 +25,21 @@
 
 #include "arm.h"
 
-/* The boot parameter. */
+/* The boot parameter. "on" says that no IOMMU translates for any device. */
 static bool xen_may_probe __read_mostly = true;
+static bool xen_all_unprotected __ro_after_init;
 
 static int __init set_probe(char *arg)
 {
-	if (!arg || kstrtobool(arg, &xen_may_probe))
+	bool on;
+
+	if (!arg || kstrtobool(arg, &on)) {
 		pr_warn("xen_dma_probe=%s: ignored, it takes on or off\n",
 			arg ?: "");
+		return 0;
+	}
+	xen_may_probe = on;
+	xen_all_unprotected = on;
 	return 0;
 }
 early_param("xen_dma_probe", set_probe);
@@ -109,6 +116,32 @@ static bool is_hardware(struct device_node *np)
 	}
 	of_node_put(np);
 	return found;
+}
+
+/*
+ * Does anybody say that no IOMMU of Xen's translates for the device? Who publishes where
+ * memory is says it of all hardware. What was learned of memory since then says nothing.
+ */
+static bool is_unprotected(struct device_node *np)
+{
+	switch (xen_source) {
+	case XEN_DMA_OFFSET:
+	case XEN_DMA_RANGES:
+	case XEN_DMA_PARAM:
+	case XEN_DMA_WRONG:
+		return true;
+	default:
+		return !xen_initial_domain() &&
+		       (xen_all_unprotected ||
+			has_flag(np, "xen,dma-unprotected"));
+	}
+}
+
+/* An unmodified Xen gives a domain what an IOMMU translates for, and nothing else. */
+static void leave_alone(struct device *dev)
+{
+	if (!xen_initial_domain())
+		dev_info(dev, "xen_swiotlb: left to the generic DMA code, as an IOMMU of Xen's is taken to translate for it; where none does, it or its bus needs xen,dma-unprotected\n");
 }
 
 /*
@@ -225,12 +258,22 @@ static void learn(struct device *dev)
 		adopt_bus_map(dev->dma_range_map);
 }
 
+/* The device gets addresses of the machine, or none. */
+static void serve(struct device *dev)
+{
+	learn(dev);
+	set_map(dev);
+	if (xen_arm_is_refused(dev) || !has_restricted_pool(dev))
+		dev->dma_ops = &xen_swiotlb_dma_ops;
+}
+
 /**
  * xen_setup_dma_ops() - set up a device's DMA
  * @dev:	device, with what its bus's dma-ranges say in its map
  *
  * Leaves alone what is behind an IOMMU, be it Xen's (xen-dma-safe) or the
- * kernel's, and what bounces through a pool of its own.
+ * kernel's, and what bounces through a pool of its own. In a domain that is not mapped
+ * 1:1, somebody has to say that there is no IOMMU of Xen's.
  *
  * Context: Process, may sleep.
  */
@@ -249,10 +292,10 @@ void xen_setup_dma_ops(struct device *dev)
 		}
 	} else if (xen_source != XEN_DMA_IOMMU && is_hardware(np) &&
 		   !device_iommu_mapped(dev) && !dev_iommu_fwspec_get(dev)) {
-		learn(dev);
-		set_map(dev);
-		if (xen_arm_is_refused(dev) || !has_restricted_pool(dev))
-			dev->dma_ops = &xen_swiotlb_dma_ops;
+		if (is_unprotected(np))
+			serve(dev);
+		else
+			leave_alone(dev);
 	}
 	mutex_unlock(&xen_dma_mutex);
 }

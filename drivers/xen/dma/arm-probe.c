@@ -291,6 +291,5 @@ out:
 	}
 
 	xen_source = XEN_DMA_PROBED;
-	pr_info("probed where memory is: %u ranges; for devices behind an IOMMU of Xen's see xen-dma-safe, or boot with xen_dma_offset=0\n",
-		xen_table.nr);
+	pr_info("probed where memory is: %u ranges\n", xen_table.nr);
 }

@@ -10,27 +10,44 @@
 
 #include "xdt_arm.h"
 
-/* A PCI device has no node; that of its host bridge counts, and what is above. */
-static bool is_marked(struct device *dev)
+/* Has the device, or what is above it, the property? A PCI device has no node of its own. */
+static bool has_flag(struct device *dev, const char *name)
 {
 	struct device_node *node;
-	bool marked = false;
+	bool found = false;
 
 	while (dev && !dev->of_node)
 		dev = dev->parent;
-	if (!dev)
-		return false;
-	for (node = of_node_get(dev->of_node); node && !marked;
+	for (node = dev ? of_node_get(dev->of_node) : NULL; node && !found;
 	     node = of_get_next_parent(node))
-		marked = of_property_present(node, "xen-dma-safe");
+		found = of_property_present(node, name);
 	of_node_put(node);
-	return marked;
+	return found;
+}
+
+/* Does the hypervisor say where the domain's memory is? */
+static bool is_published(void)
+{
+	struct device_node *np = of_find_compatible_node(NULL, NULL, "xen,xen");
+	bool found = of_property_present(np, "dma-offset") ||
+		     of_property_present(np, "xen,dma-ranges");
+
+	of_node_put(np);
+	return found;
+}
+
+/* Is an IOMMU taken to translate: is that said, or nothing at all? */
+static bool is_translated(struct device *dev)
+{
+	return has_flag(dev, "xen-dma-safe") ||
+	       (!has_flag(dev, "xen,dma-unprotected") && !is_published() &&
+		!xen_initial_domain());
 }
 
 static int safe_init(struct kunit *test)
 {
-	if (xdt_engines() && !is_marked(&xdt_engine(0)->dev))
-		kunit_skip(test, "the device is not marked");
+	if (xdt_engines() && !is_translated(&xdt_engine(0)->dev))
+		kunit_skip(test, "no IOMMU is taken to translate for the device");
 	return xdt_arm_init(test);
 }
 
