@@ -172,6 +172,12 @@ def wrong(name, message, *boot):
 
 MESSAGES = [wrong(name, f"xen_swiotlb: /hypervisor: {message}, DMA is refused", "--domu-props", properties)
             for name, (message, properties) in WRONG.items()]
+# What was true of another boot.
+OTHERWISE = "xen_swiotlb: memory at 0x40000000 is at 0x120000000 in the machine, and not at {} as {} says"
+MESSAGES.append(wrong("offset-of-another-boot", OTHERWISE.format("0x110000000", "dma-offset"),
+                      "--domu-props", "test,dma-offset = <0 0xd0000000>;"))
+MESSAGES.append(wrong("param-of-another-boot", OTHERWISE.format("0x110000000", "xen_dma_offset"),
+                      "--domu-props", "test,publish-nothing;", "--append", "xen_dma_offset=0xd0000000"))
 MESSAGES.append(wrong("param", "xen_swiotlb: xen_dma_offset=4[+]x:1: takes <start>",
                       "--domu-props", "test,publish-nothing;", "--append", "xen_dma_offset=4+x:1"))
 

@@ -258,10 +258,26 @@ static void learn(struct device *dev)
 		adopt_bus_map(dev->dma_range_map);
 }
 
+/* What was told is verified once, before the first device is given an address. */
+static void verify(void)
+{
+	static bool done;
+
+	if (done || !xen_table.nr)
+		return;
+	done = true;
+	if (xen_source == XEN_DMA_PROBED || xen_verify_memory())
+		return;
+
+	xen_source = XEN_DMA_WRONG;
+	xen_table.nr = 0;
+}
+
 /* The device gets addresses of the machine, or none. */
 static void serve(struct device *dev)
 {
 	learn(dev);
+	verify();
 	set_map(dev);
 	if (xen_arm_is_refused(dev) || !has_restricted_pool(dev))
 		dev->dma_ops = &xen_swiotlb_dma_ops;

@@ -260,6 +260,67 @@ static int probe_range(struct xen_probe *probe, const struct xen_bus_range *ram)
 	return 0;
 }
 
+/* Gets ready to ask; NULL, and the error, when that is not possible. */
+static struct xen_probe *begin_probe(int *rc)
+{
+	struct xen_probe *probe = kzalloc(sizeof(*probe), GFP_KERNEL);
+
+	*rc = probe ? own_domid(&probe->domid) : -ENOMEM;
+	if (!*rc)
+		*rc = find_window(&probe->window);
+	if (!*rc)
+		return probe;
+
+	kfree(probe);
+	return NULL;
+}
+
+/* Is a page where the table says, or has it moved, or does Xen not tell? */
+static bool is_there(struct xen_probe *probe, u64 phys, u64 offset)
+{
+	const struct gnttab_map_grant_ref *map = &probe->map[0];
+
+	if (xen_displaced(XEN_PFN_DOWN(phys)) != XEN_IN_PLACE ||
+	    probe_pages(probe, XEN_PFN_DOWN(phys), 1) ||
+	    map->status != GNTST_okay || map->dev_bus_addr == phys + offset)
+		return true;
+
+	pr_err("memory at %#llx is at %#llx in the machine, and not at %#llx as %s says: DMA is refused\n",
+	       phys, (u64)map->dev_bus_addr, phys + offset,
+	       xen_source_names[xen_source]);
+	return false;
+}
+
+/**
+ * xen_verify_memory() - ask whether the table is right
+ *
+ * About the first and the last page of each range. Where Xen does not answer, the table
+ * is believed.
+ *
+ * Context: Process, may sleep; under xen_dma_mutex.
+ * Return: False when Xen says otherwise; there is a message then.
+ */
+bool xen_verify_memory(void)
+{
+	int rc;
+	struct xen_probe *probe = begin_probe(&rc);
+	bool right = true;
+	unsigned int i;
+
+	if (!probe)
+		return true;
+
+	for (i = 0; right && i < xen_table.nr; i++) {
+		const struct xen_bus_range *range = &xen_table.range[i];
+		u64 last = range->start + range->size - XEN_PAGE_SIZE;
+
+		right = is_there(probe, range->start, range->offset) &&
+			is_there(probe, last, range->offset);
+	}
+	kfree(probe);
+	return right;
+}
+
 /**
  * xen_probe_memory() - ask for every page of the domain's memory
  *
@@ -267,22 +328,15 @@ static int probe_range(struct xen_probe *probe, const struct xen_bus_range *ram)
  */
 void xen_probe_memory(void)
 {
-	struct xen_probe *probe = kzalloc(sizeof(*probe), GFP_KERNEL);
+	int rc;
+	struct xen_probe *probe = begin_probe(&rc);
 	unsigned int i;
-	int rc = -ENOMEM;
 
-	if (!probe)
-		goto out;
-
-	rc = own_domid(&probe->domid);
-	if (!rc)
-		rc = find_window(&probe->window);
 	if (!rc)
 		rc = look_for_answer(probe);
 	for (i = 0; !rc && i < xen_ram.nr; i++)
 		rc = probe_range(probe, &xen_ram.range[i]);
 	kfree(probe);
-out:
 	if (rc) {
 		xen_table.nr = 0;
 		pr_err("the hypervisor does not tell where memory is: error %d\n",

@@ -58,5 +58,6 @@ struct device;
 bool xen_arm_is_refused(struct device *dev);
 void xen_note_moved(unsigned long pfn, gfp_t gfp);
 void xen_probe_memory(void);
+bool xen_verify_memory(void);
 
 #endif /* __XEN_DMA_ARM_H */
