@@ -215,7 +215,11 @@ static u64 room_in(const struct xen_arena *arena, unsigned int order)
 
 static u64 pages_of(unsigned int at, unsigned int order)
 {
-	return GENMASK_ULL((1U << order) - 1, 0) << at;
+	static const u64 first[XEN_POOLED_ORDER + 1] = {
+		0x1, 0x3, 0xf, 0xff, 0xffff, 0xffffffff, ~0ULL,
+	};
+
+	return first[order] << at;
 }
 
 /* Takes a piece where there is room; under the lock. */
