@@ -46,6 +46,7 @@ static_assert(ARENA_SLOTS <= XEN_MAX_BIN_SLOTS);
  * @vaddr:	where the kernel sees it
  * @bus:	bus address of the first byte
  * @used:	bit n: page n is used
+ * @kept:	of these, those that somebody had a reference to when they were freed
  * @max_order:	log2 of the pages of the largest piece that is aligned for the kernel
  * @orders:	for a page at which a piece begins: log2 of its pages, and 1; else 0
  */
@@ -55,16 +56,18 @@ struct xen_arena {
 	void *vaddr;
 	dma_addr_t bus;
 	u64 used;
+	u64 kept;
 	u8 max_order;
 	u8 orders[ARENA_PAGES];
 };
 
-/* All of them; at most one of these is unused. And those that are lost. */
+/* All of them, of which few are unused. And those that are lost. */
 static LIST_HEAD(arenas);
 static LIST_HEAD(lost);
 static DEFINE_RAW_SPINLOCK(arena_lock);
 static unsigned int nr_arenas;
 static unsigned int nr_unused;
+static unsigned int nr_kept;	/* arenas that have such pages */
 
 unsigned long xen_coherent_pooled __read_mostly = ULONG_MAX;
 
@@ -234,6 +237,40 @@ static unsigned int take_piece(struct xen_arena *arena, u64 room,
 	return at;
 }
 
+/* An arena that has room, NULL when none has; under the lock. */
+static __always_inline struct xen_arena *find_arena(unsigned int order, u64 *room)
+{
+	struct xen_arena *arena;
+
+	list_for_each_entry(arena, &arenas, list) {
+		*room = room_in(arena, order);
+		if (*room)
+			return arena;
+	}
+	return NULL;
+}
+
+/* Frees the pages that nobody has a reference to any more; under the lock. */
+static noinline void free_kept_pages(void)
+{
+	struct xen_arena *arena;
+	unsigned int i;
+
+	list_for_each_entry(arena, &arenas, list) {
+		if (!arena->kept)
+			continue;
+		for (i = 0; i < ARENA_PAGES; i++)
+			if (arena->kept & BIT_ULL(i) &&
+			    is_unreferenced(virt_to_page(arena->vaddr +
+							 i * PAGE_SIZE), 0)) {
+				arena->kept &= ~BIT_ULL(i);
+				arena->used &= ~BIT_ULL(i);
+			}
+		nr_kept -= !arena->kept;
+		nr_unused += !arena->used;
+	}
+}
+
 /**
  * xen_pooled_alloc() - take a piece of an arena
  * @limit:	highest bus address that the device reaches
@@ -258,12 +295,12 @@ void *xen_pooled_alloc(u64 limit, unsigned int order, dma_addr_t *bus)
 		return NULL;
 
 	raw_spin_lock_irqsave(&arena_lock, flags);
-	list_for_each_entry(arena, &arenas, list) {
-		room = room_in(arena, order);
-		if (room)
-			break;
+	arena = find_arena(order, &room);
+	if (unlikely(!arena && nr_kept)) {
+		free_kept_pages();
+		arena = find_arena(order, &room);
 	}
-	if (!room) {
+	if (!arena) {
 		raw_spin_unlock_irqrestore(&arena_lock, flags);
 		arena = make_arena(limit, order);
 		if (!arena)
@@ -318,9 +355,13 @@ static int free_piece(struct xen_arena *arena, unsigned int at, struct page *pag
 		rc = 0;
 		order = arena->orders[at] - 1;
 		arena->orders[at] = 0;
-		/* What somebody has a reference to is lent for good. */
-		if (likely(is_unreferenced(page, order)))
+		/* What somebody has a reference to is nobody else's. */
+		if (likely(is_unreferenced(page, order))) {
 			arena->used &= ~pages_of(at, order);
+		} else {
+			nr_kept += !arena->kept;
+			arena->kept |= pages_of(at, order);
+		}
 		if (!arena->used && nr_unused) {
 			list_del(&arena->list);
 			nr_arenas--;
@@ -406,23 +447,21 @@ u64 xen_pooled_bytes(void)
  */
 void xen_pooled_trim(void)
 {
-	struct xen_arena *arena, *unused = NULL;
+	struct xen_arena *arena, *next;
 	unsigned long flags;
+	LIST_HEAD(unused);
 
 	raw_spin_lock_irqsave(&arena_lock, flags);
-	list_for_each_entry(arena, &arenas, list) {
-		if (arena->used)
-			continue;
-		list_del(&arena->list);
-		nr_arenas--;
-		nr_unused--;
-		unused = arena;
-		break;
-	}
+	list_for_each_entry_safe(arena, next, &arenas, list)
+		if (!arena->used) {
+			list_move(&arena->list, &unused);
+			nr_arenas--;
+			nr_unused--;
+		}
 	raw_spin_unlock_irqrestore(&arena_lock, flags);
 
-	if (unused)
-		free_arena(unused);
+	list_for_each_entry_safe(arena, next, &unused, list)
+		free_arena(arena);
 }
 
 /**
@@ -444,6 +483,7 @@ unsigned long xen_pooled_revise(void)
 		/* With its chunk. Whoever has some of it may still free that. */
 		list_move(&arena->list, &lost);
 		nr_arenas--;
+		nr_kept -= !!arena->kept;
 		pages += hweight64(arena->used);
 	}
 	raw_spin_unlock_irqrestore(&arena_lock, flags);
@@ -467,5 +507,6 @@ void xen_pooled_forget(void)
 	}
 	nr_arenas = 0;
 	nr_unused = 0;
+	nr_kept = 0;
 }
 #endif

@@ -160,13 +160,13 @@ static void xdc_small_wrong(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, xdc_pooled(), 0);
 }
 
-/* What somebody has a reference to is nobody else's, for good. */
+/* What somebody has a reference to is nobody else's, until the last one is gone. */
 static void xdc_small_referenced(struct kunit *test)
 {
 	struct xdt *x = test->priv;
-	struct xdc_mem m, other;
+	struct xdc_mem m, other, all[SZ_256K / SZ_16K];
+	unsigned int i, again = 0;
 	struct page *page;
-	unsigned int i;
 
 	xen_coherent_pooled = ULONG_MAX;
 	if (!xdc_take(test, x->dev, &m, SZ_16K, GFP_KERNEL, "referenced"))
@@ -183,6 +183,17 @@ static void xdc_small_referenced(struct kunit *test)
 	}
 	put_page(page);
 	KUNIT_EXPECT_EQ(test, page_ref_count(page), 1);
+
+	/* When there is no other room, it is used again. */
+	for (i = 0; i < SZ_256K / SZ_16K; i++)
+		if (!xdc_take(test, x->dev, &all[i], SZ_16K, GFP_KERNEL, "all"))
+			return;
+	for (i = 0; i < SZ_256K / SZ_16K; i++)
+		again += all[i].bus == m.bus;
+	KUNIT_EXPECT_EQ(test, again, 1);
+	KUNIT_EXPECT_EQ(test, xdt_used(), SZ_256K);
+	xdc_put_all(test, all, SZ_256K / SZ_16K);
+	KUNIT_EXPECT_EQ(test, xdc_pooled(), 0);
 }
 
 /* The domain was restored: what is lent is lent no more, and no piece of the rest is. */
