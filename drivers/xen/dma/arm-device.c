@@ -258,18 +258,22 @@ static void learn(struct device *dev)
 		adopt_bus_map(dev->dma_range_map);
 }
 
-/* What was told is verified once, before the first device is given an address. */
+/*
+ * What was told is verified once, before the first device is given an address. Another
+ * bus may know better than one that was wrong.
+ */
 static void verify(void)
 {
 	static bool done;
 
 	if (done || !xen_table.nr)
 		return;
-	done = true;
-	if (xen_source == XEN_DMA_PROBED || xen_verify_memory())
+	if (xen_source == XEN_DMA_PROBED || xen_verify_memory()) {
+		done = true;
 		return;
+	}
 
-	xen_source = XEN_DMA_WRONG;
+	xen_source = xen_source == XEN_DMA_BUS ? XEN_DMA_UNKNOWN : XEN_DMA_WRONG;
 	xen_table.nr = 0;
 }
 

@@ -5,6 +5,7 @@
  */
 #define pr_fmt(fmt) "xen_swiotlb: " fmt
 
+#include <linux/err.h>
 #include <linux/mm.h>
 #include <linux/of.h>
 #include <linux/of_address.h>
@@ -260,19 +261,21 @@ static int probe_range(struct xen_probe *probe, const struct xen_bus_range *ram)
 	return 0;
 }
 
-/* Gets ready to ask; NULL, and the error, when that is not possible. */
-static struct xen_probe *begin_probe(int *rc)
+/* Gets ready to ask, or says why it can't. */
+static struct xen_probe *begin_probe(void)
 {
 	struct xen_probe *probe = kzalloc(sizeof(*probe), GFP_KERNEL);
+	int rc;
 
-	*rc = probe ? own_domid(&probe->domid) : -ENOMEM;
-	if (!*rc)
-		*rc = find_window(&probe->window);
-	if (!*rc)
+	if (!probe)
+		return ERR_PTR(-ENOMEM);
+
+	rc = own_domid(&probe->domid) ?: find_window(&probe->window);
+	if (!rc)
 		return probe;
 
 	kfree(probe);
-	return NULL;
+	return ERR_PTR(rc);
 }
 
 /* Is a page where the table says, or has it moved, or does Xen not tell? */
@@ -302,12 +305,11 @@ static bool is_there(struct xen_probe *probe, u64 phys, u64 offset)
  */
 bool xen_verify_memory(void)
 {
-	int rc;
-	struct xen_probe *probe = begin_probe(&rc);
+	struct xen_probe *probe = begin_probe();
 	bool right = true;
 	unsigned int i;
 
-	if (!probe)
+	if (IS_ERR(probe))
 		return true;
 
 	for (i = 0; right && i < xen_table.nr; i++) {
@@ -328,15 +330,16 @@ bool xen_verify_memory(void)
  */
 void xen_probe_memory(void)
 {
-	int rc;
-	struct xen_probe *probe = begin_probe(&rc);
+	struct xen_probe *probe = begin_probe();
+	int rc = PTR_ERR_OR_ZERO(probe);
 	unsigned int i;
 
-	if (!rc)
+	if (!rc) {
 		rc = look_for_answer(probe);
-	for (i = 0; !rc && i < xen_ram.nr; i++)
-		rc = probe_range(probe, &xen_ram.range[i]);
-	kfree(probe);
+		for (i = 0; !rc && i < xen_ram.nr; i++)
+			rc = probe_range(probe, &xen_ram.range[i]);
+		kfree(probe);
+	}
 	if (rc) {
 		xen_table.nr = 0;
 		pr_err("the hypervisor does not tell where memory is: error %d\n",
