@@ -125,7 +125,7 @@ def count(kernel, module):
     kept.unlink(missing_ok=True)
     try:
         lines = boot(kernel, "count instructions in dom0", "--icount", "--timeout", "7200",
-                     "--append", "swiotlb_xen.max=64M tsc=reliable", "--module", module,
+                     "--append", "xen_dma.max=64M tsc=reliable", "--module", module,
                      "--run", base.TOP / "tests" / "bench" / "dom0", "--", *EDU)
     except base.StageFailed as failure:
         base.tail(failure.log, 3)

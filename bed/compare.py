@@ -69,7 +69,7 @@ def features(kernel, kselftest):
     short = bench.boot(kernel, "aperture where memory is short", "--mem", "3G", "--dom0-mem", "2900M",
                        "--append", "swiotlb=524288", *files)
     lines = bench.boot(kernel, "kselftest in dom0", "--timeout", "3600", *files,
-                       "--append", "bed.features swiotlb_xen.max=128M swiotlb_xen.idle=2 swiotlb_xen.coherent_pooled=0",
+                       "--append", "bed.features xen_dma.max=128M xen_dma.idle=2 xen_dma.coherent_pooled=0",
                        "--", *edu_devices())
     rows = bench.read_rows([*lines, f"row\tshort-of-memory\t{aperture(short)}"])
     passed = {result.name for result in ktap.results(lines) if result.ok and not result.skipped}

@@ -27,7 +27,7 @@ echo "Memory"
 insmod /demo/xen_dma_demo.ko || wrong "the module did not load"
 log_lines 'demo: ' >/tmp/edu
 sed -n 's/^of /    dom0: of /p' /tmp/edu
-log_lines 'xen_swiotlb: ' | sed 's/^/    /'
+log_lines 'xen-dma: ' | sed 's/^/    /'
 grep -q '^of [0-9]* pages [1-9]' /tmp/edu || wrong "no page of dom0 lies above 4 GiB: nothing would be shown"
 
 echo "Disks"

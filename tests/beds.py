@@ -41,16 +41,16 @@ class Bed:
 X86 = Bed("", "boot_message map sync sg limits growth exhaust coherent mmap parallel disk_read coherent_atomic "
           "coherent_balloon coherent_exhaust coherent_fault coherent_conserve",
           "6.12 6.12-stock 7.3 6.1 6.12-debug 6.12-race",
-          ("--append", "swiotlb_xen.max=128M swiotlb_xen.idle=2 swiotlb_xen.coherent_pooled=0"),
+          ("--append", "xen_dma.max=128M xen_dma.idle=2 xen_dma.coherent_pooled=0"),
           arch="x86", main="6.12 6.12-stock", environment="XDT_IDLE=2", timeout=1800,
           disks=(("sda", 16, "", "ide-hd,bus=ide.0"), ("nvme0n1", 16, "", "nvme,serial=check")))
 
 # What is exchanged is tested above; here small coherent memory comes from the aperture.
 POOLED = Bed("pooled", "map sg limits exhaust coherent parallel", "6.12 7.3 6.12-debug",
-             ("--append", "swiotlb_xen.max=128M swiotlb_xen.idle=2"), arch="x86", timeout=1800)
+             ("--append", "xen_dma.max=128M xen_dma.idle=2"), arch="x86", timeout=1800)
 
 # Four disks that are always bounced for, and so slow that all their commands are under way.
-DEEP = Bed("deep", "disk_depth", "6.12 7.3", ("--append", "swiotlb=force swiotlb_xen.max=64M"), arch="x86",
+DEEP = Bed("deep", "disk_depth", "6.12 7.3", ("--append", "swiotlb=force xen_dma.max=64M"), arch="x86",
            disks=tuple((f"sd{name}", 64, ",throttling.iops-total=30", f"ide-hd,bus=ide.{nr}")
                        for nr, name in enumerate("abcd")))
 
@@ -170,15 +170,15 @@ def wrong(name, message, *boot):
                publishing=True)
 
 
-MESSAGES = [wrong(name, f"xen_swiotlb: /hypervisor: {message}, DMA is refused", "--domu-props", properties)
+MESSAGES = [wrong(name, f"xen-dma: /hypervisor: {message}, DMA is refused", "--domu-props", properties)
             for name, (message, properties) in WRONG.items()]
 # What was true of another boot.
-OTHERWISE = "xen_swiotlb: memory at 0x40000000 is at 0x120000000 in the machine, and not at {} as {} says"
+OTHERWISE = "xen-dma: memory at 0x40000000 is at 0x120000000 in the machine, and not at {} as {} says"
 MESSAGES.append(wrong("offset-of-another-boot", OTHERWISE.format("0x110000000", "dma-offset"),
                       "--domu-props", "test,dma-offset = <0 0xd0000000>;"))
 MESSAGES.append(wrong("param-of-another-boot", OTHERWISE.format("0x110000000", "xen_dma_offset"),
                       "--domu-props", "test,publish-nothing;", "--append", "xen_dma_offset=0xd0000000"))
-MESSAGES.append(wrong("param", "xen_swiotlb: xen_dma_offset=4[+]x:1: takes <start>",
+MESSAGES.append(wrong("param", "xen-dma: xen_dma_offset=4[+]x:1: takes <start>",
                       "--domu-props", "test,publish-nothing;", "--append", "xen_dma_offset=4+x:1"))
 
 ARM = [

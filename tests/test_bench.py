@@ -107,8 +107,8 @@ def test_compare_names_reasons():
 
 
 @pytest.mark.parametrize("said, mib", [
-    ("xen_swiotlb: aperture 64.0 MiB in 5 chunks, largest 32.0 MiB", 64),
-    ("xen_swiotlb: aperture 1.50 GiB in 5 chunks", 1536),
+    ("xen-dma: aperture 64.0 MiB in 5 chunks, largest 32.0 MiB", 64),
+    ("xen-dma: aperture 1.50 GiB in 5 chunks", 1536),
     ("software IO TLB: mapped [mem 0x1-0x2] (64MB)", 64),
     ("software IO TLB: area num 2.", 0),
 ])

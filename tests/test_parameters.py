@@ -14,7 +14,7 @@ import pytest
 
 # The driver's lines, its counters, and what dom0 has left.
 SCRIPT = """\
-dmesg | sed -n 's/^.*xen_swiotlb: /log: /p'
+dmesg | sed -n 's/^.*xen-dma: /log: /p'
 sed 's/^/aperture: /' /sys/kernel/debug/xen-dma/aperture
 grep MemTotal /proc/meminfo
 sed 's/^/domain: /' /sys/devices/system/xen_memory/xen_memory0/info/current_kb
@@ -29,14 +29,14 @@ CASES = {
     "swiotlb=abc": (("--append", "swiotlb=abc"), {"swiotlb=abc: ignored from 'abc' on": 1, r"aperture 64\.0 MiB": 1}),
     "swiotlb=16384,force": (("--append", "swiotlb=16384,force"), {r"aperture 32\.0 MiB": 1}),
     "swiotlb=noforce": (("--append", "swiotlb=noforce"), {"aperture": 0}),
-    "swiotlb_xen.size=32M": (("--append", "swiotlb_xen.size=32M"), {r"aperture 32\.0 MiB": 1}),
+    "xen_dma.size=32M": (("--append", "xen_dma.size=32M"), {r"aperture 32\.0 MiB": 1}),
     "nonsense": (
-        ("--append", "swiotlb_xen.size=64X swiotlb_xen.max=lots swiotlb_xen.idle=-1 swiotlb_xen.coherent_cache=much "
-         "swiotlb_xen.coherent_pooled=all"),
-        {r"swiotlb_xen\.size=64X: ignored, it takes a size": 1, r"swiotlb_xen\.max=lots: ignored, it takes a size": 1,
-         r"swiotlb_xen\.coherent_cache=much: ignored, it takes a size": 1,
-         r"swiotlb_xen\.coherent_pooled=all: ignored, it takes a size": 1,
-         r"swiotlb_xen\.idle=-1: ignored, it takes seconds": 1, r"aperture 64\.0 MiB": 1}),
+        ("--append", "xen_dma.size=64X xen_dma.max=lots xen_dma.idle=-1 xen_dma.coherent_cache=much "
+         "xen_dma.coherent_pooled=all"),
+        {r"xen_dma\.size=64X: ignored, it takes a size": 1, r"xen_dma\.max=lots: ignored, it takes a size": 1,
+         r"xen_dma\.coherent_cache=much: ignored, it takes a size": 1,
+         r"xen_dma\.coherent_pooled=all: ignored, it takes a size": 1,
+         r"xen_dma\.idle=-1: ignored, it takes seconds": 1, r"aperture 64\.0 MiB": 1}),
     # 8 GiB of aperture in a domain of 512 MiB.
     "larger-than-memory": (("--dom0-mem", "512M", "--append", "swiotlb=4194304"),
                            {r"the domain has no memory for an aperture of 8\.0": 1, READY: 1}),

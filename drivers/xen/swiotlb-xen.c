@@ -39,7 +39,7 @@ static noinline dma_addr_t xen_map_mmio(struct device *dev, phys_addr_t phys,
 
 	if (!(attrs & DMA_ATTR_NO_WARN))
 		dev_err_ratelimited(dev,
-				    "xen_swiotlb: MMIO at %pa, %zu bytes, is above mask %#llx\n",
+				    "xen-dma: MMIO at %pa, %zu bytes, is above mask %#llx\n",
 				    &phys, size, dma_get_mask(dev));
 	return DMA_MAPPING_ERROR;
 }

@@ -10,7 +10,7 @@
  * is not passed over for the next one: DMA is refused then, as it is where nobody
  * tells.
  */
-#define pr_fmt(fmt) "xen_swiotlb: " fmt
+#define pr_fmt(fmt) "xen-dma: " fmt
 
 #include <linux/cache.h>
 #include <linux/dma-map-ops.h>
@@ -143,7 +143,7 @@ static int maintain_caches(struct device *dev, dma_addr_t dma, size_t size,
 	}
 	atomic_long_add(pages, &xen_flush_failed);
 	dev_err_ratelimited(dev,
-			    "xen_swiotlb: caches of another domain's page at %pad: error %d of Xen\n",
+			    "xen-dma: caches of another domain's page at %pad: error %d of Xen\n",
 			    &dma, rc);
 	return rc < 0 ? rc : -EIO;
 }

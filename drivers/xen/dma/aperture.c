@@ -204,20 +204,20 @@ static void report_failure(struct device *dev, size_t size, size_t needed)
 
 	if (!size) {
 		dev_err_ratelimited(dev,
-				    "xen_swiotlb: driver maps 0 bytes\n");
+				    "xen-dma: driver maps 0 bytes\n");
 		return;
 	}
 
 	if (!largest) {
 		dev_err_ratelimited(dev,
-				    "xen_swiotlb: can't bounce %zu bytes: no aperture below mask %#llx; %s\n",
+				    "xen-dma: can't bounce %zu bytes: no aperture below mask %#llx; %s\n",
 				    size, mask, XEN_NO_APERTURE_HINT);
 		return;
 	}
 
 	if (needed > largest) {
 		dev_err_ratelimited(dev,
-				    "xen_swiotlb: mapping of %zu bytes is too large to bounce: at most %zu bytes below mask %#llx; a driver asks dma_max_mapping_size()\n",
+				    "xen-dma: mapping of %zu bytes is too large to bounce: at most %zu bytes below mask %#llx; a driver asks dma_max_mapping_size()\n",
 				    size, largest, mask);
 		return;
 	}
@@ -227,7 +227,7 @@ static void report_failure(struct device *dev, size_t size, size_t needed)
 		free += READ_ONCE(xen_pool_zones[i].free);
 	}
 	dev_err_ratelimited(dev,
-			    "xen_swiotlb: aperture has no room for %zu bytes below mask %#llx: %u of %u slots in use; boot with a larger swiotlb= or swiotlb_xen.max=\n",
+			    "xen-dma: aperture has no room for %zu bytes below mask %#llx: %u of %u slots in use; boot with a larger swiotlb= or xen_dma.max=\n",
 			    size, mask, total - min(free, total), total);
 }
 
@@ -385,7 +385,7 @@ static noinline void report_wrong_unmap(struct device *dev,
 	if (s && s->state == XEN_SLOT_COHERENT)
 		return;
 	dev_err_ratelimited(dev,
-			    "xen_swiotlb: driver unmaps %pad, where no mapping begins\n",
+			    "xen-dma: driver unmaps %pad, where no mapping begins\n",
 			    &bus);
 }
 
@@ -458,7 +458,7 @@ void xen_aperture_sync(struct device *dev, dma_addr_t bus, size_t size,
 			  min(size, s->size - offset), !for_cpu);
 	if (unlikely(!s || size > s->size - offset))
 		dev_err_ratelimited(dev,
-				    "xen_swiotlb: driver syncs %zu bytes at %pad, not all of them mapped\n",
+				    "xen-dma: driver syncs %zu bytes at %pad, not all of them mapped\n",
 				    size, &bus);
 out:
 	rcu_read_unlock();
@@ -490,7 +490,7 @@ int xen_aperture_obtain(struct device *dev, u64 limit)
 		why = "there is no aperture, see swiotlb=";
 	else
 		why = XEN_NO_MEMORY_HINT;
-	dev_warn(dev, "xen_swiotlb: mask %#llx is refused: %s\n", limit, why);
+	dev_warn(dev, "xen-dma: mask %#llx is refused: %s\n", limit, why);
 	return -ENOMEM;
 }
 

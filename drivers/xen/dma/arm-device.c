@@ -7,7 +7,7 @@
  * behind an IOMMU, or that have a restricted pool to bounce through, are left to the
  * generic operations.
  */
-#define pr_fmt(fmt) "xen_swiotlb: " fmt
+#define pr_fmt(fmt) "xen-dma: " fmt
 
 #include <linux/dma-direct.h>
 #include <linux/dma-map-ops.h>
@@ -141,7 +141,7 @@ static bool is_unprotected(struct device_node *np)
 static void leave_alone(struct device *dev)
 {
 	if (!xen_initial_domain())
-		dev_info(dev, "xen_swiotlb: left to the generic DMA code, as an IOMMU of Xen's is taken to translate for it; where none does, it or its bus needs xen,dma-unprotected\n");
+		dev_info(dev, "xen-dma: left to the generic DMA code, as an IOMMU of Xen's is taken to translate for it; where none does, it or its bus needs xen,dma-unprotected\n");
 }
 
 /*

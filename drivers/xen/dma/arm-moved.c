@@ -2,7 +2,7 @@
 /*
  * Pages of an ARM domain that come and go: what is not where the table says is noted.
  */
-#define pr_fmt(fmt) "xen_swiotlb: " fmt
+#define pr_fmt(fmt) "xen-dma: " fmt
 
 #include <linux/mm.h>
 #include <linux/mutex.h>

@@ -2,7 +2,7 @@
 /*
  * The pool's first chunks, of memory that is found.
  */
-#define pr_fmt(fmt) "xen_swiotlb: " fmt
+#define pr_fmt(fmt) "xen-dma: " fmt
 
 #include <linux/kernel.h>
 #include <linux/minmax.h>

@@ -3,7 +3,7 @@
  * Asking the hypervisor where each page of an ARM domain is: the answer to mapping a
  * grant of one's own holds the machine address.
  */
-#define pr_fmt(fmt) "xen_swiotlb: " fmt
+#define pr_fmt(fmt) "xen-dma: " fmt
 
 #include <linux/err.h>
 #include <linux/mm.h>

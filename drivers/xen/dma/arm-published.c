@@ -2,7 +2,7 @@
 /*
  * What the device tree and the command line say of where the memory of an ARM domain is.
  */
-#define pr_fmt(fmt) "xen_swiotlb: " fmt
+#define pr_fmt(fmt) "xen-dma: " fmt
 
 #include <linux/init.h>
 #include <linux/memblock.h>

@@ -5,7 +5,7 @@
  * A device has a map from guest-physical to bus addresses, in the form that the
  * generic DMA code has for dma-ranges; it may be empty, and then DMA is refused.
  */
-#define pr_fmt(fmt) "xen_swiotlb: " fmt
+#define pr_fmt(fmt) "xen-dma: " fmt
 
 #include <linux/dma-direct.h>
 #include <linux/dma-map-ops.h>
@@ -298,11 +298,11 @@ bool xen_arm_refuses(struct device *dev)
 	    test_and_set_bit(0, (unsigned long *)&map[1].cpu_start))
 		return true;
 	if (xen_table.nr)
-		dev_err(dev, "xen_swiotlb: DMA refused: the bus's dma-ranges lead to none of this domain's memory\n");
+		dev_err(dev, "xen-dma: DMA refused: the bus's dma-ranges lead to none of this domain's memory\n");
 	else if (xen_source == XEN_DMA_WRONG)
-		dev_err(dev, "xen_swiotlb: DMA refused: what says where this domain's memory is for the bus is wrong, see above\n");
+		dev_err(dev, "xen-dma: DMA refused: what says where this domain's memory is for the bus is wrong, see above\n");
 	else
-		dev_err(dev, "xen_swiotlb: DMA refused: nobody says where this domain's memory is for the bus; publish dma-offset, or boot with xen_dma_offset= or without xen_dma_probe=off\n");
+		dev_err(dev, "xen-dma: DMA refused: nobody says where this domain's memory is for the bus; publish dma-offset, or boot with xen_dma_offset= or without xen_dma_probe=off\n");
 	return true;
 }
 

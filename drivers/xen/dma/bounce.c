@@ -76,7 +76,7 @@ static noinline dma_addr_t map_with_care(struct device *dev, phys_addr_t phys,
 	if (attrs & DMA_ATTR_REQUIRE_COHERENT) {
 		if (!(attrs & DMA_ATTR_NO_WARN))
 			dev_err_ratelimited(dev,
-					    "xen_swiotlb: %zu bytes must be coherent, but would be bounced\n",
+					    "xen-dma: %zu bytes must be coherent, but would be bounced\n",
 					    size);
 		return DMA_MAPPING_ERROR;
 	}
@@ -93,7 +93,7 @@ static noinline dma_addr_t map_with_care(struct device *dev, phys_addr_t phys,
 	xen_aperture_unmap(dev, machine, DMA_TO_DEVICE, attrs);
 	if (!(attrs & DMA_ATTR_NO_WARN))
 		dev_err_ratelimited(dev,
-				    "xen_swiotlb: the bus's dma-ranges don't lead to the aperture\n");
+				    "xen-dma: the bus's dma-ranges don't lead to the aperture\n");
 	return DMA_MAPPING_ERROR;
 }
 

@@ -76,7 +76,7 @@ static int __init set_coherent_pooled(char *arg)
 	xen_param_size("coherent_pooled", arg, 0, SZ_1G, &xen_coherent_pooled);
 	return 0;
 }
-early_param("swiotlb_xen.coherent_pooled", set_coherent_pooled);
+early_param("xen_dma.coherent_pooled", set_coherent_pooled);
 
 static bool may_add_arena(u64 limit)
 {

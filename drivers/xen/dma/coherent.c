@@ -14,7 +14,7 @@
  *   regions.c		which there are, used or kept
  *   region-release.c	what becomes of those that are freed
  */
-#define pr_fmt(fmt) "xen_swiotlb: " fmt
+#define pr_fmt(fmt) "xen-dma: " fmt
 
 #include <linux/dma-map-ops.h>
 #include <linux/dma-mapping.h>
@@ -65,7 +65,7 @@ static void report_failure(const struct xen_coherent_request *req)
 		if (!req->search)
 			break;
 		dev_err(req->dev,
-			"xen_swiotlb: no %zu bytes of coherent memory below mask %#llx: the largest piece that Xen has there is %zu bytes; leave it more with dom0_mem= or dma_bits=\n",
+			"xen-dma: no %zu bytes of coherent memory below mask %#llx: the largest piece that Xen has there is %zu bytes; leave it more with dom0_mem= or dma_bits=\n",
 			req->size, req->limit, req->largest);
 		return;
 	case -EPERM:
@@ -86,7 +86,7 @@ static void report_failure(const struct xen_coherent_request *req)
 	}
 
 	dev_err(req->dev,
-		"xen_swiotlb: no %zu bytes of coherent memory below mask %#llx: %s (%d)\n",
+		"xen-dma: no %zu bytes of coherent memory below mask %#llx: %s (%d)\n",
 		req->size, req->limit, why, req->error);
 }
 
@@ -292,11 +292,11 @@ static void free_reachable(struct device *dev, size_t size, struct page *page,
 
 	if (unlikely(rc == -ENXIO))
 		dev_err_ratelimited(dev,
-				    "xen_swiotlb: driver frees coherent memory at %pad, where it has none\n",
+				    "xen-dma: driver frees coherent memory at %pad, where it has none\n",
 				    &bus);
 	else if (unlikely(rc))
 		dev_err_ratelimited(dev,
-				    "xen_swiotlb: driver frees coherent memory at %pad twice\n",
+				    "xen-dma: driver frees coherent memory at %pad twice\n",
 				    &bus);
 }
 

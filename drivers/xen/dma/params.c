@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The boot parameters swiotlb_xen.NAME=, and a look at the generic swiotlb=.
+ * The boot parameters xen_dma.NAME=, and a look at the generic swiotlb=.
  *
  * What is not understood is ignored, with a line that says what would be.
  */
-#define pr_fmt(fmt) "xen_swiotlb: " fmt
+#define pr_fmt(fmt) "xen-dma: " fmt
 
 #include <linux/ctype.h>
 #include <linux/init.h>
@@ -30,7 +30,7 @@ unsigned long xen_pool_size;
 
 /**
  * xen_param_size() - read a parameter that is a size
- * @name:	what comes after swiotlb_xen.
+ * @name:	what comes after xen_dma.
  * @arg:	its value, or NULL
  * @min:	bytes at least
  * @max:	bytes at most
@@ -49,7 +49,7 @@ void __init xen_param_size(const char *name, char *arg, u64 min, u64 max,
 	if (arg && end != arg && !*end && value >= min && value <= max)
 		*size = value;
 	else
-		pr_warn("swiotlb_xen.%s=%s: ignored, it takes a size from %llu to %llu bytes, with K, M or G\n",
+		pr_warn("xen_dma.%s=%s: ignored, it takes a size from %llu to %llu bytes, with K, M or G\n",
 			name, arg ?: "", min, max);
 }
 
@@ -62,14 +62,14 @@ static int __init set_size(char *arg)
 		xen_set_boot_size(xen_pool_size);
 	return 0;
 }
-early_param("swiotlb_xen.size", set_size);
+early_param("xen_dma.size", set_size);
 
 static int __init set_max(char *arg)
 {
 	xen_param_size("max", arg, 0, SZ_2G, &xen_pool_max);
 	return 0;
 }
-early_param("swiotlb_xen.max", set_max);
+early_param("xen_dma.max", set_max);
 
 static int __init set_idle(char *arg)
 {
@@ -78,13 +78,13 @@ static int __init set_idle(char *arg)
 	if (!xen_may_be_dma_domain())
 		return 0;
 	if (!arg || kstrtouint(arg, 10, &idle) || idle > INT_MAX / HZ)
-		pr_warn("swiotlb_xen.idle=%s: ignored, it takes seconds\n",
+		pr_warn("xen_dma.idle=%s: ignored, it takes seconds\n",
 			arg ?: "");
 	else
 		xen_pool_idle = idle;
 	return 0;
 }
-early_param("swiotlb_xen.idle", set_idle);
+early_param("xen_dma.idle", set_idle);
 
 /* Passes over a number and the comma behind it. */
 static const char * __init skip_number(const char *s)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the administrator has set: swiotlb_xen.NAME= on the command line. See
+ * What the administrator has set: xen_dma.NAME= on the command line. See
  * Documentation/admin-guide/xen-dma.rst.
  */
 #ifndef __XEN_DMA_PARAMS_H

@@ -3,7 +3,7 @@
  * The pool's first chunks, made by exchange of a buffer that the generic code has
  * allocated.
  */
-#define pr_fmt(fmt) "xen_swiotlb: " fmt
+#define pr_fmt(fmt) "xen-dma: " fmt
 
 #include <linux/init.h>
 #include <linux/kernel.h>

@@ -5,7 +5,7 @@
  * The table has an entry for each granule of the machine. A chunk belongs to the zone
  * of its highest address.
  */
-#define pr_fmt(fmt) "xen_swiotlb: " fmt
+#define pr_fmt(fmt) "xen-dma: " fmt
 
 #include <linux/init.h>
 #include <linux/list.h>

@@ -7,7 +7,7 @@
  * What can't be made, or is used, is no longer part of the pool, so nobody is given an
  * address that was true before.
  */
-#define pr_fmt(fmt) "xen_swiotlb: " fmt
+#define pr_fmt(fmt) "xen-dma: " fmt
 
 #include <linux/gfp.h>
 #include <linux/list.h>

@@ -70,7 +70,7 @@ static int __init set_coherent_cache(char *arg)
 		       &xen_coherent_cache);
 	return 0;
 }
-early_param("swiotlb_xen.coherent_cache", set_coherent_cache);
+early_param("xen_dma.coherent_cache", set_coherent_cache);
 
 /* Pages that the cache may hold. */
 static unsigned long cache_limit(void)

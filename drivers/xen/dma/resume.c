@@ -11,7 +11,7 @@
  * Nothing is exchanged while the domain is saved: tasks are frozen, and so are the workers;
  * the shrinker does nothing.
  */
-#define pr_fmt(fmt) "xen_swiotlb: " fmt
+#define pr_fmt(fmt) "xen-dma: " fmt
 
 #include <linux/init.h>
 #include <linux/notifier.h>

@@ -482,7 +482,7 @@ static atomic_t xdc_messages;
 static void xdc_console_write(struct console *con, const char *s,
 			      unsigned int count)
 {
-	if (strnstr(s, XDC_NOISY, count) && strnstr(s, "xen_swiotlb", count))
+	if (strnstr(s, XDC_NOISY, count) && strnstr(s, "xen-dma", count))
 		atomic_inc(&xdc_messages);
 }
 

@@ -8,8 +8,8 @@ cd "$(dirname "$0")" || exit 1
 prepare_arm
 ktap_print_header
 ktap_set_plan 2
-message="$(edu_device): xen_swiotlb: left to the generic DMA code.* xen,dma-unprotected"
+message="$(edu_device): xen-dma: left to the generic DMA code.* xen,dma-unprotected"
 ktap_test_result arm_unsaid.one_line one_line
-message='xen_swiotlb: probed'
+message='xen-dma: probed'
 ktap_test_result arm_unsaid.not_probed [ "$(dmesg | grep -c "$message")" -eq 0 ]
 ktap_finished

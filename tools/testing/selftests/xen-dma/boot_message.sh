@@ -33,7 +33,7 @@ bytes()
 	echo $((${whole%%.*} * unit + tenths * unit / 10))
 }
 
-line=$(dmesg | grep -i 'xen.*swiotlb.*aperture.*chunk')
+line=$(dmesg | grep -i 'xen-dma: aperture.*chunk')
 [ -z "$line" ] || ktap_print_msg "$line"
 size=$(figure 'aperture \([0-9.]* [KMG]iB\)')
 chunks=$(figure ' \([0-9]*\) chunk')

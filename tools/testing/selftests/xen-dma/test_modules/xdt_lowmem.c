@@ -96,7 +96,7 @@ static void one_message(struct kunit *test)
 		if (!strstr(line, name))
 			continue;
 		messages++;
-		if (strstr(line, "xen_swiotlb:") && strstr(line, size))
+		if (strstr(line, "xen-dma:") && strstr(line, size))
 			strscpy(message, line, sizeof(message));
 	}
 	KUNIT_EXPECT_EQ(test, 1, messages);
