@@ -16,6 +16,7 @@
 #include <linux/mm.h>
 #include <linux/of.h>
 #include <linux/slab.h>
+#include <linux/xarray.h>
 
 #include <xen/bus-ranges.h>
 #include <xen/swiotlb-xen.h>
@@ -137,10 +138,17 @@ static bool is_unprotected(struct device_node *np)
 	}
 }
 
-/* An unmodified Xen gives a domain what an IOMMU translates for, and nothing else. */
+/* On an unmodified Xen an IOMMU translates for most devices. Says so once for each. */
 static void leave_alone(struct device *dev)
 {
-	if (!xen_initial_domain())
+	static DEFINE_XARRAY(said);
+
+	if (xen_initial_domain()) {
+		if (xen_all_unprotected)
+			pr_warn_once("xen_dma_probe=on: ignored, dom0 is never probed\n");
+		return;
+	}
+	if (!xa_insert(&said, (unsigned long)dev, dev, GFP_KERNEL))
 		dev_info(dev, "xen-dma: left to the generic DMA code, as an IOMMU of Xen's is taken to translate for it; where none does, it or its bus needs xen,dma-unprotected\n");
 }
 
@@ -246,16 +254,23 @@ static void set_map(struct device *dev)
 		refuse(dev);
 }
 
-/* Finds out where the memory is, when the first device needs it. It is asked once. */
+/*
+ * Finds out where the memory is, when the first device needs it. Xen is asked again only
+ * when there was no memory, or no grant, to ask with.
+ */
 static void learn(struct device *dev)
 {
+	const struct bus_dma_region *map = dev->dma_range_map;
+
 	if (xen_source != XEN_DMA_UNKNOWN)
 		return;
-	if (xen_may_probe)
-		xen_probe_memory();
-	xen_may_probe = false;
-	if (xen_source == XEN_DMA_UNKNOWN && dev->dma_range_map)
-		adopt_bus_map(dev->dma_range_map);
+	if (xen_may_probe) {
+		int rc = xen_probe_memory();
+
+		xen_may_probe = rc == -ENOMEM || rc == -ENOSPC;
+	}
+	if (xen_source == XEN_DMA_UNKNOWN && map && !xen_bus_is_made(map))
+		adopt_bus_map(map);
 }
 
 /*

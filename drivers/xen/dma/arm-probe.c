@@ -32,6 +32,7 @@
  * struct xen_probe - asking the hypervisor where pages are
  * @domid:	our own
  * @window:	guest-physical frame at which grants are mapped, outside all memory
+ * @answers:	pages of which Xen told
  * @refs:	grant references
  * @map:	hypercall's arguments
  * @unmap:	likewise
@@ -39,6 +40,7 @@
 struct xen_probe {
 	domid_t domid;
 	unsigned long window;
+	unsigned long answers;
 	int refs[XEN_PROBE_BATCH];
 	struct gnttab_map_grant_ref map[XEN_PROBE_BATCH];
 	struct gnttab_unmap_grant_ref unmap[XEN_PROBE_BATCH];
@@ -87,7 +89,7 @@ static int find_window(unsigned long *window)
 		return rc;
 	if (resource_size(&res) < (u64)XEN_PAGE_SIZE *
 	    (gnttab_max_grant_frames() + XEN_PROBE_BATCH))
-		return -ENOSPC;
+		return -ENXIO;
 
 	*window = XEN_PFN_DOWN(res.end + 1) - XEN_PROBE_BATCH;
 	return 0;
@@ -285,7 +287,10 @@ static bool is_there(struct xen_probe *probe, u64 phys, u64 offset)
 
 	if (xen_displaced(XEN_PFN_DOWN(phys)) != XEN_IN_PLACE ||
 	    probe_pages(probe, XEN_PFN_DOWN(phys), 1) ||
-	    map->status != GNTST_okay || map->dev_bus_addr == phys + offset)
+	    map->status != GNTST_okay)
+		return true;
+	probe->answers++;
+	if (map->dev_bus_addr == phys + offset)
 		return true;
 
 	pr_err("memory at %#llx is at %#llx in the machine, and not at %#llx as %s says: DMA is refused\n",
@@ -298,7 +303,7 @@ static bool is_there(struct xen_probe *probe, u64 phys, u64 offset)
  * xen_verify_memory() - ask whether the table is right
  *
  * About the first and the last page of each range. Where Xen does not answer, the table
- * is believed.
+ * is believed; with no answer at all there is a message.
  *
  * Context: Process, may sleep; under xen_dma_mutex.
  * Return: False when Xen says otherwise; there is a message then.
@@ -306,11 +311,12 @@ static bool is_there(struct xen_probe *probe, u64 phys, u64 offset)
 bool xen_verify_memory(void)
 {
 	struct xen_probe *probe = begin_probe();
+	unsigned long answers = 0;
 	bool right = true;
 	unsigned int i;
 
 	if (IS_ERR(probe))
-		return true;
+		goto out;
 
 	for (i = 0; right && i < xen_table.nr; i++) {
 		const struct xen_bus_range *range = &xen_table.range[i];
@@ -319,7 +325,12 @@ bool xen_verify_memory(void)
 		right = is_there(probe, range->start, range->offset) &&
 			is_there(probe, last, range->offset);
 	}
+	answers = probe->answers;
 	kfree(probe);
+out:
+	if (!answers)
+		pr_warn("what %s says of memory could not be verified\n",
+			xen_source_names[xen_source]);
 	return right;
 }
 
@@ -327,8 +338,9 @@ bool xen_verify_memory(void)
  * xen_probe_memory() - ask for every page of the domain's memory
  *
  * Context: Process, may sleep; under xen_dma_mutex.
+ * Return: 0; -ENODATA when Xen tells of no page; else what failed. There is a message.
  */
-void xen_probe_memory(void)
+int xen_probe_memory(void)
 {
 	struct xen_probe *probe = begin_probe();
 	int rc = PTR_ERR_OR_ZERO(probe);
@@ -344,9 +356,10 @@ void xen_probe_memory(void)
 		xen_table.nr = 0;
 		pr_err("the hypervisor does not tell where memory is: error %d\n",
 		       rc);
-		return;
+		return rc;
 	}
 
 	xen_source = XEN_DMA_PROBED;
 	pr_info("probed where memory is: %u ranges\n", xen_table.nr);
+	return 0;
 }

@@ -44,7 +44,10 @@ extern const char * const xen_source_names[];
 extern struct xen_bus_table xen_ram;
 extern struct xen_bus_table xen_table;
 
-/* For whoever changes the two above, which is over before a device is used. */
+/*
+ * For whoever changes the two above and the source. That is over before the first device
+ * is given an address of the machine.
+ */
 extern struct mutex xen_dma_mutex;
 
 /* Is it mapped 1:1, so that a page that comes back is where it was? */
@@ -57,7 +60,7 @@ struct device;
 
 bool xen_arm_is_refused(struct device *dev);
 void xen_note_moved(unsigned long pfn, gfp_t gfp);
-void xen_probe_memory(void);
+int xen_probe_memory(void);
 bool xen_verify_memory(void);
 
 #endif /* __XEN_DMA_ARM_H */

@@ -286,6 +286,7 @@ static noinline void free_kept_pages(void)
 void *xen_pooled_alloc(u64 limit, unsigned int order, dma_addr_t *bus)
 {
 	struct xen_arena *arena;
+	bool many_unused = false;
 	unsigned long flags;
 	unsigned int at;
 	struct page *page;
@@ -299,6 +300,7 @@ void *xen_pooled_alloc(u64 limit, unsigned int order, dma_addr_t *bus)
 	if (unlikely(!arena && nr_kept)) {
 		free_kept_pages();
 		arena = find_arena(order, &room);
+		many_unused = nr_unused > 1;
 	}
 	if (!arena) {
 		raw_spin_unlock_irqrestore(&arena_lock, flags);
@@ -313,6 +315,8 @@ void *xen_pooled_alloc(u64 limit, unsigned int order, dma_addr_t *bus)
 	}
 	at = take_piece(arena, room, order);
 	raw_spin_unlock_irqrestore(&arena_lock, flags);
+	if (unlikely(many_unused))
+		xen_pooled_trim();
 
 	*bus = arena->bus + at * PAGE_SIZE;
 	page = virt_to_page(arena->vaddr + at * PAGE_SIZE);
@@ -452,6 +456,8 @@ void xen_pooled_trim(void)
 	LIST_HEAD(unused);
 
 	raw_spin_lock_irqsave(&arena_lock, flags);
+	if (nr_kept)
+		free_kept_pages();
 	list_for_each_entry_safe(arena, next, &arenas, list)
 		if (!arena->used) {
 			list_move(&arena->list, &unused);

@@ -194,6 +194,16 @@ static void xdc_small_referenced(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, xdt_used(), SZ_256K);
 	xdc_put_all(test, all, SZ_256K / SZ_16K);
 	KUNIT_EXPECT_EQ(test, xdc_pooled(), 0);
+
+	/* Nobody needs the room, and all of it goes back. */
+	if (!xdc_take(test, x->dev, &m, SZ_16K, GFP_KERNEL, "once more"))
+		return;
+	page = virt_to_page(m.cpu);
+	get_page(page);
+	xdc_put(&m);
+	put_page(page);
+	xen_pooled_trim();
+	KUNIT_EXPECT_EQ(test, xdt_used(), 0);
 }
 
 /* The domain was restored: what is lent is lent no more, and no piece of the rest is. */
