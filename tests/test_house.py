@@ -10,15 +10,9 @@ import pytest
 
 from bed import base
 from bed.base import TOP
+from sources import ours
 
 FILE_LINES, FUNCTION_LINES = 700, 45
-
-
-def ours(*specs):
-    """Our sources of a kind: those that git knows or will be told of."""
-    names = subprocess.run(["git", "ls-files", "--cached", "--others", "--exclude-standard", "--", *specs],
-                           cwd=TOP, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
-    return sorted(name for name in set(names) if (TOP / name).is_file())
 
 
 SOURCES = ours("drivers/*.[ch]", "arch/*.[ch]", "include/*.h")

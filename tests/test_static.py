@@ -17,6 +17,7 @@ import pytest
 from bed import base, build, fetch, graft
 from bed.base import TOP
 from bed.known import ARCHES, BUILD_PACKAGES, KERNELS
+from sources import ours
 
 NEWEST = "7.3"
 MODULES = "tools/testing/selftests/xen-dma/test_modules"
@@ -34,13 +35,6 @@ USERS = {"x86": ("x86_64_defconfig", ("dom0", "driver-domain")), "arm64": ("defc
 # keeps the qualifiers, which is all the difference.
 CHECK = "sparse -D__typeof_unqual__=__typeof__"
 ENDED = "ended with status"
-
-
-def ours(*specs):
-    """Our files of a kind: those that git knows or will be told of."""
-    names = subprocess.run(["git", "ls-files", "--cached", "--others", "--exclude-standard", "--", *specs],
-                           cwd=TOP, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
-    return sorted(name for name in set(names) if (TOP / name).is_file())
 
 
 def text(name):
