@@ -116,7 +116,7 @@ def arguments(parser):
                  "through. Without: fw_cfg and the PCIe host bridge, coherent and without an IOMMU, if the script "
                  "runs in domu; nothing if it runs in dom0"),
         add("--pass-props", metavar="TEXT", **several,
-            help="more properties of the PCIe host bridge in that tree's default: xen-dma-safe;"),
+            help="more properties of the PCIe host bridge in that tree's default: xen,dma-safe;"),
         add("--domu-props", metavar="TEXT", **several,
             help="more properties of its node, or other values: direct-map;")]
     parser.add_argument("qemu", nargs="...", help="(behind --) more arguments for QEMU")

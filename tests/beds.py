@@ -64,7 +64,7 @@ ONE_RUN = CROSSING + " xdt_arm_foreign.bounced_pages xdt_arm_foreign.bounced_lis
 # Device trees of dom0: a device that does not see the caches, one that an IOMMU is said
 # to protect, one that bounces through a pool of its own.
 NONCOHERENT = "/ { pcie@10000000 { /delete-property/ dma-coherent; }; };"
-SAFE = "/ { pcie@10000000 { xen-dma-safe; }; };"
+SAFE = "/ { pcie@10000000 { xen,dma-safe; }; };"
 RESTRICTED = """
 / {
 	reserved-memory {
@@ -134,9 +134,9 @@ ARM64 = [
     Bed("ranges-4-others", "arm_masks arm_sg arm_foreign", "6.12", DOMU_4 + UNPROBED + RANGES_4),
     Bed("ranges-probed", "arm_map arm_moved", "6.12", DOMU + RANGES_1, ONE_RUN),
     # An IOMMU: for no device (above), for all, for some
-    Bed("iommu-all", "arm_safe", publishing=True,
-        boot=(*DOMU, "--domu-props", "test,dma-offset = <0 0>;", "--pass-props", "xen-dma-safe;")),
-    Bed("iommu-some", "arm_safe arm_fwcfg", "6.12", (*DOMU, "--pass-props", "xen-dma-safe;"), main="6.12"),
+    Bed("translated", "arm_safe", "6.12", publishing=True, boot=(*DOMU, "--domu-props", "test,xen,dma-translated;")),
+    Bed("translated-param", "arm_safe", "6.12", boot=(*DOMU, "--append", "xen_dma_offset=translated")),
+    Bed("iommu-some", "arm_safe arm_fwcfg", "6.12", (*DOMU, "--pass-props", "xen,dma-safe;"), main="6.12"),
     # Another domain's pages
     Bed("to-dom0", "arm_foreign_dom", "6.12 7.3 6.12-stock", **TO_DOM0),
     Bed("to-domu", "arm_foreign_dom", "6.12 7.3 6.12-stock", DOMU, **TO_DOMU, main="6.12"),
@@ -148,10 +148,11 @@ ARM64 = [
 # one line that the driver then has to say.
 ROWS = "test,xen,dma-ranges"
 WRONG = {
-    "empty": ("dma-offset: is empty", "test,dma-offset;"),
-    "cells": ("dma-offset: has neither one cell nor two", "test,dma-offset = <1 2 3>;"),
-    "unaligned": ("dma-offset: is not aligned to pages", "test,dma-offset = <0 0x800>;"),
-    "overflow": ("dma-offset: a range overflows", "test,dma-offset = <0x7fffffff 0>;"),
+    "empty": ("xen,dma-offset: does not have two cells", "test,xen,dma-offset;"),
+    "cells": ("xen,dma-offset: does not have two cells", "test,xen,dma-offset = <1 2 3>;"),
+    "one-cell": ("xen,dma-offset: does not have two cells", "test,xen,dma-offset = <0xe0000000>;"),
+    "unaligned": ("xen,dma-offset: is not aligned to pages", "test,xen,dma-offset = <0 0x800>;"),
+    "overflow": ("xen,dma-offset: a range overflows", "test,xen,dma-offset = <0x7fffffff 0>;"),
     "rows-empty": ("xen,dma-ranges: is empty", f"{ROWS};"),
     "rows-cut": ("xen,dma-ranges: does not consist of whole rows", f"{ROWS} = <1 0 0 0x40000000 0>;"),
     "rows-overlap": ("xen,dma-ranges: ranges overlap",
@@ -159,8 +160,10 @@ WRONG = {
     "rows-outside": ("xen,dma-ranges: a range lies outside the memory",
                      f"{ROWS} = <1 0x20000000 0 0x80000000 0 0x1000000>;"),
     "rows-overflow": ("xen,dma-ranges: a range overflows", f"{ROWS} = <0xffffffff 0 0 0x40000000 0 0x1000000>;"),
-    "contradiction": ("xen,dma-ranges: contradicts dma-offset",
-                      f"test,dma-offset = <0 0xe0000000>; {ROWS} = <1 0x30000000 0 0x40000000 0 0x10000000>;"),
+    "translated-and-offset": ("xen,dma-translated: contradicts what is said of offsets",
+                              "test,xen,dma-translated; test,xen,dma-offset = <0 0xe0000000>;"),
+    "contradiction": ("xen,dma-ranges: contradicts xen,dma-offset",
+                      f"test,xen,dma-offset = <0 0xe0000000>; {ROWS} = <1 0x30000000 0 0x40000000 0 0x10000000>;"),
 }
 
 
@@ -174,8 +177,12 @@ MESSAGES = [wrong(name, f"xen-dma: /hypervisor: {message}, DMA is refused", "--d
             for name, (message, properties) in WRONG.items()]
 # What was true of another boot.
 OTHERWISE = "xen-dma: memory at 0x40000000 is at 0x120000000 in the machine, and not at {} as {} says"
-MESSAGES.append(wrong("offset-of-another-boot", OTHERWISE.format("0x110000000", "dma-offset"),
-                      "--domu-props", "test,dma-offset = <0 0xd0000000>;"))
+MESSAGES.append(wrong("offset-of-another-boot", OTHERWISE.format("0x110000000", "xen,dma-offset"),
+                      "--domu-props", "test,xen,dma-offset = <0 0xd0000000>;"))
+MESSAGES.append(wrong("offset-zero", OTHERWISE.format("0x40000000", "xen,dma-offset"),
+                      "--domu-props", "test,xen,dma-offset = <0 0>;"))
+MESSAGES.append(wrong("param-zero", OTHERWISE.format("0x40000000", "xen_dma_offset"),
+                      "--domu-props", "test,publish-nothing;", "--append", "xen_dma_offset=0"))
 MESSAGES.append(wrong("param-of-another-boot", OTHERWISE.format("0x110000000", "xen_dma_offset"),
                       "--domu-props", "test,publish-nothing;", "--append", "xen_dma_offset=0xd0000000"))
 MESSAGES.append(wrong("param", "xen-dma: xen_dma_offset=4[+]x:1: takes <start>",

@@ -70,6 +70,12 @@ static bool has_flag(struct device_node *np, const char *name)
 	return found;
 }
 
+/* Does an IOMMU of Xen's translate? (The second name is what was first suggested.) */
+static bool is_safe(struct device_node *np)
+{
+	return has_flag(np, "xen,dma-safe") || has_flag(np, "xen-dma-safe");
+}
+
 static bool names_pool(struct device_node *np)
 {
 	bool found = false;
@@ -306,7 +312,7 @@ static void serve(struct device *dev)
  * xen_setup_dma_ops() - set up a device's DMA
  * @dev:	device, with what its bus's dma-ranges say in its map
  *
- * Leaves alone what is behind an IOMMU, be it Xen's (xen-dma-safe) or the
+ * Leaves alone what is behind an IOMMU, be it Xen's (xen,dma-safe) or the
  * kernel's, and what bounces through a pool of its own. In a domain that is not mapped
  * 1:1, somebody has to say that there is no IOMMU of Xen's.
  *
@@ -316,7 +322,7 @@ void xen_setup_dma_ops(struct device *dev)
 {
 	struct device_node *np = node_of(dev);
 
-	if (!xen_domain() || has_flag(np, "xen-dma-safe"))
+	if (!xen_domain() || is_safe(np))
 		return;
 
 	mutex_lock(&xen_dma_mutex);
@@ -325,7 +331,7 @@ void xen_setup_dma_ops(struct device *dev)
 			setup_aperture();
 			dev->dma_ops = &xen_swiotlb_dma_ops;
 		}
-	} else if (xen_source != XEN_DMA_IOMMU && is_hardware(np) &&
+	} else if (xen_source != XEN_DMA_TRANSLATED && is_hardware(np) &&
 		   !device_iommu_mapped(dev) && !dev_iommu_fwspec_get(dev)) {
 		if (is_unprotected(np))
 			serve(dev);

@@ -62,7 +62,33 @@ static void __init read_memory(void)
 			add_memory(start, end - start);
 }
 
-/* Both properties may be there, if they agree. */
+/* Before it had a vendor's prefix it was suggested without one. */
+static const __be32 * __init get_offset(struct device_node *np,
+					const char **property, int *len)
+{
+	const __be32 *prop;
+
+	*property = "xen,dma-offset";
+	prop = of_get_property(np, *property, len);
+	if (prop)
+		return prop;
+
+	*property = "dma-offset";
+	return of_get_property(np, *property, len);
+}
+
+static const char * __init read_rows(struct device_node *np,
+				     const __be32 *prop, int len)
+{
+	return xen_bus_read_rows(&xen_table, prop, len, of_n_addr_cells(np),
+				 of_n_size_cells(np)) ?:
+	       xen_bus_check(&xen_table, &xen_ram);
+}
+
+/*
+ * Offset and ranges may both be there, if they agree. Beside the word that an IOMMU
+ * translates for all devices there is nothing to say.
+ */
 static const char * __init read_node(struct device_node *np,
 				     const char **property)
 {
@@ -70,52 +96,53 @@ static const char * __init read_node(struct device_node *np,
 	int offset_len, rows_len;
 	const char *wrong;
 	unsigned int i;
-	u64 offset = 0;
+	u64 offset;
 
-	offset_prop = of_get_property(np, "dma-offset", &offset_len);
+	offset_prop = get_offset(np, property, &offset_len);
 	rows_prop = of_get_property(np, "xen,dma-ranges", &rows_len);
 
+	if (of_property_read_bool(np, "xen,dma-translated")) {
+		*property = "xen,dma-translated";
+		xen_source = XEN_DMA_TRANSLATED;
+		return offset_prop || rows_prop ?
+		       "contradicts what is said of offsets" : NULL;
+	}
 	if (offset_prop) {
-		*property = "dma-offset";
 		wrong = xen_bus_read_offset(offset_prop, offset_len, &offset);
 		if (wrong)
 			return wrong;
-		xen_source = offset ? XEN_DMA_OFFSET : XEN_DMA_IOMMU;
+		xen_source = XEN_DMA_OFFSET;
 	}
-	if (rows_prop) {
-		*property = "xen,dma-ranges";
-		wrong = xen_bus_read_rows(&xen_table, rows_prop, rows_len,
-					  of_n_addr_cells(np),
-					  of_n_size_cells(np)) ?:
-			xen_bus_check(&xen_table, &xen_ram);
-		if (wrong)
-			return wrong;
-		for (i = 0; offset_prop && i < xen_table.nr; i++)
-			if (xen_table.range[i].offset != offset)
-				return "contradicts dma-offset";
-		if (!offset_prop)
-			xen_source = XEN_DMA_RANGES;
-		return NULL;
-	}
+	if (!rows_prop)
+		return offset_prop ?
+		       xen_bus_fill(&xen_table, &xen_ram, offset) : NULL;
 
-	return xen_source == XEN_DMA_OFFSET ?
-	       xen_bus_fill(&xen_table, &xen_ram, offset) : NULL;
+	*property = "xen,dma-ranges";
+	wrong = read_rows(np, rows_prop, rows_len);
+	if (wrong)
+		return wrong;
+	for (i = 0; offset_prop && i < xen_table.nr; i++)
+		if (xen_table.range[i].offset != offset)
+			return "contradicts xen,dma-offset";
+	if (!offset_prop)
+		xen_source = XEN_DMA_RANGES;
+	return NULL;
 }
 
 static const char * __init read_param(void)
 {
-	const char *wrong = xen_bus_read_param(&xen_table, xen_offset_param,
-					       &xen_ram) ?:
-			    xen_bus_check(&xen_table, &xen_ram);
+	const char *wrong;
 
-	if (wrong)
-		return wrong;
+	if (!strcmp(xen_offset_param, "translated")) {
+		xen_source = XEN_DMA_TRANSLATED;
+		return NULL;
+	}
 
-	xen_source = XEN_DMA_PARAM;
-	if (xen_table.nr && !strchr(xen_offset_param, '+') &&
-	    !xen_table.range[0].offset)
-		xen_source = XEN_DMA_IOMMU;
-	return NULL;
+	wrong = xen_bus_read_param(&xen_table, xen_offset_param, &xen_ram) ?:
+		xen_bus_check(&xen_table, &xen_ram);
+	if (!wrong)
+		xen_source = XEN_DMA_PARAM;
+	return wrong;
 }
 
 static void __init read_published(void)

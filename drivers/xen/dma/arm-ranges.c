@@ -157,7 +157,7 @@ const char *xen_bus_check(const struct xen_bus_table *table,
 }
 
 /**
- * xen_bus_read_offset() - read the property dma-offset
+ * xen_bus_read_offset() - read the property xen,dma-offset
  * @prop:	its value
  * @len:	its length in bytes
  * @offset:	where the offset goes
@@ -167,14 +167,10 @@ const char *xen_bus_check(const struct xen_bus_table *table,
  */
 const char *xen_bus_read_offset(const __be32 *prop, int len, u64 *offset)
 {
-	if (!len)
-		return "is empty";
-	if (len == sizeof(*prop))
-		*offset = (s64)(s32)be32_to_cpup(prop);
-	else if (len == 2 * sizeof(*prop))
-		*offset = of_read_number(prop, 2);
-	else
-		return "has neither one cell nor two";
+	if (len != 2 * sizeof(*prop))
+		return "does not have two cells";
+
+	*offset = of_read_number(prop, 2);
 	if (*offset & ~XEN_PAGE_MASK)
 		return "is not aligned to pages";
 

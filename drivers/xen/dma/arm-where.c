@@ -22,8 +22,8 @@
 const char * const xen_source_names[] = {
 	[XEN_DMA_UNKNOWN]	= "unknown",
 	[XEN_DMA_DIRECT]	= "direct",
-	[XEN_DMA_IOMMU]		= "iommu",
-	[XEN_DMA_OFFSET]	= "dma-offset",
+	[XEN_DMA_TRANSLATED]	= "translated",
+	[XEN_DMA_OFFSET]	= "xen,dma-offset",
 	[XEN_DMA_RANGES]	= "xen,dma-ranges",
 	[XEN_DMA_PARAM]		= "xen_dma_offset",
 	[XEN_DMA_PROBED]	= "probed",
@@ -302,7 +302,7 @@ bool xen_arm_refuses(struct device *dev)
 	else if (xen_source == XEN_DMA_WRONG)
 		dev_err(dev, "xen-dma: DMA refused: what says where this domain's memory is for the bus is wrong, see above\n");
 	else
-		dev_err(dev, "xen-dma: DMA refused: nobody says where this domain's memory is for the bus; publish dma-offset, or boot with xen_dma_offset= or without xen_dma_probe=off\n");
+		dev_err(dev, "xen-dma: DMA refused: nobody says where this domain's memory is for the bus; publish xen,dma-offset, or boot with xen_dma_offset= or without xen_dma_probe=off\n");
 	return true;
 }
 

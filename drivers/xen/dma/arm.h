@@ -16,9 +16,9 @@
  * enum xen_dma_source - who tells where the domain's memory is
  * @XEN_DMA_UNKNOWN:	nobody
  * @XEN_DMA_DIRECT:	the hypervisor's feature flag: it is mapped 1:1
- * @XEN_DMA_IOMMU:	dma-offset or xen_dma_offset= is 0: devices use the domain's
- *			own addresses
- * @XEN_DMA_OFFSET:	dma-offset
+ * @XEN_DMA_TRANSLATED:	xen,dma-translated or xen_dma_offset=translated: an IOMMU of
+ *			Xen's translates for all devices
+ * @XEN_DMA_OFFSET:	xen,dma-offset
  * @XEN_DMA_RANGES:	xen,dma-ranges
  * @XEN_DMA_PARAM:	xen_dma_offset=
  * @XEN_DMA_PROBED:	the hypervisor, page by page
@@ -28,7 +28,7 @@
 enum xen_dma_source {
 	XEN_DMA_UNKNOWN,
 	XEN_DMA_DIRECT,
-	XEN_DMA_IOMMU,
+	XEN_DMA_TRANSLATED,
 	XEN_DMA_OFFSET,
 	XEN_DMA_RANGES,
 	XEN_DMA_PARAM,

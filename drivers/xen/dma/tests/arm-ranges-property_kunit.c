@@ -7,7 +7,7 @@
 
 #include "arm-ranges-fixture.h"
 
-/* The property dma-offset */
+/* The property xen,dma-offset */
 
 /**
  * struct xbr_offset_case - a value of the property
@@ -26,14 +26,9 @@ struct xbr_offset_case {
 };
 
 static const struct xbr_offset_case xbr_offset_cases[] = {
-	{ "one cell", { 0x00800000 }, 4, NULL, 0x00800000 },
-	{ "one cell, 0", { 0 }, 4, NULL, 0 },
-	{ "one cell, a page", { 0x1000 }, 4, NULL, 0x1000 },
-	{ "one cell, largest", { 0x7ffff000 }, 4, NULL, 0x7ffff000 },
-	{ "one cell, negative", { 0xff800000 }, 4, NULL, -0x800000ULL },
-	{ "one cell, minus a page", { 0xfffff000 }, 4, NULL, -0x1000ULL },
-	{ "one cell, smallest", { 0x80000000 }, 4, NULL, -0x80000000ULL },
-	{ "one cell, and more behind", { 0x1000, 0x2000 }, 4, NULL, 0x1000 },
+	{ "one cell", { 0x00800000 }, 4, "cells", 0 },
+	{ "one cell, 0", { 0 }, 4, "cells", 0 },
+	{ "one cell, and more behind", { 0x1000, 0x2000 }, 4, "cells", 0 },
 	{ "two cells", { 0x1, 0x20000000 }, 8, NULL, 0x120000000 },
 	{ "two cells, 0", { 0, 0 }, 8, NULL, 0 },
 	{ "two cells, bit 31", { 0, 0x80000000 }, 8, NULL, 0x80000000 },
@@ -42,17 +37,16 @@ static const struct xbr_offset_case xbr_offset_cases[] = {
 	  -0x800000ULL },
 	{ "two cells, minus 4 GiB", { 0xffffffff, 0 }, 8, NULL,
 	  -0x100000000ULL },
-	{ "empty", { 0x1000 }, 0, "empty", 0 },
-	{ "three cells", { 0, 0, 0x1000 }, 12, "cell", 0 },
-	{ "four cells", { 0, 0, 0, 0x1000 }, 16, "cell", 0 },
-	{ "a byte", { 0 }, 1, "cell", 0 },
-	{ "three bytes", { 0 }, 3, "cell", 0 },
-	{ "five bytes", { 0, 0 }, 5, "cell", 0 },
-	{ "seven bytes", { 0, 0 }, 7, "cell", 0 },
-	{ "nine bytes", { 0, 0, 0 }, 9, "cell", 0 },
-	{ "one cell, not aligned", { 0x00800800 }, 4, "aligned", 0 },
-	{ "one cell, 1", { 1 }, 4, "aligned", 0 },
-	{ "one cell, -1", { 0xffffffff }, 4, "aligned", 0 },
+	{ "empty", { 0x1000 }, 0, "cells", 0 },
+	{ "three cells", { 0, 0, 0x1000 }, 12, "cells", 0 },
+	{ "four cells", { 0, 0, 0, 0x1000 }, 16, "cells", 0 },
+	{ "a byte", { 0 }, 1, "cells", 0 },
+	{ "three bytes", { 0 }, 3, "cells", 0 },
+	{ "five bytes", { 0, 0 }, 5, "cells", 0 },
+	{ "seven bytes", { 0, 0 }, 7, "cells", 0 },
+	{ "nine bytes", { 0, 0, 0 }, 9, "cells", 0 },
+	{ "two cells, 1", { 0, 1 }, 8, "aligned", 0 },
+	{ "two cells, -1", { 0xffffffff, 0xffffffff }, 8, "aligned", 0 },
 	{ "two cells, not aligned", { 1, 0x20000001 }, 8, "aligned", 0 },
 };
 

@@ -103,7 +103,8 @@ wait_memory()
 
 # run_suite MODULE SUITE [N]: load a test module, and tell what its cases said
 #
-# Then more_results, of the script, tells N results of its own.
+# Then more_results, of the script, tells N results of its own. $suite_params are for the
+# module.
 run_suite()
 {
 	need_edu
@@ -116,7 +117,8 @@ run_suite()
 	mark="xdt: $2 starts at $(cut -d' ' -f1 /proc/uptime)"
 	echo "$mark" >/dev/kmsg
 	ktap_print_header
-	if ! insmod "./$1.ko"; then
+	# shellcheck disable=SC2086 # several words
+	if ! insmod "./$1.ko" ${suite_params:-}; then
 		ktap_set_plan 1
 		ktap_test_fail "$2.load"
 		ktap_finished

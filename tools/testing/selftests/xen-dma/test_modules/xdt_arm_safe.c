@@ -10,6 +10,10 @@
 
 #include "xdt_arm.h"
 
+static bool translated;
+module_param(translated, bool, 0444);
+MODULE_PARM_DESC(translated, "the command line says that an IOMMU translates for all devices");
+
 /* Has the device, or what is above it, the property? A PCI device has no node of its own. */
 static bool has_flag(struct device *dev, const char *name)
 {
@@ -25,12 +29,11 @@ static bool has_flag(struct device *dev, const char *name)
 	return found;
 }
 
-/* Does the hypervisor say where the domain's memory is? */
-static bool is_published(void)
+/* Does the hypervisor's node have the property? */
+static bool is_published(const char *name)
 {
 	struct device_node *np = of_find_compatible_node(NULL, NULL, "xen,xen");
-	bool found = of_property_present(np, "dma-offset") ||
-		     of_property_present(np, "xen,dma-ranges");
+	bool found = of_property_present(np, name);
 
 	of_node_put(np);
 	return found;
@@ -39,9 +42,11 @@ static bool is_published(void)
 /* Is an IOMMU taken to translate: is that said, or nothing at all? */
 static bool is_translated(struct device *dev)
 {
-	return has_flag(dev, "xen-dma-safe") ||
-	       (!has_flag(dev, "xen,dma-unprotected") && !is_published() &&
-		!xen_initial_domain());
+	return has_flag(dev, "xen,dma-safe") || translated ||
+	       is_published("xen,dma-translated") ||
+	       (!has_flag(dev, "xen,dma-unprotected") &&
+		!is_published("xen,dma-offset") &&
+		!is_published("xen,dma-ranges") && !xen_initial_domain());
 }
 
 static int safe_init(struct kunit *test)
