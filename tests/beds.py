@@ -80,6 +80,21 @@ RESTRICTED = """
 };
 """
 
+# A device that does not see the caches, and memory that the kernel does not map.
+NO_MAP = NONCOHERENT + """
+/ {
+	reserved-memory {
+		#address-cells = <2>;
+		#size-cells = <2>;
+		ranges;
+		carveout@d0000000 {
+			reg = <0 0xd0000000 0 0x200000>;
+			no-map;
+		};
+	};
+};
+"""
+
 # Driver domains: their memory in one run or in four; one whose device does not see the caches.
 DOMU = ("--domu", "256M")
 DOMU_4 = ("--domu", "512M", "--hole-every", "256M")
@@ -107,6 +122,7 @@ ARM64 = [
     Bed("dom0", OWN + " arm_moved", "6.12 6.12-stock 6.12-debug 6.12-rt", (), ONE_RUN, main="6.12"),
     Bed("dom0-noncoherent", OWN + " arm_noncoherent", impossible=ONE_RUN, dts=NONCOHERENT, main="6.12"),
     Bed("restricted", "arm_restricted", dts=RESTRICTED),
+    Bed("no-map", "arm_nomap", "6.12 7.3", dts=NO_MAP, main="6.12"),
     Bed("safe-dom0", "arm_safe", dts=SAFE),
     # An unmodified hypervisor: probed
     Bed("domu-1", OWN + " arm_fwcfg arm_moved", "6.12 6.12-stock 6.12-debug 6.12-rt", DOMU, ONE_RUN, main="6.12"),

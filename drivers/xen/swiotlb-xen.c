@@ -14,6 +14,7 @@
  * bounced (dma/coherent.c).
  */
 #include <linux/device.h>
+#include <linux/dma-direct.h>
 #include <linux/dma-map-ops.h>
 #include <linux/mm.h>
 
@@ -30,14 +31,23 @@
 /* What memory is mostly made of that is in one piece; bytes. */
 #define LARGE_PAGE	SZ_2M
 
-/* MMIO is where it is, for the bus too: it is neither translated nor bounced. */
+/* MMIO is never bounced: either the device reaches it, or it doesn't. */
 static noinline dma_addr_t xen_map_mmio(struct device *dev, phys_addr_t phys,
 					size_t size, unsigned long attrs)
 {
-	if (xen_dma_capable(dev, phys, size, false, attrs))
-		return phys;
+	dma_addr_t bus = xen_mmio_to_bus(dev, phys, size);
 
-	if (!(attrs & DMA_ATTR_NO_WARN))
+	if (bus != DMA_MAPPING_ERROR &&
+	    xen_dma_capable(dev, bus, size, false, attrs))
+		return bus;
+
+	if (attrs & DMA_ATTR_NO_WARN)
+		return DMA_MAPPING_ERROR;
+	if (bus == DMA_MAPPING_ERROR)
+		dev_err_ratelimited(dev,
+				    "xen-dma: nobody says where MMIO at %pa, %zu bytes, is in the machine\n",
+				    &phys, size);
+	else
 		dev_err_ratelimited(dev,
 				    "xen-dma: MMIO at %pa, %zu bytes, is above mask %#llx\n",
 				    &phys, size, dma_get_mask(dev));
@@ -51,10 +61,7 @@ static void xen_swiotlb_unmap_phys(struct device *dev, dma_addr_t bus,
 	if (attrs & DMA_ATTR_MMIO)
 		return;
 
-	if (!dev_is_dma_coherent(dev) && !(attrs & DMA_ATTR_SKIP_CPU_SYNC))
-		xen_sync_caches_for_cpu(dev, bus, size, dir);
-
-	xen_unmap_bounced(dev, bus, dir, attrs);
+	xen_unmap(dev, bus, size, dir, attrs);
 }
 
 static dma_addr_t xen_swiotlb_map_phys(struct device *dev, phys_addr_t phys,
@@ -71,20 +78,14 @@ static dma_addr_t xen_swiotlb_map_phys(struct device *dev, phys_addr_t phys,
 	why = xen_bounce_why(dev, xen_limits_of(dev), phys, bus, size, dir);
 	if (why != XEN_BOUNCE_NONE) {
 		bus = xen_map_bounced(dev, phys, size, NULL, 0, attrs);
-		if (unlikely(bus == DMA_MAPPING_ERROR))
-			return bus;
-		xen_count_bounce(why);
+		if (likely(bus != DMA_MAPPING_ERROR))
+			xen_count_bounce(why);
+		return bus;
 	}
 
 	if (!dev_is_dma_coherent(dev) && !(attrs & DMA_ATTR_SKIP_CPU_SYNC) &&
-	    unlikely(xen_sync_caches_for_device(dev, bus, size,
-						why == XEN_BOUNCE_NONE ?
-						dir : DMA_TO_DEVICE))) {
-		if (why != XEN_BOUNCE_NONE)
-			xen_swiotlb_unmap_phys(dev, bus, size, dir, attrs |
-					       DMA_ATTR_SKIP_CPU_SYNC);
+	    unlikely(xen_sync_caches_for_device(dev, bus, size, dir)))
 		return DMA_MAPPING_ERROR;
-	}
 
 	return bus;
 }
@@ -119,6 +120,8 @@ static int xen_swiotlb_dma_supported(struct device *dev, u64 mask)
 
 	if (!mask || xen_dma_refuses(dev))
 		return 0;
+	if (xen_has_own_pool(dev))
+		return dma_direct_supported(dev, mask);
 
 	return limit >= xen_required_dma_mask() ||
 	       !xen_aperture_obtain(dev, limit);
@@ -142,6 +145,8 @@ static size_t xen_swiotlb_max_mapping_size(struct device *dev)
 	u64 limit = xen_limit_to_machine(dev, xen_bus_limit(dev, dma_get_mask(dev)));
 	size_t size = min_t(size_t, xen_aperture_largest(dev), LARGE_PAGE);
 
+	if (xen_has_own_pool(dev))
+		return swiotlb_max_mapping_size(dev);
 	if (limit < xen_required_dma_mask() || is_swiotlb_force_bounce(dev))
 		size = min(size, xen_aperture_fair_share(dev));
 	return max_t(size_t, size, PAGE_SIZE);

@@ -45,6 +45,8 @@ const char *xen_bus_check(const struct xen_bus_table *table,
 const char *xen_bus_read_offset(const __be32 *prop, int len, u64 *offset);
 const char *xen_bus_read_rows(struct xen_bus_table *table, const __be32 *prop,
 			      int len, int addr_cells, int size_cells);
+const char *xen_bus_read_regs(struct xen_bus_table *table, const __be32 *prop,
+			      int len, int addr_cells, int size_cells);
 const char *xen_bus_read_param(struct xen_bus_table *table, const char *arg,
 			       const struct xen_bus_table *ram);
 const struct xen_bus_range *xen_bus_find(const struct xen_bus_table *table,

@@ -61,6 +61,8 @@ dma_addr_t xen_arm_phys_to_bus(struct device *dev, phys_addr_t phys);
 dma_addr_t xen_arm_machine_to_bus(struct device *dev, dma_addr_t machine);
 dma_addr_t xen_arm_bus_to_machine(struct device *dev, dma_addr_t dma);
 u64 xen_arm_limit_to_machine(struct device *dev, u64 limit);
+dma_addr_t xen_arm_mmio_to_bus(struct device *dev, phys_addr_t phys,
+			       size_t size);
 bool xen_arm_is_contiguous(struct device *dev, phys_addr_t phys, size_t size);
 bool xen_arm_bus_to_phys(struct device *dev, dma_addr_t dma, phys_addr_t *phys);
 

@@ -13,12 +13,15 @@
  *
  *   xen_pfn_to_mfn	of a page
  *   xen_phys_to_bus	DMA_MAPPING_ERROR where it is not known
+ *   xen_mmio_to_bus	of a device's registers; DMA_MAPPING_ERROR where it is not known
  *   xen_machine_to_bus	DMA_MAPPING_ERROR where the device's bus does not lead there
  *   xen_bus_to_machine	the other way
  *   xen_limit_to_machine	the highest machine address that a device reaches which can
  *			use bus addresses up to a limit
  *   xen_is_contiguous	is a buffer of several pages in one piece for the bus?
  *   xen_bus_to_phys	is a bus address the domain's own memory, and where is that?
+ *   xen_has_mapping	does the kernel map it? Memory that the device tree sets aside as
+ *			no-map has pages, but no address and no lines in the caches
  *   xen_dma_refuses	is there no address that a device may be given?
  *   xen_bus_has_windows	has the device's bus windows of its own?
  *   xen_dma_domain	is this a domain that all of this is for?
@@ -31,6 +34,7 @@
 
 #include <linux/dma-direct.h>
 #include <linux/dma-map-ops.h>
+#include <linux/memblock.h>
 #include <linux/mm.h>
 #include <linux/pfn.h>
 
@@ -73,6 +77,12 @@ static __always_inline dma_addr_t xen_phys_to_bus(struct device *dev,
 	return phys_to_dma(dev, bus | offset_in_page(phys));
 }
 
+static inline dma_addr_t xen_mmio_to_bus(struct device *dev, phys_addr_t phys,
+					 size_t size)
+{
+	return phys;
+}
+
 static inline dma_addr_t xen_machine_to_bus(struct device *dev,
 					    dma_addr_t machine)
 {
@@ -111,7 +121,12 @@ static inline bool xen_bus_to_phys(struct device *dev, dma_addr_t bus,
 
 	*phys = PFN_PHYS((phys_addr_t)bfn_to_pfn(PFN_DOWN(machine))) +
 		offset_in_page(machine);
-	return pfn_valid(PFN_DOWN(machine));
+	return pfn_valid(PHYS_PFN(*phys));
+}
+
+static inline bool xen_has_mapping(phys_addr_t phys)
+{
+	return true;
 }
 
 static inline bool xen_dma_refuses(struct device *dev)
@@ -154,6 +169,12 @@ static __always_inline dma_addr_t xen_phys_to_bus(struct device *dev,
 	return phys_to_dma(dev, phys);
 }
 
+static inline dma_addr_t xen_mmio_to_bus(struct device *dev, phys_addr_t phys,
+					 size_t size)
+{
+	return xen_arm_mmio_to_bus(dev, phys, size);
+}
+
 static inline dma_addr_t xen_machine_to_bus(struct device *dev,
 					    dma_addr_t machine)
 {
@@ -183,6 +204,11 @@ static inline bool xen_bus_to_phys(struct device *dev, dma_addr_t bus,
 				   phys_addr_t *phys)
 {
 	return xen_arm_bus_to_phys(dev, bus, phys);
+}
+
+static inline bool xen_has_mapping(phys_addr_t phys)
+{
+	return !memblock_is_memory(phys) || memblock_is_map_memory(phys);
 }
 
 static inline bool xen_dma_refuses(struct device *dev)

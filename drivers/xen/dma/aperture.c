@@ -8,10 +8,14 @@
  *
  * No byte of an earlier mapping is ever in the slots of a mapping: the copy in covers
  * its own part, whatever the direction, and the rest is cleared. (What a device writes
- * behind what it was given is not looked for. Only an IOMMU could keep it from that.
- * Where a device is not coherent, the clearing may still be in the CPU's caches.)
+ * behind what it was given is not looked for. Only an IOMMU could keep it from that.)
+ *
+ * For a device that does not see the CPU's caches, a block is cleaned as a whole when it is
+ * mapped, even if the driver wants to do that itself, part by part: it knows of nothing
+ * but its own bytes, and for what the device is to write it would throw the copy away.
  */
 #include <linux/device.h>
+#include <linux/dma-map-ops.h>
 #include <linux/dma-mapping.h>
 #include <linux/highmem.h>
 #include <linux/kernel.h>
@@ -231,6 +235,25 @@ static void report_failure(struct device *dev, size_t size, size_t needed)
 			    size, mask, total - min(free, total), total);
 }
 
+/* All of a block is as the CPU has it, for whoever does not see its caches. */
+static noinline void clean_block(const struct xen_pool_block *block)
+{
+	const struct xen_pool_slot *s = block->slot;
+	u32 nr = s->bin != XEN_NO_BIN ? xen_pool_bin_slots[s->bin] : s->nr;
+
+	arch_sync_dma_for_device(virt_to_phys(xen_slot_vaddr(block->chunk,
+							     block->mslot)),
+				 (size_t)nr << XEN_SLOT_SHIFT, DMA_BIDIRECTIONAL);
+	arch_sync_dma_flush();
+}
+
+/* The CPU sees what such a device has written. */
+static noinline void forget_caches(void *bounce, size_t size)
+{
+	arch_sync_dma_for_cpu(virt_to_phys(bounce), size, DMA_BIDIRECTIONAL);
+	arch_sync_dma_flush();
+}
+
 /* The slots of a mapping, of at most 1 GiB and its alignment. */
 static __always_inline u32 slots_for(size_t offset, size_t size,
 				     size_t align_mask)
@@ -254,7 +277,8 @@ static __always_inline void *begin_mapping(const struct xen_pool_block *block,
 	return vaddr + offset;
 }
 
-static __always_inline dma_addr_t map_one(const struct xen_pool_block *block,
+static __always_inline dma_addr_t map_one(struct device *dev,
+					  const struct xen_pool_block *block,
 					  phys_addr_t phys, size_t offset,
 					  size_t size)
 {
@@ -263,6 +287,8 @@ static __always_inline dma_addr_t map_one(const struct xen_pool_block *block,
 
 	block->slot->phys = phys;
 	copy_phys(phys, bounce, size, true);
+	if (!dev_is_dma_coherent(dev))
+		clean_block(block);
 	return bus;
 }
 
@@ -280,7 +306,7 @@ static noinline dma_addr_t map_slowly(struct device *dev, phys_addr_t phys,
 	if (nr && reach.zones)
 		block = xen_pool_get(&reach, nr, XEN_POOL_RESERVE);
 	if (block.slot)
-		return map_one(&block, phys, offset, size);
+		return map_one(dev, &block, phys, offset, size);
 
 	if (!(attrs & DMA_ATTR_NO_WARN))
 		report_failure(dev, size, max(size, (size_t)nr << XEN_SLOT_SHIFT));
@@ -311,7 +337,7 @@ dma_addr_t xen_aperture_map(struct device *dev, phys_addr_t phys, size_t size,
 	    likely(xen_pool_take_quickly(limit_of(dev),
 					 slots_for(offset, size, align_mask),
 					 &block)))
-		return map_one(&block, phys, offset, size);
+		return map_one(dev, &block, phys, offset, size);
 	return map_slowly(dev, phys, size, attrs);
 }
 
@@ -372,6 +398,8 @@ dma_addr_t xen_aperture_map_list(struct device *dev, struct scatterlist *sg,
 
 	bounce_list(block.slot + 1, sg, nr,
 		    begin_mapping(&block, offset, size, nr));
+	if (!dev_is_dma_coherent(dev))
+		clean_block(&block);
 	return ((dma_addr_t)block.mslot << XEN_SLOT_SHIFT) + offset;
 }
 
@@ -411,9 +439,13 @@ void xen_aperture_unmap(struct device *dev, dma_addr_t bus,
 	if (likely(chunk))
 		s = mapping_at(chunk, bus, &mslot);
 	if (likely(s)) {
-		if (dir != DMA_TO_DEVICE && !(attrs & DMA_ATTR_SKIP_CPU_SYNC))
-			copy_part(s, 0, xen_slot_vaddr(chunk, mslot) + s->offset,
-				  s->size, false);
+		if (dir != DMA_TO_DEVICE && !(attrs & DMA_ATTR_SKIP_CPU_SYNC)) {
+			void *bounce = xen_slot_vaddr(chunk, mslot) + s->offset;
+
+			if (!dev_is_dma_coherent(dev))
+				forget_caches(bounce, s->size);
+			copy_part(s, 0, bounce, s->size, false);
+		}
 		xen_pool_put(chunk, mslot, s);
 	} else {
 		report_wrong_unmap(dev, chunk, bus);
@@ -421,8 +453,27 @@ void xen_aperture_unmap(struct device *dev, dma_addr_t bus,
 	rcu_read_unlock();
 }
 
+/*
+ * What a line has beside the part that goes to the device is read anew, for the device may
+ * have written it.
+ */
+static __always_inline void sync_part(struct device *dev,
+				      const struct xen_pool_slot *s, size_t skip,
+				      void *bounce, size_t size, bool for_cpu)
+{
+	bool coherent = dev_is_dma_coherent(dev);
+
+	if (!coherent)
+		forget_caches(bounce, size);
+	copy_part(s, skip, bounce, size, !for_cpu);
+	if (coherent || for_cpu)
+		return;
+	arch_sync_dma_for_device(virt_to_phys(bounce), size, DMA_BIDIRECTIONAL);
+	arch_sync_dma_flush();
+}
+
 /**
- * xen_aperture_sync() - copy a part of a mapping
+ * xen_aperture_sync() - copy a part of a mapping, and see to the caches
  * @dev:	device that uses it
  * @bus:	first byte, anywhere in the mapping
  * @size:	bytes
@@ -453,9 +504,9 @@ void xen_aperture_sync(struct device *dev, dma_addr_t bus, size_t size,
 			 s->offset;
 	}
 	if (likely(s))
-		copy_part(s, offset,
+		sync_part(dev, s, offset,
 			  xen_slot_vaddr(chunk, mslot) + s->offset + offset,
-			  min(size, s->size - offset), !for_cpu);
+			  min(size, s->size - offset), for_cpu);
 	if (unlikely(!s || size > s->size - offset))
 		dev_err_ratelimited(dev,
 				    "xen-dma: driver syncs %zu bytes at %pad, not all of them mapped\n",

@@ -29,6 +29,7 @@
 #include "addr.h"
 #include "compat.h"
 #include "coherent.h"
+#include "decide.h"
 
 /* How many unsuitable blocks are held, where it may not sleep and where it may. */
 #define XEN_TRIES_ATOMIC	16
@@ -303,7 +304,7 @@ static struct xen_coherent_try take_memory(const struct xen_coherent_request *re
 		found = find_memory(req);
 		if (found.cpu && unlikely(!suits(req, &found)))
 			found = search(req, found);
-		if (unlikely(!found.cpu))
+		if (unlikely(!found.cpu) && !xen_has_own_pool(req->dev))
 			found = take_reserved(req);
 	}
 	if (!found.cpu)

@@ -4,11 +4,11 @@
  *
  * All that concerns hardware which no IOMMU of Xen's protects. In a domain that is
  * not 1:1 that is what is passed through to it and said to be unprotected. Devices
- * behind an IOMMU, or that have a restricted pool to bounce through, are left to the
- * generic operations.
+ * behind an IOMMU are left to the generic operations.
  */
 #define pr_fmt(fmt) "xen-dma: " fmt
 
+#include <linux/acpi.h>
 #include <linux/dma-direct.h>
 #include <linux/dma-map-ops.h>
 #include <linux/init.h>
@@ -76,45 +76,17 @@ static bool is_safe(struct device_node *np)
 	return has_flag(np, "xen,dma-safe") || has_flag(np, "xen-dma-safe");
 }
 
-static bool names_pool(struct device_node *np)
-{
-	bool found = false;
-	int i;
-
-	for (i = 0; !found; i++) {
-		struct device_node *pool =
-			of_parse_phandle(np, "memory-region", i);
-
-		if (!pool)
-			break;
-		found = of_device_is_compatible(pool, "restricted-dma-pool") &&
-			of_device_is_available(pool);
-		of_node_put(pool);
-	}
-
-	return found;
-}
-
-/* Its own, or that of the bridge which its DMA is set up by. */
-static bool has_restricted_pool(struct device *dev)
-{
-	bool found = false;
-
-	for (; IS_ENABLED(CONFIG_DMA_RESTRICTED_POOL) && dev && !found;
-	     dev = dev->parent)
-		found = dev->of_node && names_pool(dev->of_node);
-	return found;
-}
-
 /*
  * Is the device hardware, or the hypervisor's and other domains' work? What is
  * passed through to a domain is in a node of this name; the rest uses the domain's
  * own addresses, or grants. (Of the properties that the host's administrator gave
- * the node, the domain does not get to see xen,force-assign-without-iommu.)
+ * the node, the domain does not get to see xen,force-assign-without-iommu.) A device
+ * that has no node, nor any above it, was set up with another's, and which is not to be
+ * seen here: it counts as hardware, and as unprotected where any is.
  */
 static bool is_hardware(struct device_node *np)
 {
-	bool found = xen_initial_domain();
+	bool found = xen_initial_domain() || (!np && acpi_disabled);
 
 	of_node_get(np);
 	while (np && !found) {
@@ -123,6 +95,16 @@ static bool is_hardware(struct device_node *np)
 	}
 	of_node_put(np);
 	return found;
+}
+
+/* Is anything said to be unprotected? */
+static bool any_unprotected(void)
+{
+	struct device_node *np = of_find_node_with_property(NULL,
+							    "xen,dma-unprotected");
+
+	of_node_put(np);
+	return np;
 }
 
 /*
@@ -140,7 +122,8 @@ static bool is_unprotected(struct device_node *np)
 	default:
 		return !xen_initial_domain() &&
 		       (xen_all_unprotected ||
-			has_flag(np, "xen,dma-unprotected"));
+			(np ? has_flag(np, "xen,dma-unprotected") :
+			      any_unprotected()));
 	}
 }
 
@@ -304,8 +287,7 @@ static void serve(struct device *dev)
 	learn(dev);
 	verify();
 	set_map(dev);
-	if (xen_arm_is_refused(dev) || !has_restricted_pool(dev))
-		dev->dma_ops = &xen_swiotlb_dma_ops;
+	dev->dma_ops = &xen_swiotlb_dma_ops;
 }
 
 /**
@@ -313,8 +295,8 @@ static void serve(struct device *dev)
  * @dev:	device, with what its bus's dma-ranges say in its map
  *
  * Leaves alone what is behind an IOMMU, be it Xen's (xen,dma-safe) or the
- * kernel's, and what bounces through a pool of its own. In a domain that is not mapped
- * 1:1, somebody has to say that there is no IOMMU of Xen's.
+ * kernel's. In a domain that is not mapped 1:1, somebody has to say that there is no
+ * IOMMU of Xen's.
  *
  * Context: Process, may sleep.
  */
@@ -327,10 +309,8 @@ void xen_setup_dma_ops(struct device *dev)
 
 	mutex_lock(&xen_dma_mutex);
 	if (xen_is_direct()) {
-		if (!has_restricted_pool(dev)) {
-			setup_aperture();
-			dev->dma_ops = &xen_swiotlb_dma_ops;
-		}
+		setup_aperture();
+		dev->dma_ops = &xen_swiotlb_dma_ops;
 	} else if (xen_source != XEN_DMA_TRANSLATED && is_hardware(np) &&
 		   !device_iommu_mapped(dev) && !dev_iommu_fwspec_get(dev)) {
 		if (is_unprotected(np))

@@ -194,5 +194,6 @@ void __init xen_learn_at_boot(void)
 	/* Xen put a page of its own in the place of this one. */
 	xen_note_moved(XEN_PFN_DOWN(virt_to_phys(HYPERVISOR_shared_info)),
 		       GFP_KERNEL);
+	xen_learn_registers();
 	read_published();
 }

@@ -177,6 +177,28 @@ const char *xen_bus_read_offset(const __be32 *prop, int len, u64 *offset)
 	return NULL;
 }
 
+/* Can rows of two addresses and a size be read? */
+static const char *check_rows(int len, int addr_cells, int size_cells)
+{
+	if (!len)
+		return "is empty";
+	if (addr_cells < 1 || addr_cells > 2 || size_cells < 1 ||
+	    size_cells > 2)
+		return "has addresses or sizes that are neither one cell nor two";
+	if (len % ((2 * addr_cells + size_cells) * (int)sizeof(__be32)))
+		return "does not consist of whole rows";
+	return NULL;
+}
+
+/* The offset wraps; what it leads to must not. */
+static const char *add_row(struct xen_bus_table *table, u64 start, u64 size,
+			   u64 machine)
+{
+	if (machine >= BIT_ULL(XEN_MACHINE_BITS))
+		return "a range overflows";
+	return xen_bus_add(table, start, size, machine - start);
+}
+
 /**
  * xen_bus_read_rows() - read the property xen,dma-ranges
  * @table:	an empty table
@@ -191,31 +213,41 @@ const char *xen_bus_read_offset(const __be32 *prop, int len, u64 *offset)
 const char *xen_bus_read_rows(struct xen_bus_table *table, const __be32 *prop,
 			      int len, int addr_cells, int size_cells)
 {
+	const char *wrong = check_rows(len, addr_cells, size_cells);
 	int row = 2 * addr_cells + size_cells;
 
-	if (!len)
-		return "is empty";
-	if (addr_cells < 1 || addr_cells > 2 || size_cells < 1 ||
-	    size_cells > 2)
-		return "has addresses or sizes that are neither one cell nor two";
-	if (len % (row * (int)sizeof(*prop)))
-		return "does not consist of whole rows";
+	for (; !wrong && len; len -= row * sizeof(*prop), prop += row)
+		wrong = add_row(table,
+				of_read_number(prop + addr_cells, addr_cells),
+				of_read_number(prop + 2 * addr_cells, size_cells),
+				of_read_number(prop, addr_cells));
+	return wrong;
+}
 
-	for (; len; len -= row * sizeof(*prop), prop += row) {
-		u64 bus = of_read_number(prop, addr_cells);
-		u64 start = of_read_number(prop + addr_cells, addr_cells);
-		u64 size = of_read_number(prop + 2 * addr_cells, size_cells);
-		const char *wrong;
+/**
+ * xen_bus_read_regs() - read the property xen,reg
+ * @table:	a table of registers
+ * @prop:	its value: rows of machine address, size, guest-physical address
+ * @len:	its length in bytes
+ * @addr_cells:	cells of an address
+ * @size_cells:	cells of a size
+ *
+ * Context: As xen_bus_add().
+ * Return: NULL, or what is wrong with it.
+ */
+const char *xen_bus_read_regs(struct xen_bus_table *table, const __be32 *prop,
+			      int len, int addr_cells, int size_cells)
+{
+	const char *wrong = check_rows(len, addr_cells, size_cells);
+	int row = 2 * addr_cells + size_cells;
 
-		/* The offset wraps; what it leads to must not. */
-		if (bus >= BIT_ULL(XEN_MACHINE_BITS))
-			return "a range overflows";
-		wrong = xen_bus_add(table, start, size, bus - start);
-		if (wrong)
-			return wrong;
-	}
-
-	return NULL;
+	for (; !wrong && len; len -= row * sizeof(*prop), prop += row)
+		wrong = add_row(table,
+				of_read_number(prop + addr_cells + size_cells,
+					       addr_cells),
+				of_read_number(prop + addr_cells, size_cells),
+				of_read_number(prop, addr_cells));
+	return wrong;
 }
 
 /*

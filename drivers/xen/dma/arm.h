@@ -58,6 +58,7 @@ static inline bool xen_is_direct(void)
 
 struct device;
 
+void xen_learn_registers(void);
 bool xen_arm_is_refused(struct device *dev);
 void xen_note_moved(unsigned long pfn, gfp_t gfp);
 int xen_probe_memory(void);

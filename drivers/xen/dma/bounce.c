@@ -6,6 +6,7 @@
  * own for these, it may not lead to the aperture at all.
  */
 #include <linux/percpu.h>
+#include <linux/scatterlist.h>
 
 #include <trace/events/swiotlb.h>
 
@@ -53,6 +54,23 @@ static bool bus_leads_there(struct device *dev, dma_addr_t machine,
 	       !xen_crosses_boundary(&limits, phys, bus, size);
 }
 
+/* Can the CPU copy all of it? What is not mapped lies in regions of whole pages. */
+static bool can_copy(phys_addr_t phys, size_t size, struct scatterlist *sg,
+		     unsigned int nr)
+{
+	if (!sg)
+		return xen_has_mapping(phys) && xen_has_mapping(phys + size - 1);
+
+	for (; nr; sg = sg_next(sg)) {
+		if (!sg->length)
+			continue;
+		if (!xen_has_mapping(sg_phys(sg)))
+			return false;
+		nr--;
+	}
+	return true;
+}
+
 static __always_inline dma_addr_t map_in_aperture(struct device *dev,
 						  phys_addr_t phys, size_t size,
 						  struct scatterlist *sg,
@@ -72,6 +90,9 @@ static noinline dma_addr_t map_with_care(struct device *dev, phys_addr_t phys,
 
 	if (xen_dma_refuses(dev))
 		return DMA_MAPPING_ERROR;
+	if (xen_has_own_pool(dev))
+		return sg ? DMA_MAPPING_ERROR :
+			    swiotlb_map(dev, phys, size, DMA_BIDIRECTIONAL, attrs);
 
 	if (attrs & DMA_ATTR_REQUIRE_COHERENT) {
 		if (!(attrs & DMA_ATTR_NO_WARN))
@@ -97,6 +118,17 @@ static noinline dma_addr_t map_with_care(struct device *dev, phys_addr_t phys,
 	return DMA_MAPPING_ERROR;
 }
 
+/* There is nothing that the CPU could copy. */
+static noinline dma_addr_t refuse_unmapped(struct device *dev, phys_addr_t phys,
+					   unsigned long attrs)
+{
+	if (!(attrs & DMA_ATTR_NO_WARN))
+		dev_err_ratelimited(dev,
+				    "xen-dma: memory at %pa can't be bounced: it is set aside, and the kernel does not map it\n",
+				    &phys);
+	return DMA_MAPPING_ERROR;
+}
+
 /**
  * xen_map_bounced() - map a copy
  * @dev:	device
@@ -114,12 +146,54 @@ dma_addr_t xen_map_bounced(struct device *dev, phys_addr_t phys, size_t size,
 			   struct scatterlist *sg, unsigned int nr,
 			   unsigned long attrs)
 {
+	if (!XEN_ALL_KNOWN && unlikely(!can_copy(phys, size, sg, nr)))
+		return refuse_unmapped(dev, phys, attrs);
+
 	if (unlikely(trace_swiotlb_bounced_enabled() ||
 		     attrs & DMA_ATTR_REQUIRE_COHERENT ||
-		     xen_bus_has_windows(dev)))
+		     xen_bus_has_windows(dev) || xen_has_own_pool(dev)))
 		return map_with_care(dev, phys, size, sg, nr, attrs);
 
 	return map_in_aperture(dev, phys, size, sg, nr, attrs);
+}
+
+/* The generic code copies; the caches, outside in, are seen to around that. */
+static noinline void sync_own_pool(struct device *dev, dma_addr_t bus,
+				   size_t size, enum dma_data_direction dir,
+				   bool for_cpu)
+{
+	phys_addr_t phys = dma_to_phys(dev, bus);
+
+	if (for_cpu) {
+		if (!dev_is_dma_coherent(dev))
+			arch_sync_dma_for_cpu(phys, size, dir);
+		arch_sync_dma_flush();
+		swiotlb_sync_single_for_cpu(dev, phys, size, dir);
+		return;
+	}
+	swiotlb_sync_single_for_device(dev, phys, size, dir);
+	if (!dev_is_dma_coherent(dev))
+		arch_sync_dma_for_device(phys, size, dir);
+	arch_sync_dma_flush();
+}
+
+/**
+ * xen_unmap_own_pool() - end a mapping in a device's restricted pool
+ * @dev:	device
+ * @bus:	bus address
+ * @size:	bytes
+ * @dir:	direction
+ * @attrs:	DMA_ATTR_SKIP_CPU_SYNC: nothing is copied back
+ *
+ * Context: Any.
+ */
+void xen_unmap_own_pool(struct device *dev, dma_addr_t bus, size_t size,
+			enum dma_data_direction dir, unsigned long attrs)
+{
+	if (!(attrs & DMA_ATTR_SKIP_CPU_SYNC))
+		sync_own_pool(dev, bus, size, dir, true);
+	swiotlb_tbl_unmap_single(dev, dma_to_phys(dev, bus), size, dir,
+				 attrs | DMA_ATTR_SKIP_CPU_SYNC);
 }
 
 /**
@@ -134,12 +208,16 @@ dma_addr_t xen_map_bounced(struct device *dev, phys_addr_t phys, size_t size,
 void xen_sync_for_cpu(struct device *dev, dma_addr_t bus, size_t size,
 		      enum dma_data_direction dir)
 {
-	if (!dev_is_dma_coherent(dev))
-		xen_sync_caches_for_cpu(dev, bus, size, dir);
+	dma_addr_t machine = xen_bus_to_machine(dev, bus);
 
-	bus = xen_bus_to_machine(dev, bus);
-	if (dir != DMA_TO_DEVICE && xen_pool_find(bus))
-		xen_aperture_sync(dev, bus, size, true);
+	if (xen_pool_find(machine)) {
+		if (dir != DMA_TO_DEVICE)
+			xen_aperture_sync(dev, machine, size, true);
+	} else if (unlikely(xen_has_own_pool(dev))) {
+		sync_own_pool(dev, bus, size, dir, true);
+	} else if (!dev_is_dma_coherent(dev)) {
+		xen_sync_caches_for_cpu(dev, bus, size, dir);
+	}
 }
 
 /**
@@ -156,9 +234,12 @@ void xen_sync_for_device(struct device *dev, dma_addr_t bus, size_t size,
 {
 	dma_addr_t machine = xen_bus_to_machine(dev, bus);
 
-	if (dir != DMA_FROM_DEVICE && xen_pool_find(machine))
-		xen_aperture_sync(dev, machine, size, false);
-
-	if (!dev_is_dma_coherent(dev))
+	if (xen_pool_find(machine)) {
+		if (dir != DMA_FROM_DEVICE)
+			xen_aperture_sync(dev, machine, size, false);
+	} else if (unlikely(xen_has_own_pool(dev))) {
+		sync_own_pool(dev, bus, size, dir, false);
+	} else if (!dev_is_dma_coherent(dev)) {
 		xen_sync_caches_for_device(dev, bus, size, dir);
+	}
 }

@@ -12,6 +12,7 @@
 #include <linux/types.h>
 
 #include "aperture.h"
+#include "caches.h"
 #include "decide.h"
 #include "pool.h"
 
@@ -36,15 +37,22 @@ void xen_sync_for_cpu(struct device *dev, dma_addr_t bus, size_t size,
 void xen_sync_for_device(struct device *dev, dma_addr_t bus, size_t size,
 			 enum dma_data_direction dir);
 
-/* Ends a mapping if it was bounced; there is nothing to do for others. */
-static __always_inline void xen_unmap_bounced(struct device *dev, dma_addr_t bus,
-					      enum dma_data_direction dir,
-					      unsigned long attrs)
+void xen_unmap_own_pool(struct device *dev, dma_addr_t bus, size_t size,
+			enum dma_data_direction dir, unsigned long attrs);
+
+/* Ends a mapping; what was not bounced has caches at most. */
+static __always_inline void xen_unmap(struct device *dev, dma_addr_t bus,
+				      size_t size, enum dma_data_direction dir,
+				      unsigned long attrs)
 {
 	dma_addr_t machine = xen_bus_to_machine(dev, bus);
 
 	if (xen_pool_find(machine))
 		xen_aperture_unmap(dev, machine, dir, attrs);
+	else if (unlikely(xen_has_own_pool(dev)))
+		xen_unmap_own_pool(dev, bus, size, dir, attrs);
+	else if (!dev_is_dma_coherent(dev) && !(attrs & DMA_ATTR_SKIP_CPU_SYNC))
+		xen_sync_caches_for_cpu(dev, bus, size, dir);
 }
 
 #endif /* __XEN_DMA_BOUNCE_H */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Devices that do not see the CPU's caches. The caches work on local memory by its
- * physical address; Xen maintains them for what is another domain's.
+ * Devices that do not see the CPU's caches, and what they use in place. The caches work on
+ * local memory by its physical address; Xen maintains them for what is another domain's.
+ * The aperture sees to what is bounced.
  */
 #ifndef __XEN_DMA_CACHES_H
 #define __XEN_DMA_CACHES_H
@@ -16,8 +17,7 @@
  * @dev:	device that is not coherent
  * @bus:	bus address
  * @size:	bytes
- * @dir:	direction; DMA_TO_DEVICE for memory of the aperture, for what has been
- *		copied there counts even if the device is to write
+ * @dir:	direction
  *
  * Context: Any.
  * Return: 0, or why Xen did not do it.
@@ -31,8 +31,10 @@ static inline int xen_sync_caches_for_device(struct device *dev,
 	if (!xen_bus_to_phys(dev, bus, &phys))
 		return xen_dma_sync_for_device(dev, bus, size, dir);
 
-	arch_sync_dma_for_device(phys, size, dir);
-	arch_sync_dma_flush();
+	if (xen_has_mapping(phys)) {
+		arch_sync_dma_for_device(phys, size, dir);
+		arch_sync_dma_flush();
+	}
 	return 0;
 }
 
@@ -56,8 +58,10 @@ static inline void xen_sync_caches_for_cpu(struct device *dev, dma_addr_t bus,
 		return;
 	}
 
-	arch_sync_dma_for_cpu(phys, size, dir);
-	arch_sync_dma_flush();
+	if (xen_has_mapping(phys)) {
+		arch_sync_dma_for_cpu(phys, size, dir);
+		arch_sync_dma_flush();
+	}
 }
 
 #endif /* __XEN_DMA_CACHES_H */

@@ -42,6 +42,15 @@ enum xen_bounce_reason {
 	XEN_BOUNCE_REASONS,
 };
 
+/*
+ * Has the device a restricted pool, through which all has to go that it uses? It gets that
+ * only after its operations.
+ */
+static inline bool xen_has_own_pool(struct device *dev)
+{
+	return !XEN_ALL_KNOWN && is_swiotlb_for_alloc(dev);
+}
+
 /**
  * struct xen_dma_limits - what a device asks of the addresses it is given
  * @last:		the highest one it can use

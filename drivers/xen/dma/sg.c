@@ -396,22 +396,21 @@ each_segment(struct device *dev, struct scatterlist *sgl, int nents,
 	}
 }
 
-/* What the CPU wrote becomes visible; fails as soon as Xen doesn't do it. */
+/* What the CPU wrote becomes visible, where it is not a copy; fails as soon as Xen doesn't do it. */
 static int clean_segments(struct device *dev, struct scatterlist *sgl,
 			  int nents, enum dma_data_direction dir)
 {
 	struct scatterlist *sg;
 	dma_addr_t bus;
-	bool is_copy;
 	int i, rc;
 
 	for_each_sg(sgl, sg, nents, i) {
 		if (!sg_dma_len(sg))
 			break;
 		bus = sg_dma_address(sg);
-		is_copy = xen_pool_find(xen_bus_to_machine(dev, bus));
-		rc = xen_sync_caches_for_device(dev, bus, sg_dma_len(sg),
-						is_copy ? DMA_TO_DEVICE : dir);
+		if (xen_pool_find(xen_bus_to_machine(dev, bus)))
+			continue;
+		rc = xen_sync_caches_for_device(dev, bus, sg_dma_len(sg), dir);
 		if (rc)
 			return rc;
 	}
@@ -489,14 +488,11 @@ void xen_swiotlb_unmap_sg(struct device *dev, struct scatterlist *sgl,
 {
 	struct scatterlist *sg;
 
-	if (!dev_is_dma_coherent(dev) && !(attrs & DMA_ATTR_SKIP_CPU_SYNC))
-		each_segment(dev, sgl, nents, dir, xen_sync_caches_for_cpu);
-
 	if (nents <= 0)
 		return;
 
 	for (sg = sgl; sg_dma_len(sg); sg = next_entry(sg)) {
-		xen_unmap_bounced(dev, sg_dma_address(sg), dir, attrs);
+		xen_unmap(dev, sg_dma_address(sg), sg_dma_len(sg), dir, attrs);
 		if (!--nents || sg_is_last(sg))
 			break;
 	}

@@ -265,6 +265,31 @@ static void xbr_rows(struct kunit *test)
 		xbr_is(test, &x->table, c->want, xbr_nr_rows(c->want));
 }
 
+/* The same rows in the order of xen,reg, with the same outcome. */
+static void xbr_regs(struct kunit *test)
+{
+	const struct xbr_rows_case *c = test->param_value;
+	int a = c->addr_cells, s = c->size_cells, row = 2 * a + s, i;
+	__be32 prop[XBR_CELLS + 8] = {};
+	struct xbr *x = test->priv;
+
+	for (i = 0; i < XBR_CELLS; i++) {
+		int at = row ? i % row : 0, to = i;
+
+		if (at >= a && at < 2 * a)
+			to += s;
+		else if (at >= 2 * a)
+			to -= a;
+		prop[to] = cpu_to_be32(c->cells[i]);
+	}
+	xbr_says(test, xen_bus_read_regs(&x->table, prop, c->len < 0 ?
+					 c->nr * (int)sizeof(*prop) : c->len,
+					 a, s),
+		 c->why, c->desc);
+	if (!c->why)
+		xbr_is(test, &x->table, c->want, xbr_nr_rows(c->want));
+}
+
 /* As many rows as a table has, and one more. */
 static void xbr_rows_many(struct kunit *test)
 {
@@ -346,6 +371,7 @@ static void xbr_rows_random(struct kunit *test)
 static struct kunit_case xbr_cases[] = {
 	KUNIT_CASE_PARAM(xbr_offset, xbr_offset_gen_params),
 	KUNIT_CASE_PARAM(xbr_rows, xbr_rows_gen_params),
+	KUNIT_CASE_PARAM(xbr_regs, xbr_rows_gen_params),
 	KUNIT_CASE(xbr_rows_many),
 	KUNIT_CASE(xbr_rows_random),
 	{}

@@ -52,5 +52,6 @@ unsigned long machine_take_extent(unsigned int order, unsigned long end);
 unsigned long machine_frames_below(unsigned int address_bits);
 unsigned long machine_frames_to_give(void);
 int machine_call_error(void);
+void *machine_memory(void *vaddr);
 
 #endif /* __XEN_MACHINE_MODEL_H */

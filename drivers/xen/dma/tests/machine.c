@@ -264,7 +264,8 @@ static void *memory_at(dma_addr_t bus, size_t *len)
 	*len = min_t(size_t, *len, PAGE_SIZE - offset_in_page(bus));
 
 	return pfn == ULONG_MAX ? NULL :
-				  __va(PFN_PHYS(pfn)) + offset_in_page(bus);
+				  machine_memory(__va(PFN_PHYS(pfn)) +
+						 offset_in_page(bus));
 }
 
 /**

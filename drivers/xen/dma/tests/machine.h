@@ -23,6 +23,11 @@ unsigned long xen_machine_pfn(unsigned long mfn);
 void xen_machine_place(void *addr, unsigned long nr_pages,
 		       unsigned long first_mfn);
 
+/* Bytes of a line of the cache. */
+#define MACHINE_LINE		64
+
+void xen_machine_caches(bool on);
+
 int xen_machine_peek(dma_addr_t bus, void *buf, size_t len);
 int xen_machine_poke(dma_addr_t bus, const void *buf, size_t len);
 

@@ -6,6 +6,10 @@
  * For pages that have never left the domain; see xdt_arm_moved.c for others.
  */
 #include <linux/module.h>
+#include <linux/of.h>
+#include <linux/of_device.h>
+#include <linux/platform_device.h>
+#include <linux/slab.h>
 
 #include "xdt_arm.h"
 
@@ -159,6 +163,93 @@ static void required_mask(struct kunit *test)
 	KUNIT_EXPECT_GE(test, dma_get_required_mask(xdt_dev(test)), highest);
 }
 
+/* Is any of the domain's memory elsewhere in the machine? */
+static bool is_displaced(void)
+{
+	const struct xdt_run *runs;
+	unsigned int n = xdt_runs(&runs);
+
+	while (n--)
+		if (runs[n].offset)
+			return true;
+	return false;
+}
+
+/* What xen,reg of the device's bus makes of an address; DMA_MAPPING_ERROR where it doesn't. */
+static dma_addr_t mmio_where(struct kunit *test, phys_addr_t phys)
+{
+	struct device *dev = xdt_dev(test);
+	dma_addr_t found = DMA_MAPPING_ERROR;
+	const __be32 *row;
+	int len = 0, i;
+
+	while (!dev->of_node)
+		dev = dev->parent;
+	row = of_get_property(dev->of_node, "xen,reg", &len);
+	for (i = 0; row && i < len / (int)(6 * sizeof(*row)); i++, row += 6) {
+		u64 size = of_read_number(row + 2, 2);
+		u64 start = of_read_number(row + 4, 2);
+
+		if (phys >= start && phys < start + size)
+			found = of_read_number(row, 2) + (phys - start);
+	}
+	return found;
+}
+
+/* A peer's registers: where xen,reg says, and nowhere if nobody does. */
+static void mmio(struct kunit *test)
+{
+	phys_addr_t phys = pci_resource_start(xdt_engine(0), 0);
+	size_t size = pci_resource_len(xdt_engine(0), 0);
+	struct device *dev = xdt_dev(test);
+	dma_addr_t bus, want = phys;
+	__le32 id = 0;
+
+	if (is_displaced())
+		want = mmio_where(test, phys);
+	xdt_mask(test, 64);
+	bus = dma_map_resource(dev, phys, size, DMA_BIDIRECTIONAL, 0);
+	if (want == DMA_MAPPING_ERROR) {
+		KUNIT_EXPECT_NE(test, 0, dma_mapping_error(dev, bus));
+		return;
+	}
+	KUNIT_ASSERT_FALSE(test, dma_mapping_error(dev, bus));
+	KUNIT_EXPECT_EQ(test, bus, want);
+	KUNIT_EXPECT_EQ(test, 0, xdt_engine_peek(1, bus, &id, sizeof(id)));
+	/* The device's own identification register. */
+	KUNIT_EXPECT_EQ(test, 0xed, le32_to_cpu(id) & 0xff);
+	dma_unmap_resource(dev, bus, size, DMA_BIDIRECTIONAL, 0);
+}
+
+/*
+ * A device without a node of its own, set up with that of other hardware, as some drivers
+ * do for devices that are made of several: it is that hardware.
+ */
+static void borrowed_node(struct kunit *test)
+{
+	struct device *owner = xdt_dev(test), *dev;
+	struct platform_device *pdev;
+	void *buf = xdt_pages(test, 0);
+	dma_addr_t bus;
+
+	while (!owner->of_node)
+		owner = owner->parent;
+	pdev = platform_device_register_simple("xdt-borrowed", PLATFORM_DEVID_NONE,
+					       NULL, 0);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, pdev);
+	dev = &pdev->dev;
+	KUNIT_EXPECT_EQ(test, 0, of_dma_configure(dev, owner->of_node, true));
+	KUNIT_EXPECT_EQ(test, 0, dma_set_mask(dev, DMA_BIT_MASK(64)));
+	bus = dma_map_single(dev, buf, PAGE_SIZE, DMA_TO_DEVICE);
+	KUNIT_EXPECT_EQ(test, bus, xdt_where(test, buf));
+	if (!dma_mapping_error(dev, bus))
+		dma_unmap_single(dev, bus, PAGE_SIZE, DMA_TO_DEVICE);
+	/* As the driver core does for a device that loses its driver. */
+	kfree(dev->dma_range_map);
+	dev->dma_range_map = NULL;
+	platform_device_unregister(pdev);
+}
+
 static struct kunit_case map_cases[] = {
 	KUNIT_CASE(each_run_64),
 	KUNIT_CASE(each_run_40),
@@ -168,6 +259,8 @@ static struct kunit_case map_cases[] = {
 	KUNIT_CASE(coherent_large),
 	KUNIT_CASE(coherent_many),
 	KUNIT_CASE(required_mask),
+	KUNIT_CASE(mmio),
+	KUNIT_CASE(borrowed_node),
 	{ }
 };
 

@@ -99,12 +99,23 @@ static void pages(struct kunit *test)
 		dma_free_pages(dev, PAGE_SIZE, page, bus, DMA_TO_DEVICE);
 }
 
+/* Not the registers of a peer either. */
+static void mmio(struct kunit *test)
+{
+	phys_addr_t phys = pci_resource_start(xdt_engine(0), 0);
+	dma_addr_t bus = dma_map_resource(dev, phys, PAGE_SIZE,
+					  DMA_BIDIRECTIONAL, 0);
+
+	KUNIT_EXPECT_NE(test, 0, dma_mapping_error(dev, bus));
+}
+
 static struct kunit_case refused_cases[] = {
 	KUNIT_CASE(set_mask),
 	KUNIT_CASE(map),
 	KUNIT_CASE(map_list),
 	KUNIT_CASE(coherent),
 	KUNIT_CASE(pages),
+	KUNIT_CASE(mmio),
 	{ }
 };
 
