@@ -109,6 +109,15 @@ static dma_addr_t xen_swiotlb_map_resource(struct device *dev, phys_addr_t phys,
 }
 #endif
 
+/* With bus addresses up to a limit, does a device reach all of the machine? */
+static bool reaches_machine(struct device *dev, u64 limit)
+{
+	struct xen_span span;
+
+	return xen_span_of(dev, limit, 0, &span) && !span.first &&
+	       span.last >= xen_required_dma_mask();
+}
+
 /*
  * A device that reaches all of the machine needs the aperture only for buffers
  * that are not contiguous. Any other needs some of it below its mask, and gets
@@ -116,20 +125,19 @@ static dma_addr_t xen_swiotlb_map_resource(struct device *dev, phys_addr_t phys,
  */
 static int xen_swiotlb_dma_supported(struct device *dev, u64 mask)
 {
-	u64 limit = xen_limit_to_machine(dev, xen_bus_limit(dev, mask));
+	u64 limit = xen_bus_limit(dev, mask);
 
 	if (!mask || xen_dma_refuses(dev))
 		return 0;
 	if (xen_has_own_pool(dev))
 		return dma_direct_supported(dev, mask);
 
-	return limit >= xen_required_dma_mask() ||
-	       !xen_aperture_obtain(dev, limit);
+	return reaches_machine(dev, limit) || !xen_aperture_obtain(dev, limit);
 }
 
 static u64 xen_swiotlb_get_required_mask(struct device *dev)
 {
-	return xen_required_dma_mask();
+	return xen_required_mask(dev);
 }
 
 /*
@@ -142,12 +150,12 @@ static u64 xen_swiotlb_get_required_mask(struct device *dev)
  */
 static size_t xen_swiotlb_max_mapping_size(struct device *dev)
 {
-	u64 limit = xen_limit_to_machine(dev, xen_bus_limit(dev, dma_get_mask(dev)));
 	size_t size = min_t(size_t, xen_aperture_largest(dev), LARGE_PAGE);
 
 	if (xen_has_own_pool(dev))
 		return swiotlb_max_mapping_size(dev);
-	if (limit < xen_required_dma_mask() || is_swiotlb_force_bounce(dev))
+	if (!reaches_machine(dev, xen_bus_limit(dev, dma_get_mask(dev))) ||
+	    is_swiotlb_force_bounce(dev))
 		size = min(size, xen_aperture_fair_share(dev));
 	return max_t(size_t, size, PAGE_SIZE);
 }

@@ -22,13 +22,23 @@
 struct device;
 struct page;
 
+/**
+ * struct xen_span - addresses of the machine that a device reaches
+ * @first:	the lowest
+ * @last:	the highest
+ */
+struct xen_span {
+	u64 first;
+	u64 last;
+};
+
 /* Contiguous memory. */
 bool xen_region_suits(phys_addr_t pstart, unsigned int order,
 		      unsigned int address_bits, dma_addr_t *dma_handle);
 u64 xen_required_dma_mask(void);
 
 /* ARM: contiguous memory is found. */
-struct page *xen_alloc_reachable(unsigned int order, unsigned int address_bits,
+struct page *xen_alloc_reachable(unsigned int order, const struct xen_span *span,
 				 gfp_t gfp);
 void xen_free_reachable(struct page *page, unsigned int order);
 
@@ -60,9 +70,13 @@ bool xen_arm_refuses(struct device *dev);
 dma_addr_t xen_arm_phys_to_bus(struct device *dev, phys_addr_t phys);
 dma_addr_t xen_arm_machine_to_bus(struct device *dev, dma_addr_t machine);
 dma_addr_t xen_arm_bus_to_machine(struct device *dev, dma_addr_t dma);
-u64 xen_arm_limit_to_machine(struct device *dev, u64 limit);
 dma_addr_t xen_arm_mmio_to_bus(struct device *dev, phys_addr_t phys,
 			       size_t size);
+bool xen_arm_span(struct device *dev, u64 limit, unsigned int nr,
+		  struct xen_span *span);
+u64 xen_arm_last_bus(struct device *dev, u64 highest);
+u64 xen_arm_required_mask(struct device *dev);
+bool xen_arm_is_lost(phys_addr_t phys);
 bool xen_arm_is_contiguous(struct device *dev, phys_addr_t phys, size_t size);
 bool xen_arm_bus_to_phys(struct device *dev, dma_addr_t dma, phys_addr_t *phys);
 

@@ -28,6 +28,15 @@
 #include <asm/cacheflush.h>
 #include <asm/xen/hypercall.h>
 
+/* Where the machine's memory ends, all ones when Xen does not tell. */
+static u64 last_of_machine(void)
+{
+	long max_mfn = HYPERVISOR_memory_op(XENMEM_maximum_ram_page, NULL);
+
+	return max_mfn > 0 ? ((u64)max_mfn << XEN_PAGE_SHIFT) + XEN_PAGE_SIZE - 1 :
+			     U64_MAX;
+}
+
 /**
  * xen_required_dma_mask() - what a device needs to reach all of the machine
  *
@@ -38,12 +47,22 @@
  */
 u64 xen_required_dma_mask(void)
 {
-	long max_mfn = HYPERVISOR_memory_op(XENMEM_maximum_ram_page, NULL);
+	return DMA_BIT_MASK(fls64(last_of_machine()));
+}
 
-	if (max_mfn <= 0)
-		return DMA_BIT_MASK(64);
+/**
+ * xen_arm_required_mask() - what a device needs to reach all that its bus leads to
+ * @dev:	device whose bus has windows to the machine
+ *
+ * Context: Any.
+ * Return: The mask, of bus addresses; that of the machine's where no window leads to
+ * memory.
+ */
+u64 xen_arm_required_mask(struct device *dev)
+{
+	u64 last = last_of_machine();
 
-	return DMA_BIT_MASK(fls64((u64)max_mfn << XEN_PAGE_SHIFT));
+	return DMA_BIT_MASK(fls64(xen_arm_last_bus(dev, last) ?: last));
 }
 
 /* Pieces that one hypercall is given. */

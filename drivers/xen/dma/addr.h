@@ -16,8 +16,10 @@
  *   xen_mmio_to_bus	of a device's registers; DMA_MAPPING_ERROR where it is not known
  *   xen_machine_to_bus	DMA_MAPPING_ERROR where the device's bus does not lead there
  *   xen_bus_to_machine	the other way
- *   xen_limit_to_machine	the highest machine address that a device reaches which can
- *			use bus addresses up to a limit
+ *   xen_span_of		a run of machine addresses that a device reaches which can use
+ *			bus addresses up to a limit, by its number; false for no more
+ *   xen_required_mask	what a device needs to reach all memory that its bus leads to
+ *   xen_is_lost		does nobody know where in the machine a page is?
  *   xen_is_contiguous	is a buffer of several pages in one piece for the bus?
  *   xen_bus_to_phys	is a bus address the domain's own memory, and where is that?
  *   xen_has_mapping	does the kernel map it? Memory that the device tree sets aside as
@@ -55,6 +57,9 @@ struct dentry;
 #if XEN_DMA_EXCHANGES
 /* Each page has a known frame. */
 #define XEN_ALL_KNOWN	1
+
+/* What a device reaches begins with the machine's first byte. */
+#define XEN_BUS_WINDOWS	0
 
 /* The frame of a page. Nearly all are the domain's own, and noted as they are. */
 static __always_inline unsigned long xen_pfn_to_mfn(unsigned long pfn)
@@ -94,9 +99,21 @@ static inline dma_addr_t xen_bus_to_machine(struct device *dev, dma_addr_t bus)
 	return bus;
 }
 
-static inline u64 xen_limit_to_machine(struct device *dev, u64 limit)
+static __always_inline bool xen_span_of(struct device *dev, u64 limit,
+					unsigned int nr, struct xen_span *span)
 {
-	return limit;
+	*span = (struct xen_span) { .last = limit };
+	return !nr;
+}
+
+static inline u64 xen_required_mask(struct device *dev)
+{
+	return xen_required_dma_mask();
+}
+
+static inline bool xen_is_lost(phys_addr_t phys)
+{
+	return false;
 }
 
 static inline bool xen_is_contiguous(struct device *dev, phys_addr_t phys,
@@ -154,6 +171,7 @@ static inline void xen_addr_debugfs(struct dentry *dir)
 }
 #else
 #define XEN_ALL_KNOWN	0
+#define XEN_BUS_WINDOWS	1
 
 static inline unsigned long xen_pfn_to_mfn(unsigned long pfn)
 {
@@ -188,10 +206,25 @@ static inline dma_addr_t xen_bus_to_machine(struct device *dev, dma_addr_t bus)
 					     xen_arm_bus_to_machine(dev, bus);
 }
 
-static inline u64 xen_limit_to_machine(struct device *dev, u64 limit)
+static __always_inline bool xen_span_of(struct device *dev, u64 limit,
+					unsigned int nr, struct xen_span *span)
 {
-	return likely(!dev->dma_range_map) ? limit :
-					     xen_arm_limit_to_machine(dev, limit);
+	if (unlikely(dev->dma_range_map))
+		return xen_arm_span(dev, limit, nr, span);
+
+	*span = (struct xen_span) { .last = limit };
+	return !nr;
+}
+
+static inline u64 xen_required_mask(struct device *dev)
+{
+	return likely(!dev->dma_range_map) ? xen_required_dma_mask() :
+					     xen_arm_required_mask(dev);
+}
+
+static inline bool xen_is_lost(phys_addr_t phys)
+{
+	return xen_arm_is_lost(phys);
 }
 
 static inline bool xen_is_contiguous(struct device *dev, phys_addr_t phys,

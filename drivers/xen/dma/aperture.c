@@ -194,17 +194,48 @@ static __always_inline void clear_around(struct xen_pool_slot *s, void *block,
 		memset(block + end, 0, dirty - end);
 }
 
-static u64 limit_of(struct device *dev)
+/* A run of machine addresses that the device reaches; false for no more. */
+static __always_inline bool span_of(struct device *dev, unsigned int nr,
+				    struct xen_span *span)
 {
-	return xen_limit_to_machine(dev, xen_bus_limit(dev, dma_get_mask(dev)));
+	return xen_span_of(dev, xen_bus_limit(dev, dma_get_mask(dev)), nr, span);
+}
+
+/* So many zones, from the reserve on, hold what the device reaches. */
+static unsigned int zones_of(struct device *dev)
+{
+	unsigned int zones = 0, i;
+	struct xen_span span;
+
+	for (i = 0; span_of(dev, i, &span); i++) {
+		const struct xen_pool_reach reach = xen_pool_reach_span(&span);
+
+		zones = max_t(unsigned int, zones, reach.zones);
+	}
+	return zones;
+}
+
+/* The largest block for the device in an idle pool, of the run that has it. */
+static size_t largest_of(struct device *dev)
+{
+	size_t largest = 0;
+	struct xen_span span;
+	unsigned int i;
+
+	for (i = 0; span_of(dev, i, &span); i++) {
+		const struct xen_pool_reach reach = xen_pool_reach_span(&span);
+
+		largest = max(largest, xen_pool_largest(&reach, true));
+	}
+	return largest;
 }
 
 static void report_failure(struct device *dev, size_t size, size_t needed)
 {
-	const struct xen_pool_reach reach = xen_pool_reach(limit_of(dev));
-	size_t largest = xen_pool_largest(&reach, true);
-	u64 mask = reach.limit;
-	u32 free = 0, total = 0, i;
+	u64 mask = xen_bus_limit(dev, dma_get_mask(dev));
+	unsigned int zones = zones_of(dev), i;
+	size_t largest = largest_of(dev);
+	u32 free = 0, total = 0;
 
 	if (!size) {
 		dev_err_ratelimited(dev,
@@ -226,7 +257,7 @@ static void report_failure(struct device *dev, size_t size, size_t needed)
 		return;
 	}
 
-	for (i = 0; i < reach.zones; i++) {
+	for (i = 0; i < zones; i++) {
 		total += READ_ONCE(xen_pool_zones[i].total);
 		free += READ_ONCE(xen_pool_zones[i].free);
 	}
@@ -292,19 +323,45 @@ static __always_inline dma_addr_t map_one(struct device *dev,
 	return bus;
 }
 
+/* From the first run that has one. */
+static struct xen_pool_block get_block(struct device *dev, u32 nr,
+				       enum xen_pool_effort effort)
+{
+	struct xen_pool_block block = {};
+	struct xen_span span;
+	unsigned int i;
+
+	for (i = 0; !block.slot && span_of(dev, i, &span); i++) {
+		const struct xen_pool_reach reach = xen_pool_reach_span(&span);
+
+		if (reach.zones)
+			block = xen_pool_get(&reach, nr, effort);
+	}
+	return block;
+}
+
+/* A block that the CPU has at hand, if there is one. */
+static __always_inline bool take_quickly(struct device *dev, u32 nr,
+					 struct xen_pool_block *block)
+{
+	struct xen_span span;
+
+	return span_of(dev, 0, &span) && likely(!span.first) &&
+	       xen_pool_take_quickly(span.last, nr, block);
+}
+
 /* The CPU has no block at hand. */
 static noinline dma_addr_t map_slowly(struct device *dev, phys_addr_t phys,
 				      size_t size, unsigned long attrs)
 {
 	size_t align_mask = dma_get_min_align_mask(dev), offset = phys & align_mask;
-	const struct xen_pool_reach reach = xen_pool_reach(limit_of(dev));
 	struct xen_pool_block block = {};
 	u32 nr = 0;
 
 	if (size - 1 < SZ_1G)
 		nr = slots_for(offset, size, align_mask);
-	if (nr && reach.zones)
-		block = xen_pool_get(&reach, nr, XEN_POOL_RESERVE);
+	if (nr)
+		block = get_block(dev, nr, XEN_POOL_RESERVE);
 	if (block.slot)
 		return map_one(dev, &block, phys, offset, size);
 
@@ -334,9 +391,8 @@ dma_addr_t xen_aperture_map(struct device *dev, phys_addr_t phys, size_t size,
 	struct xen_pool_block block;
 
 	if (likely(size - 1 < SZ_1G) &&
-	    likely(xen_pool_take_quickly(limit_of(dev),
-					 slots_for(offset, size, align_mask),
-					 &block)))
+	    likely(take_quickly(dev, slots_for(offset, size, align_mask),
+				&block)))
 		return map_one(dev, &block, phys, offset, size);
 	return map_slowly(dev, phys, size, attrs);
 }
@@ -381,17 +437,12 @@ dma_addr_t xen_aperture_map_list(struct device *dev, struct scatterlist *sg,
 	size_t align_mask = dma_get_min_align_mask(dev);
 	size_t offset = sg_phys(sg) & align_mask;
 	struct xen_pool_block block;
-	u64 limit = limit_of(dev);
 	u32 slots;
 
 	/* The first slot's descriptor is the mapping's. */
 	slots = max(slots_for(offset, size, align_mask), nr + 1);
-	if (!xen_pool_take_quickly(limit, slots, &block)) {
-		const struct xen_pool_reach reach = xen_pool_reach(limit);
-
-		if (!reach.zones)
-			return DMA_MAPPING_ERROR;
-		block = xen_pool_get(&reach, slots, XEN_POOL_TRY);
+	if (!take_quickly(dev, slots, &block)) {
+		block = get_block(dev, slots, XEN_POOL_TRY);
 		if (!block.slot)
 			return DMA_MAPPING_ERROR;
 	}
@@ -518,24 +569,32 @@ out:
 /**
  * xen_aperture_obtain() - see to it that a device can be bounced for
  * @dev:	device, for messages
- * @limit:	highest machine address that it will use
+ * @limit:	highest bus address that it will use
  *
- * Where no chunk lies within the limit, one is made, to stay. Xen may have none
- * so low: then the device has to be refused.
+ * Where no chunk lies within the device's reach, one is made, to stay. Xen may have
+ * none so low: then the device has to be refused.
  *
  * Context: Process, may sleep.
  * Return: 0, or -ENOMEM, with a message.
  */
 int xen_aperture_obtain(struct device *dev, u64 limit)
 {
-	const struct xen_pool_reach reach = xen_pool_reach(limit);
-	int rc = reach.zones ? xen_pool_obtain(&reach) : -ENOMEM;
+	struct xen_span span;
+	int rc = -ENXIO;
+	unsigned int i;
 	const char *why;
 
+	for (i = 0; rc && xen_span_of(dev, limit, i, &span); i++) {
+		const struct xen_pool_reach reach = xen_pool_reach_span(&span);
+
+		rc = reach.zones ? xen_pool_obtain(&reach) : -ERANGE;
+	}
 	if (!rc)
 		return 0;
 
-	if (!reach.zones)
+	if (rc == -ENXIO)
+		why = "the bus leads to none of the domain's memory below it";
+	else if (rc == -ERANGE)
 		why = "too narrow for Xen to have memory for it";
 	else if (rc == -ENODEV)
 		why = "there is no aperture, see swiotlb=";
@@ -555,8 +614,7 @@ int xen_aperture_obtain(struct device *dev, u64 limit)
  */
 size_t xen_aperture_largest(struct device *dev)
 {
-	const struct xen_pool_reach reach = xen_pool_reach(limit_of(dev));
-	size_t largest = xen_pool_largest(&reach, true);
+	size_t largest = largest_of(dev);
 	size_t slack = ALIGN(dma_get_min_align_mask(dev), XEN_SLOT_SIZE);
 
 	return largest > slack ?
@@ -575,10 +633,15 @@ size_t xen_aperture_largest(struct device *dev)
  */
 size_t xen_aperture_fair_share(struct device *dev)
 {
-	const struct xen_pool_reach reach = xen_pool_reach(limit_of(dev));
-	size_t share = max_t(u64, xen_pool_bytes(&reach) / FAIR_SHARE,
-			     XEN_APERTURE_COMMON);
+	u64 share = XEN_APERTURE_COMMON;
+	struct xen_span span;
+	unsigned int i;
 
+	for (i = 0; span_of(dev, i, &span); i++) {
+		const struct xen_pool_reach reach = xen_pool_reach_span(&span);
+
+		share = max(share, xen_pool_bytes(&reach) / FAIR_SHARE);
+	}
 	return rounddown_pow_of_two(share);
 }
 

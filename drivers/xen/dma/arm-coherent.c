@@ -184,15 +184,16 @@ static struct gen_pool *pool_for(const struct xen_coherent_request *req)
 static bool grow_pool(struct gen_pool *pool,
 		      const struct xen_coherent_request *req)
 {
-	u64 limit = xen_limit_to_machine(req->dev, reach_of(req->dev));
 	unsigned int order = get_order(max_t(size_t, req->size,
-					     XEN_RESERVE_STEP));
+					     XEN_RESERVE_STEP)), i;
+	u64 limit = reach_of(req->dev);
 	size_t size = PAGE_SIZE << order;
+	struct page *page = NULL;
+	struct xen_span span;
 	void *vaddr;
-	struct page *page;
 
-	page = xen_alloc_reachable(order, min(xen_limit_bits(limit), 63U),
-				   req->gfp);
+	for (i = 0; !page && xen_span_of(req->dev, limit, i, &span); i++)
+		page = xen_alloc_reachable(order, &span, req->gfp);
 	if (!page)
 		return false;
 
@@ -217,6 +218,28 @@ static bool grow_pool(struct gen_pool *pool,
 	return true;
 }
 
+/*
+ * Finds room in a chunk of the reserve, if the device that @data is reaches all of the
+ * chunk. Others have been made for devices that reach other memory.
+ */
+static unsigned long fit_reachable(unsigned long *map, unsigned long size,
+				   unsigned long start, unsigned int nr,
+				   void *data, struct gen_pool *pool,
+				   unsigned long start_addr)
+{
+	phys_addr_t phys = gen_pool_virt_to_phys(pool, start_addr);
+	dma_addr_t bus = phys_to_dma(data, phys), last;
+	size_t bytes = size << PAGE_SHIFT;
+
+	last = phys_to_dma(data, phys + bytes - 1);
+	if (bus == DMA_MAPPING_ERROR || last != bus + bytes - 1 ||
+	    last > reach_of(data))
+		return size;
+
+	return gen_pool_first_fit_order_align(map, size, start, nr, NULL, pool,
+					      start_addr);
+}
+
 /* Takes memory of the reserve that suits; holds what does not until it is done. */
 static struct xen_coherent_try
 take_pooled(struct gen_pool *pool, const struct xen_coherent_request *req)
@@ -226,7 +249,9 @@ take_pooled(struct gen_pool *pool, const struct xen_coherent_request *req)
 	struct xen_coherent_try found = {};
 	unsigned int nr = 0;
 
-	while (nr < ARRAY_SIZE(held) && (vaddr = gen_pool_alloc(pool, size))) {
+	while (nr < ARRAY_SIZE(held) &&
+	       (vaddr = gen_pool_alloc_algo(pool, size, fit_reachable,
+					    req->dev))) {
 		found.bus = phys_to_dma(req->dev,
 					gen_pool_virt_to_phys(pool, vaddr));
 		if (suits(req, &found)) {
@@ -275,23 +300,14 @@ static bool free_reserved(void *vaddr, size_t size)
 	return true;
 }
 
-static struct gen_pool * __init create_pool(void)
-{
-	struct gen_pool *pool = gen_pool_create(PAGE_SHIFT, NUMA_NO_NODE);
-
-	if (pool)
-		gen_pool_set_algo(pool, gen_pool_first_fit_order_align, NULL);
-	return pool;
-}
-
 /* Before any device has a driver. */
 static int __init xen_coherent_init(void)
 {
 	if (!xen_domain())
 		return 0;
 
-	xen_cached_pool = create_pool();
-	xen_uncached_pool = create_pool();
+	xen_cached_pool = gen_pool_create(PAGE_SHIFT, NUMA_NO_NODE);
+	xen_uncached_pool = gen_pool_create(PAGE_SHIFT, NUMA_NO_NODE);
 	return 0;
 }
 core_initcall(xen_coherent_init);
@@ -480,16 +496,18 @@ void xen_coherent_show(struct seq_file *s)
 
 /* Contiguous memory */
 
-static bool reaches(struct page *page, unsigned int order,
-		    unsigned int address_bits)
+static bool is_within(struct page *page, unsigned int order,
+		      const struct xen_span *span)
 {
-	dma_addr_t bus;
+	u64 size = (u64)PAGE_SIZE << order;
+	dma_addr_t machine;
 
-	return xen_region_suits(page_to_phys(page), order, address_bits, &bus);
+	return xen_region_suits(page_to_phys(page), order, 63, &machine) &&
+	       machine >= span->first && machine + size - 1 <= span->last;
 }
 
 /* A block from any zone, which may happen to suit. */
-static struct page *any_block(unsigned int order, unsigned int address_bits,
+static struct page *any_block(unsigned int order, const struct xen_span *span,
 			      gfp_t gfp)
 {
 	static const gfp_t zones[] = {
@@ -508,7 +526,7 @@ static struct page *any_block(unsigned int order, unsigned int address_bits,
 				   __GFP_NORETRY, order);
 		if (!page)
 			continue;
-		if (reaches(page, order, address_bits)) {
+		if (is_within(page, order, span)) {
 			split_page(page, order);
 			return page;
 		}
@@ -520,14 +538,15 @@ static struct page *any_block(unsigned int order, unsigned int address_bits,
 
 /* Takes the lowest pages of a range, @nr of them, that others can leave. */
 static struct page *lowest_of(const struct xen_bus_range *range,
-			      unsigned int order, unsigned int address_bits,
+			      unsigned int order, const struct xen_span *span,
 			      gfp_t gfp, unsigned int *places)
 {
 	u64 size = (u64)PAGE_SIZE << order;
-	u64 machine = ALIGN(range->start + range->offset, size);
-	u64 end = range->start + range->offset + range->size;
+	u64 first = range->start + range->offset;
+	u64 highest = min(first + (range->size - 1), span->last);
+	u64 machine = ALIGN(max(first, span->first), size);
 
-	for (; machine + size <= end && *places;
+	for (; machine + size - 1 <= highest && *places;
 	     machine += size, --*places) {
 		unsigned long pfn = PHYS_PFN(machine - range->offset);
 		unsigned long last = pfn + (1UL << order) - 1;
@@ -536,7 +555,7 @@ static struct page *lowest_of(const struct xen_bus_range *range,
 		    PageHighMem(pfn_to_page(last)) ||
 		    page_zone(pfn_to_page(pfn)) != page_zone(pfn_to_page(last)))
 			continue;
-		if (!reaches(pfn_to_page(pfn), order, address_bits))
+		if (!is_within(pfn_to_page(pfn), order, span))
 			continue;
 		if (!xen_alloc_contig_range(pfn, 1UL << order,
 					    (gfp & GFP_KERNEL) | __GFP_NOWARN))
@@ -565,7 +584,7 @@ static const struct xen_bus_range *next_range(u64 machine)
 	return next;
 }
 
-static struct page *lowest_block(unsigned int order, unsigned int address_bits,
+static struct page *lowest_block(unsigned int order, const struct xen_span *span,
 				 gfp_t gfp)
 {
 	const struct xen_bus_range *range;
@@ -574,7 +593,7 @@ static struct page *lowest_block(unsigned int order, unsigned int address_bits,
 	u64 machine = 0;
 
 	while ((range = next_range(machine)) && places) {
-		page = lowest_of(range, order, address_bits, gfp, &places);
+		page = lowest_of(range, order, span, gfp, &places);
 		if (page)
 			return page;
 		machine = range->start + range->offset + range->size;
@@ -585,24 +604,24 @@ static struct page *lowest_block(unsigned int order, unsigned int address_bits,
 
 /**
  * xen_alloc_reachable() - allocate pages that are contiguous in the machine
- * @order:		log2 of the pages
- * @address_bits:	width of their machine addresses
- * @gfp:		allocation flags
+ * @order:	log2 of the pages
+ * @span:	where they may be in the machine
+ * @gfp:	allocation flags
  *
  * They are aligned to their size in the machine, and have never left the domain.
  *
  * Context: As @gfp says. Where it may not sleep it takes luck.
  * Return: The first page, NULL when there are none.
  */
-struct page *xen_alloc_reachable(unsigned int order, unsigned int address_bits,
+struct page *xen_alloc_reachable(unsigned int order, const struct xen_span *span,
 				 gfp_t gfp)
 {
 	struct page *page = NULL;
 
 	if (gfpflags_allow_blocking(gfp))
-		page = lowest_block(order, address_bits, gfp);
+		page = lowest_block(order, span, gfp);
 	if (!page && order <= MAX_PAGE_ORDER)
-		page = any_block(order, address_bits, gfp);
+		page = any_block(order, span, gfp);
 
 	return page;
 }

@@ -30,6 +30,7 @@ void xen_aperture_setup(void)
 	u64 share = (u64)totalram_pages() * PAGE_SIZE / SETUP_SHARE;
 	size_t size = xen_pool_size ?:
 		      min_t(u64, share, IO_TLB_DEFAULT_SIZE);
+	const struct xen_span all = { .last = DMA_BIT_MASK(XEN_WIDEST_BITS) };
 	unsigned int order = XEN_CHUNK_MAX_ORDER;
 	size_t done = 0;
 
@@ -43,7 +44,7 @@ void xen_aperture_setup(void)
 		size_t bytes = PAGE_SIZE << order;
 
 		if (bytes > size - done ||
-		    xen_pool_grow(XEN_WIDEST_BITS, order, XEN_CHUNK_BOOT,
+		    xen_pool_grow(&all, order, XEN_CHUNK_BOOT,
 				  GFP_KERNEL | __GFP_NORETRY))
 			order--;
 		else

@@ -17,7 +17,9 @@
 #include <xen/page.h>
 #include <xen/swiotlb-xen.h>
 
+#include "addr.h"
 #include "arm.h"
+#include "windows.h"
 
 const char * const xen_source_names[] = {
 	[XEN_DMA_UNKNOWN]	= "unknown",
@@ -97,13 +99,9 @@ dma_addr_t xen_arm_machine_to_bus(struct device *dev, dma_addr_t machine)
 {
 	const struct bus_dma_region *map = hardware_map(dev);
 
-	if (!map)
-		return machine;
-	for (; map->size; map++)
-		if (machine >= map->cpu_start &&
-		    machine - map->cpu_start < map->size)
-			return machine - map->cpu_start + map->dma_start;
-	return DMA_MAPPING_ERROR;
+	return map ? xen_window_to_bus(map, machine,
+				       xen_bus_limit(dev, dma_get_mask(dev))) :
+		     machine;
 }
 
 /**
@@ -118,38 +116,41 @@ dma_addr_t xen_arm_bus_to_machine(struct device *dev, dma_addr_t dma)
 {
 	const struct bus_dma_region *map = hardware_map(dev);
 
-	if (!map)
-		return dma;
-	for (; map->size; map++)
-		if (dma >= map->dma_start && dma - map->dma_start < map->size)
-			return dma - map->dma_start + map->cpu_start;
-	return DMA_MAPPING_ERROR;
+	return map ? xen_window_to_machine(map, dma) : dma;
 }
 
 /**
- * xen_arm_limit_to_machine() - the highest machine address that a device reaches
+ * xen_arm_span() - a run of machine addresses that a device reaches
  * @dev:	device
  * @limit:	the highest bus address that it can use
- *
- * A bus that ends where the domain's memory does is no limit to what the domain can
- * offer.
+ * @nr:		which of the runs, from 0 on
+ * @span:	where the run goes; one from 0 to all ones has all of the memory
  *
  * Context: Any.
- * Return: The machine address, all ones when it reaches all of the domain's memory, 0
- * for none at all.
+ * Return: Whether there is such a run.
  */
-u64 xen_arm_limit_to_machine(struct device *dev, u64 limit)
+bool xen_arm_span(struct device *dev, u64 limit, unsigned int nr,
+		  struct xen_span *span)
+{
+	static const struct bus_dma_region plain[] = { { .size = U64_MAX }, {} };
+
+	return xen_window_span(hardware_map(dev) ?: plain, &xen_table, limit, nr,
+			       span);
+}
+
+/**
+ * xen_arm_last_bus() - the highest bus address that leads to memory
+ * @dev:	device
+ * @highest:	the machine's highest address of memory
+ *
+ * Context: Any.
+ * Return: The bus address, 0 where the bus leads to no memory.
+ */
+u64 xen_arm_last_bus(struct device *dev, u64 highest)
 {
 	const struct bus_dma_region *map = hardware_map(dev);
-	u64 highest = map ? 0 : limit;
 
-	for (; map && map->size; map++)
-		if (map->dma_start <= limit)
-			highest = max(highest, map->cpu_start +
-				      min_t(u64, map->size - 1,
-					    limit - map->dma_start));
-
-	return highest >= xen_bus_highest(&xen_table) ? U64_MAX : highest;
+	return map ? xen_window_last(map, highest) : highest;
 }
 
 /**
@@ -170,6 +171,21 @@ dma_addr_t xen_arm_phys_to_bus(struct device *dev, phys_addr_t phys)
 		return DMA_MAPPING_ERROR;
 	return xen_arm_machine_to_bus(dev, ((dma_addr_t)mfn << XEN_PAGE_SHIFT) |
 				  xen_offset_in_page(phys));
+}
+
+/**
+ * xen_arm_is_lost() - does nobody know where in the machine a page is?
+ * @phys:	guest-physical address
+ *
+ * Context: Any.
+ * Return: Whether it is so.
+ */
+bool xen_arm_is_lost(phys_addr_t phys)
+{
+	unsigned long mfn = xen_displaced(XEN_PFN_DOWN(phys));
+
+	return mfn == XEN_MOVED ||
+	       (mfn == XEN_IN_PLACE && !xen_bus_find(&xen_table, phys));
 }
 
 /* Is memory of which no page is displaced in one piece? */

@@ -38,8 +38,16 @@ static inline void xen_set_boot_size(unsigned long size)
 	swiotlb_adjust_size(size);
 }
 
-/* Pages that can be made contiguous below @width, or are already; or NULL. */
-static inline struct page *xen_alloc_extent(unsigned int width,
+/* The addresses that memory is made for, of those that a device reaches. */
+static inline struct xen_span xen_span_for_growth(u64 first, u64 limit)
+{
+	unsigned int width = min(xen_limit_bits(limit), XEN_CONTIG_BITS + 0U);
+
+	return (struct xen_span) { .last = BIT_ULL(width) - 1 };
+}
+
+/* Pages that can be made contiguous within @span, or are already; or NULL. */
+static inline struct page *xen_alloc_extent(const struct xen_span *span,
 					    unsigned int order, gfp_t gfp)
 {
 	return alloc_pages(gfp | __GFP_NOWARN, order);
@@ -101,23 +109,35 @@ static inline int xen_give_back(phys_addr_t phys, struct page **pages,
 	return xen_destroy_contiguous_region(phys, order, gfp, all);
 }
 #else
-#define XEN_CONTIG_BITS		40
+/* So many slots have numbers. */
+#define XEN_CONTIG_BITS		43
 #define XEN_NO_APERTURE_HINT	"the domain has no free memory there"
 #define XEN_NO_MEMORY_HINT	"the domain has no memory below it to bounce through"
 
 static inline u64 xen_contig_end(void)
 {
-	return min(BIT_ULL(XEN_CONTIG_BITS) - 1, xen_required_dma_mask()) + 1;
+	u64 last = xen_bus_highest(xen_dma_table());
+
+	/* The last number of a slot stands for none. */
+	return min(BIT_ULL(XEN_CONTIG_BITS) - SZ_2M, ALIGN(last + 1, SZ_2M));
 }
 
 static inline void xen_set_boot_size(unsigned long size)
 {
 }
 
-static inline struct page *xen_alloc_extent(unsigned int width,
+static inline struct xen_span xen_span_for_growth(u64 first, u64 limit)
+{
+	return (struct xen_span) {
+		.first = first,
+		.last = min(limit, BIT_ULL(XEN_CONTIG_BITS) - 1),
+	};
+}
+
+static inline struct page *xen_alloc_extent(const struct xen_span *span,
 					    unsigned int order, gfp_t gfp)
 {
-	return xen_alloc_reachable(order, width, gfp);
+	return xen_alloc_reachable(order, span, gfp);
 }
 
 static inline void xen_free_extent(struct page *page, unsigned int order)
@@ -131,7 +151,8 @@ static inline int xen_make_contiguous(phys_addr_t phys, struct page **pages,
 				      bool *exchanged)
 {
 	*exchanged = false;
-	return xen_region_suits(phys, order, width, bus) ? 0 : -ENOMEM;
+	/* It was found where it is to be. */
+	return xen_region_suits(phys, order, XEN_CONTIG_BITS, bus) ? 0 : -ENOMEM;
 }
 
 static inline int xen_give_back(phys_addr_t phys, struct page **pages,

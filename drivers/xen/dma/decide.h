@@ -19,7 +19,7 @@
 /**
  * enum xen_bounce_reason - why a device can't use a buffer where it is
  * @XEN_BOUNCE_NONE:		it can
- * @XEN_BOUNCE_MASK:		beyond the device's mask
+ * @XEN_BOUNCE_MASK:		beyond the device's mask, or where its bus does not lead
  * @XEN_BOUNCE_STRADDLE:	not contiguous in the machine
  * @XEN_BOUNCE_ALIGN:		address bits of dma_get_min_align_mask() differ
  * @XEN_BOUNCE_BOUNDARY:	crosses dma_get_seg_boundary() in the machine
@@ -127,7 +127,7 @@ xen_bounce_why(struct device *dev, const struct xen_dma_limits limits,
 	dma_addr_t last = bus + size - 1;
 
 	if (!XEN_ALL_KNOWN && unlikely(bus == DMA_MAPPING_ERROR))
-		return XEN_BOUNCE_MOVED;
+		return xen_is_lost(phys) ? XEN_BOUNCE_MOVED : XEN_BOUNCE_MASK;
 	/* What has no bus address lies beyond each mask of less than 64 bits. */
 	if (unlikely(last > limits.last || last < bus))
 		return XEN_BOUNCE_MASK;

@@ -327,7 +327,8 @@ static u64 look_at_chunks(const struct xen_pool_reach *reach,
 			size_t size = xen_chunk_size(chunk);
 
 			if (chunk->origin == XEN_CHUNK_GROWN ||
-			    xen_chunk_last(chunk) > reach->limit)
+			    xen_chunk_last(chunk) > reach->limit ||
+			    (XEN_BUS_WINDOWS && chunk->bus < reach->first))
 				continue;
 			bytes += size;
 			*largest = max(*largest, rounddown_pow_of_two(size));

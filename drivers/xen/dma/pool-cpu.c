@@ -76,7 +76,7 @@ static void magazine_fill(struct xen_pool_zone *zone, unsigned int bin,
 	u32 nr = xen_pool_bin_slots[bin];
 
 	while (magazine->nr < max) {
-		u32 mslot = xen_pool_take_slots(zone, nr, XEN_NO_SLOT,
+		u32 mslot = xen_pool_take_slots(zone, nr, 0, XEN_NO_SLOT,
 						BIT(XEN_CHUNK_BOOT) |
 						BIT(XEN_CHUNK_GROWN));
 		struct xen_pool_slot *s;
@@ -376,11 +376,12 @@ static struct xen_pool_block take_exactly(const struct xen_pool_reach *reach,
 
 	if (READ_ONCE(zone->free) < nr || READ_ONCE(zone->first) >= reach->end)
 		return block;
-	if (reserve || reach->end != XEN_NO_SLOT)
+	if (reserve || reach->end != XEN_NO_SLOT ||
+	    (XEN_BUS_WINDOWS && reach->start))
 		origins |= BIT(XEN_CHUNK_OBTAINED);
 
 	raw_spin_lock_irqsave(&zone->lock, flags);
-	mslot = xen_pool_take_slots(zone, nr, reach->end, origins);
+	mslot = xen_pool_take_slots(zone, nr, reach->start, reach->end, origins);
 	if (mslot != XEN_NO_SLOT) {
 		block = xen_block_at(mslot);
 		block.slot->bin = XEN_NO_BIN;

@@ -47,8 +47,13 @@ static atomic_long_t pool_bytes;
 
 unsigned long xen_pool_boot_bytes;
 
-/* Widths of addresses of which room runs low, as bits. */
+/*
+ * Widths of addresses of which room runs low, as bits, and the addresses in question.
+ * What does not begin with the machine's first byte goes by the width 0.
+ */
 static unsigned long wanted[BITS_TO_LONGS(XEN_WIDEST_BITS + 1)];
+static struct xen_span wanted_spans[XEN_WIDEST_BITS + 1];
+static DEFINE_RAW_SPINLOCK(wanted_lock);	/* for both */
 
 /**
  * struct xen_pool_failure - growth that has failed
@@ -146,11 +151,17 @@ static bool is_low(unsigned int zones, unsigned int share, u32 without)
 	return free < without || (free - without) * share < total - without;
 }
 
-/* The width that all of a device's addresses have. */
-static unsigned int reach_bits(const struct xen_pool_reach *reach)
+/* Where memory is to be for a device. */
+static struct xen_span span_of_reach(const struct xen_pool_reach *reach)
 {
-	return min_t(unsigned int, xen_limit_bits(reach->limit),
-		     xen_zone_bits[reach->zones - 1]);
+	u64 last = DMA_BIT_MASK(xen_zone_bits[reach->zones - 1]);
+
+	return xen_span_for_growth(reach->first, min(reach->limit, last));
+}
+
+static unsigned int span_bits(const struct xen_span *span)
+{
+	return XEN_BUS_WINDOWS && span->first ? 0 : xen_limit_bits(span->last);
 }
 
 /*
@@ -159,21 +170,29 @@ static unsigned int reach_bits(const struct xen_pool_reach *reach)
  */
 static void look_for_growth(const struct xen_pool_reach *reach, bool found)
 {
+	struct xen_span span;
+	unsigned long flags;
 	unsigned int bits;
 
 	if (likely(found && !is_low(reach->zones, LOW_SHARE, 0)) ||
 	    is_at_limit())
 		return;
 
-	bits = reach_bits(reach);
-	if (!has_failed(false, bits, XEN_CHUNK_MIN_ORDER) &&
-	    !test_and_set_bit(bits, wanted))
-		queue_work(system_freezable_wq, &grow_work);
+	span = span_of_reach(reach);
+	bits = span_bits(&span);
+	if (has_failed(false, bits, XEN_CHUNK_MIN_ORDER) || test_bit(bits, wanted))
+		return;
+
+	raw_spin_lock_irqsave(&wanted_lock, flags);
+	wanted_spans[bits] = span;
+	__set_bit(bits, wanted);
+	raw_spin_unlock_irqrestore(&wanted_lock, flags);
+	queue_work(system_freezable_wq, &grow_work);
 }
 
 /**
  * xen_pool_grow() - add a chunk that is made of pages of the domain
- * @bits:	width of its addresses
+ * @span:	where it may be in the machine
  * @order:	log2 of its pages
  * @origin:	what it is for
  * @gfp:	allocation flags
@@ -182,10 +201,11 @@ static void look_for_growth(const struct xen_pool_reach *reach, bool found)
  * Return: 0, -ENOSPC at the limit, -ENODEV without a pool, or why there are no pages
  * or extents.
  */
-int xen_pool_grow(unsigned int bits, unsigned int order,
+int xen_pool_grow(const struct xen_span *span, unsigned int order,
 		  enum xen_chunk_origin origin, gfp_t gfp)
 {
 	struct xen_pool_chunk extent = { .origin = origin };
+	unsigned int bits = xen_limit_bits(span->last);
 	size_t size = PAGE_SIZE << order;
 	struct page *page;
 	phys_addr_t phys;
@@ -199,7 +219,7 @@ int xen_pool_grow(unsigned int bits, unsigned int order,
 		return -ENOSPC;
 
 	rc = -ENOMEM;
-	page = xen_alloc_extent(bits, order, gfp);
+	page = xen_alloc_extent(span, order, gfp);
 	if (!page)
 		goto unreserve;
 
@@ -228,13 +248,13 @@ unreserve:
 }
 
 /* The same, and less than 2^@order pages where that can't be had. */
-static int grow_some(unsigned int bits, unsigned int order,
+static int grow_some(const struct xen_span *span, unsigned int order,
 		     enum xen_chunk_origin origin, gfp_t gfp)
 {
-	int rc = xen_pool_grow(bits, order, origin, gfp);
+	int rc = xen_pool_grow(span, order, origin, gfp);
 
 	while (rc < 0 && order > XEN_CHUNK_MIN_ORDER)
-		rc = xen_pool_grow(bits, --order, origin, gfp);
+		rc = xen_pool_grow(span, --order, origin, gfp);
 	return rc;
 }
 
@@ -244,7 +264,8 @@ static bool grow_now(const struct xen_pool_reach *reach, u32 nr)
 	unsigned int need = max_t(unsigned int, XEN_CHUNK_MIN_ORDER,
 				  get_order((size_t)nr << XEN_SLOT_SHIFT));
 	unsigned int order = max_t(unsigned int, need, ATOMIC_ORDER);
-	unsigned int bits = reach_bits(reach);
+	const struct xen_span span = span_of_reach(reach);
+	unsigned int bits = span_bits(&span);
 	int rc = -ENOMEM;
 
 	if (need > GROW_ORDER || has_failed(true, bits, need))
@@ -256,7 +277,7 @@ static bool grow_now(const struct xen_pool_reach *reach, u32 nr)
 	for (; order >= need; order--) {
 		if (has_failed(true, bits, order))
 			continue;
-		rc = xen_pool_grow(bits, order, XEN_CHUNK_GROWN, GFP_NOWAIT);
+		rc = xen_pool_grow(&span, order, XEN_CHUNK_GROWN, GFP_NOWAIT);
 		if (!rc) {
 			queue_delayed_work(system_freezable_wq, &shrink_work, xen_pool_idle * HZ);
 			return true;
@@ -267,20 +288,19 @@ static bool grow_now(const struct xen_pool_reach *reach, u32 nr)
 	return false;
 }
 
-static void grow_width(unsigned int bits)
+static void grow_span(const struct xen_span *span)
 {
-	const struct xen_pool_reach reach = xen_pool_reach(DMA_BIT_MASK(bits));
-
+	const struct xen_pool_reach reach = xen_pool_reach_span(span);
 	bool low = is_low(reach.zones, ENOUGH_SHARE, 0);
 
 	do {
 		/* What was too large for what is there a small chunk doesn't help. */
-		int rc = low ? grow_some(bits, GROW_ORDER, XEN_CHUNK_GROWN, GROW_GFP) :
-			       xen_pool_grow(bits, GROW_ORDER, XEN_CHUNK_GROWN,
+		int rc = low ? grow_some(span, GROW_ORDER, XEN_CHUNK_GROWN, GROW_GFP) :
+			       xen_pool_grow(span, GROW_ORDER, XEN_CHUNK_GROWN,
 					     GROW_GFP);
 
 		if (rc) {
-			note_failure(false, bits, 0, rc);
+			note_failure(false, span_bits(span), 0, rc);
 			break;
 		}
 		low = is_low(reach.zones, ENOUGH_SHARE, 0);
@@ -289,11 +309,15 @@ static void grow_width(unsigned int bits)
 
 static void grow_wanted(void)
 {
+	struct xen_span span;
 	unsigned int bits;
 
 	for_each_set_bit(bits, wanted, XEN_WIDEST_BITS + 1) {
-		clear_bit(bits, wanted);
-		grow_width(bits);
+		raw_spin_lock_irq(&wanted_lock);
+		span = wanted_spans[bits];
+		__clear_bit(bits, wanted);
+		raw_spin_unlock_irq(&wanted_lock);
+		grow_span(&span);
 	}
 }
 
@@ -455,11 +479,12 @@ struct xen_pool_block xen_pool_get(const struct xen_pool_reach *reach, u32 nr,
  */
 int xen_pool_obtain(const struct xen_pool_reach *reach)
 {
+	const struct xen_span span = span_of_reach(reach);
 	int rc = 0;
 
 	mutex_lock(&obtain_mutex);
 	if (!xen_pool_largest(reach, false))
-		rc = grow_some(reach_bits(reach), GROW_ORDER,
+		rc = grow_some(&span, GROW_ORDER,
 			       XEN_CHUNK_OBTAINED, GFP_KERNEL | __GFP_NORETRY);
 	mutex_unlock(&obtain_mutex);
 

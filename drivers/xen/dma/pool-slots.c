@@ -104,9 +104,9 @@ void xen_pool_free_slots(struct xen_pool_chunk *chunk, u32 mslot, u32 nr)
 	}
 }
 
-/* A free block of at least 2^@order slots of which so many lie below @end. */
+/* A free block whose first 2^@order slots lie from @start on and below @end. */
 static u32 find_free(const struct xen_pool_buddy *buddy, unsigned int order,
-		     u32 end)
+		     u32 start, u32 end)
 {
 	unsigned long fit = buddy->orders >> order << order;
 	unsigned int from;
@@ -115,7 +115,9 @@ static u32 find_free(const struct xen_pool_buddy *buddy, unsigned int order,
 		u32 mslot = buddy->free[from];
 
 		/* Of devices that reach all of the zone the first one will do. */
-		while (mslot != XEN_NO_SLOT && mslot + BIT(order) > end)
+		while (mslot != XEN_NO_SLOT &&
+		       (mslot + BIT(order) > end ||
+			(XEN_BUS_WINDOWS && mslot < start)))
 			mslot = xen_slot_at(mslot)->next;
 		if (mslot != XEN_NO_SLOT)
 			return mslot;
@@ -128,6 +130,7 @@ static u32 find_free(const struct xen_pool_buddy *buddy, unsigned int order,
  * xen_pool_take_slots() - take slots that follow each other
  * @zone:	zone
  * @nr:		how many
+ * @start:	number of the first slot that is not too low
  * @end:	number of the first slot that is too high
  * @origins:	bit n set: from chunks of that &enum xen_chunk_origin
  *
@@ -135,7 +138,7 @@ static u32 find_free(const struct xen_pool_buddy *buddy, unsigned int order,
  * Return: Number of the first one, aligned to a power of two that is no smaller than
  * @nr; XEN_NO_SLOT when there is no such block.
  */
-u32 xen_pool_take_slots(struct xen_pool_zone *zone, u32 nr, u32 end,
+u32 xen_pool_take_slots(struct xen_pool_zone *zone, u32 nr, u32 start, u32 end,
 			unsigned long origins)
 {
 	unsigned int order = order_base_2(nr), from, origin;
@@ -145,7 +148,7 @@ u32 xen_pool_take_slots(struct xen_pool_zone *zone, u32 nr, u32 end,
 	for_each_set_bit(origin, &origins, XEN_CHUNK_ORIGINS) {
 		if (zone->buddy[origin].first >= end)
 			continue;
-		mslot = find_free(&zone->buddy[origin], order, end);
+		mslot = find_free(&zone->buddy[origin], order, start, end);
 		if (mslot != XEN_NO_SLOT)
 			break;
 	}

@@ -252,14 +252,18 @@ struct xen_pool_block {
 
 /**
  * struct xen_pool_reach - what of the pool a device may use
+ * @first:	lowest machine address
  * @limit:	highest machine address
- * @end:	number of the first slot beyond it
+ * @start:	number of the first slot
+ * @end:	number of the first slot beyond @limit
  * @zones:	so many zones, from the reserve on, hold addresses up to @limit
  * @home:	the zone to try first
- * @narrow:	@limit leaves some out of the last of these zones
+ * @narrow:	@first or @limit leave some out of these zones
  */
 struct xen_pool_reach {
+	u64 first;
 	u64 limit;
+	u32 start;
 	u32 end;
 	u8 zones;
 	u8 home;
@@ -304,7 +308,7 @@ extern u8 xen_pool_home[XEN_NR_ZONES + 1];
 
 /* pool-slots.c; callers hold the zone's lock. */
 void xen_pool_free_slots(struct xen_pool_chunk *chunk, u32 mslot, u32 nr);
-u32 xen_pool_take_slots(struct xen_pool_zone *zone, u32 nr, u32 end,
+u32 xen_pool_take_slots(struct xen_pool_zone *zone, u32 nr, u32 start, u32 end,
 			unsigned long origins);
 void xen_pool_forget_free(struct xen_pool_chunk *chunk);
 void xen_pool_init_buddies(struct xen_pool_zone *zone);
@@ -330,7 +334,7 @@ void xen_pool_free(struct xen_pool_chunk *chunk, u32 mslot,
 void xen_pool_drain(const struct xen_pool_reach *reach, bool reserve);
 
 /* pool-grow.c */
-int xen_pool_grow(unsigned int bits, unsigned int order,
+int xen_pool_grow(const struct xen_span *span, unsigned int order,
 		  enum xen_chunk_origin origin, gfp_t gfp);
 struct xen_pool_block xen_pool_get(const struct xen_pool_reach *reach, u32 nr,
 				   enum xen_pool_effort effort);
@@ -425,6 +429,27 @@ static __always_inline struct xen_pool_reach xen_pool_reach(u64 limit)
 	};
 }
 
+/**
+ * xen_pool_reach_span() - the same for what need not begin at 0
+ * @span:	machine addresses that the device reaches
+ *
+ * Context: Any.
+ * Return: See xen_pool_reach().
+ */
+static __always_inline struct xen_pool_reach
+xen_pool_reach_span(const struct xen_span *span)
+{
+	struct xen_pool_reach reach = xen_pool_reach(span->last);
+
+	if (XEN_BUS_WINDOWS && unlikely(span->first)) {
+		reach.first = span->first;
+		reach.start = min_t(u64, XEN_NO_SLOT,
+				    ((span->first - 1) >> XEN_SLOT_SHIFT) + 1);
+		reach.narrow = true;
+	}
+	return reach;
+}
+
 /* The size that so many slots, from 1 to XEN_MAX_BIN_SLOTS, are kept in. */
 static __always_inline unsigned int xen_pool_bin(u32 nr)
 {
@@ -486,7 +511,7 @@ xen_magazine_pop(struct xen_magazine *magazine)
 
 /**
  * xen_pool_take_quickly() - take a block that the CPU has at hand
- * @limit:	highest machine address that the device reaches
+ * @limit:	highest machine address that the device reaches, from 0 on
  * @nr:		slots
  * @block:	where the block goes
  *
