@@ -95,6 +95,21 @@ NO_MAP = NONCOHERENT + """
 };
 """
 
+# Buses that see the machine through windows. Of each: bus address, machine address, size.
+WINDOWS = "/ {{ pcie@10000000 {{ dma-ranges = {}; }}; }};"
+LARGE = ("--mem", "6G", "--dom0-mem", "5G", "--append", "xen_dma.size=4M xen_dma.max=512M")
+NONE_BEYOND = "xdt_arm_windows.bounced xdt_arm_windows.largest xdt_arm_windows.growth"
+
+
+def windows(name, *rows, dts="", **more):
+    """A bed of a dom0 of 5 GiB, from 1 GiB on, whose PCIe devices see the machine through windows."""
+    cells = ", ".join("<0x02000000 " + " ".join(f"{number >> 32:#x} {number & 0xffffffff:#x}" for number in row) + ">"
+                      for row in rows)
+    return Bed(f"windows-{name}", "arm_windows", boot=LARGE, dts=WINDOWS.format(cells) + dts, **more)
+
+
+GIB = 1 << 30
+
 # Driver domains: their memory in one run or in four; one whose device does not see the caches.
 DOMU = ("--domu", "256M")
 DOMU_4 = ("--domu", "512M", "--hole-every", "256M")
@@ -124,6 +139,17 @@ ARM64 = [
     Bed("restricted", "arm_restricted", dts=RESTRICTED),
     Bed("no-map", "arm_nomap", "6.12 7.3", dts=NO_MAP, main="6.12"),
     Bed("safe-dom0", "arm_safe", dts=SAFE),
+    # dma-ranges as on the Raspberry Pi 5 and 4, with more memory than the window, and with less
+    windows("pi5-3g", (16 * GIB, GIB, 3 * GIB)),
+    windows("pi5-8g", (16 * GIB, GIB, 8 * GIB), impossible=NONE_BEYOND),
+    windows("pi4", (0, 0, 3 * GIB), main="6.12"),
+    windows("soc", (3 * GIB, GIB, GIB)),
+    windows("noncoherent", (16 * GIB, GIB, 3 * GIB), dts=NONCOHERENT),
+    # Above all that devices of 35 bits use; only to high memory, on either side; two of them
+    windows("36", (32 * GIB, GIB, 3 * GIB)),
+    windows("high", (0, 4 * GIB, 4 * GIB), main="6.12"),
+    windows("36-high", (32 * GIB, 4 * GIB, 4 * GIB)),
+    windows("two", (0, GIB + GIB // 4, GIB // 4), (16 * GIB, 4 * GIB, GIB)),
     # An unmodified hypervisor: probed
     Bed("domu-1", OWN + " arm_fwcfg arm_moved", "6.12 6.12-stock 6.12-debug 6.12-rt", DOMU, ONE_RUN, main="6.12"),
     Bed("domu-noncoherent", OWN + " arm_noncoherent arm_moved", boot=DOMU + APART, impossible=ONE_RUN),
