@@ -9,11 +9,6 @@
 #include <linux/types.h>
 #include <linux/xarray.h>
 
-struct bus_dma_region;
-
-/* As many as the hypervisor publishes; pages beyond what probing finds have moved. */
-#define XEN_BUS_RANGES		256
-
 /**
  * struct xen_bus_range - guest-physical memory that is in one piece in the machine
  * @start:	guest-physical address of the first byte
@@ -29,15 +24,21 @@ struct xen_bus_range {
 /**
  * struct xen_bus_table - ranges, by their guest-physical addresses
  * @nr:		how many
+ * @room:	for how many there is memory
  * @range:	the ranges; neighbours at the same offset are one
+ * @by_machine:	which of them is at the lowest machine address, and so on
  */
 struct xen_bus_table {
 	unsigned int nr;
-	struct xen_bus_range range[XEN_BUS_RANGES];
+	unsigned int room;
+	struct xen_bus_range *range;
+	u32 *by_machine;
 };
 
 const char *xen_bus_add(struct xen_bus_table *table, u64 start, u64 size,
 			u64 offset);
+const char *xen_bus_seal(struct xen_bus_table *table);
+void xen_bus_free(struct xen_bus_table *table);
 const char *xen_bus_fill(struct xen_bus_table *table,
 			 const struct xen_bus_table *ram, u64 offset);
 const char *xen_bus_check(const struct xen_bus_table *table,
@@ -51,17 +52,17 @@ const char *xen_bus_read_param(struct xen_bus_table *table, const char *arg,
 			       const struct xen_bus_table *ram);
 const struct xen_bus_range *xen_bus_find(const struct xen_bus_table *table,
 					 u64 phys);
+const struct xen_bus_range *
+xen_bus_find_machine(const struct xen_bus_table *table, u64 machine);
+u64 xen_bus_lowest(const struct xen_bus_table *table);
+bool xen_bus_next(const struct xen_bus_table *table, u64 *machine);
 u64 xen_bus_highest(const struct xen_bus_table *table);
-
-struct bus_dma_region *
-xen_bus_device_map(const struct xen_bus_table *table,
-		   const struct bus_dma_region *hw);
-bool xen_bus_is_made(const struct bus_dma_region *map);
-const struct bus_dma_region *
-xen_bus_hardware_map(const struct bus_dma_region *map);
 
 /* The domain's table, empty where nothing is known. */
 const struct xen_bus_table *xen_dma_table(void);
+
+/* Is that what devices need? Of what is mapped 1:1 nothing is looked up. */
+extern bool xen_needs_table;
 
 /* What xen_displaced() says of a page that is none, or of one that may be anywhere. */
 #define XEN_IN_PLACE		ULONG_MAX
@@ -74,6 +75,12 @@ int xen_displaced_add(unsigned long pfn, unsigned long mfn, gfp_t gfp);
 void xen_displaced_del(unsigned long pfn);
 unsigned long xen_displaced_next(unsigned long first, unsigned long last);
 unsigned long xen_displaced(unsigned long pfn);
+void xen_note_moved(unsigned long pfn, gfp_t gfp);
+void xen_note_returned(unsigned long pfn);
+void xen_note_told(unsigned long pfn, unsigned long mfn);
+bool xen_has_returned(unsigned long pfn);
+unsigned long xen_returned_next(unsigned long first);
+unsigned long xen_displaced_count(unsigned long *moved, unsigned long *own);
 
 /**
  * xen_any_displaced() - is any page elsewhere than the ranges say?

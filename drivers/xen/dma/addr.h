@@ -181,7 +181,7 @@ static inline unsigned long xen_pfn_to_mfn(unsigned long pfn)
 static __always_inline dma_addr_t xen_phys_to_bus(struct device *dev,
 						  phys_addr_t phys)
 {
-	if (unlikely(xen_any_displaced()))
+	if (unlikely(xen_any_displaced() || xen_needs_table))
 		return xen_arm_phys_to_bus(dev, phys);
 
 	return phys_to_dma(dev, phys);
@@ -209,7 +209,7 @@ static inline dma_addr_t xen_bus_to_machine(struct device *dev, dma_addr_t bus)
 static __always_inline bool xen_span_of(struct device *dev, u64 limit,
 					unsigned int nr, struct xen_span *span)
 {
-	if (unlikely(dev->dma_range_map))
+	if (unlikely(dev->dma_range_map || xen_needs_table))
 		return xen_arm_span(dev, limit, nr, span);
 
 	*span = (struct xen_span) { .last = limit };

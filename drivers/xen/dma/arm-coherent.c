@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Coherent memory and contiguous memory where a domain can't exchange any: ARM.
+ * Coherent memory where a domain can't exchange any: ARM.
  *
- * The domain's memory is contiguous in the machine but for the borders of a few
- * ranges and for pages that may have moved. So the generic allocator serves, with
- * the device's map (see arm-ranges.c), and what it finds is looked at: memory
- * that does not suit is held while it looks on, then freed. Where many pages have
- * moved it finds none, for those that were freed last come first, nor where a zone of
- * the kernel's has more than what the device reaches; then a reserve serves. For the
- * reserve, and for the aperture, which wants the lowest memory in the machine, the
- * page allocator is asked for particular pages.
+ * Memory of the page allocator's, or of CMA, is in one piece in the machine but for the
+ * borders of ranges and for pages that may have moved. What is found is looked at: memory
+ * that does not suit is held while it looks on, then freed. Where many pages have moved
+ * it finds none, for those that were freed last come first, nor where the domain is in
+ * small pieces, nor where a zone of the kernel's has more than what the device reaches;
+ * then a reserve serves.
+ *
+ * Of a domain that is mapped 1:1 the generic allocator gives memory, for there the
+ * device's map says what it expects. Elsewhere that map is for machine addresses, which
+ * it knows nothing of.
  */
 #include <linux/dma-direct.h>
 #include <linux/dma-map-ops.h>
@@ -17,8 +19,6 @@
 #include <linux/gfp.h>
 #include <linux/init.h>
 #include <linux/mm.h>
-#include <linux/mmzone.h>
-#include <linux/pfn.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
 
@@ -38,9 +38,6 @@
 /* What the reserve grows by, at least. Bytes. */
 #define XEN_RESERVE_STEP	SZ_2M
 
-/* How many places are tried for contiguous pages, for it takes long. */
-#define XEN_PLACES		256
-
 static atomic_long_t xen_unsuited;
 static atomic_long_t xen_reserved;
 static atomic_long_t xen_failed;
@@ -57,10 +54,12 @@ static struct gen_pool *xen_uncached_pool __ro_after_init;
  * @cpu:	kernel address or cookie, or with @is_page a struct page; NULL for
  *		none
  * @bus:	bus address
+ * @phys:	guest-physical address
  */
 struct xen_coherent_try {
 	void *cpu;
 	dma_addr_t bus;
+	phys_addr_t phys;
 };
 
 /**
@@ -81,7 +80,49 @@ struct xen_coherent_request {
 	bool is_page;
 };
 
-static struct xen_coherent_try find_memory(const struct xen_coherent_request *req)
+static u64 reach_of(struct device *dev)
+{
+	return xen_bus_limit(dev, dev->coherent_dma_mask);
+}
+
+/*
+ * Does the device reach it, is it in one piece, and has none of it ever left the
+ * domain? (The generic code does not look on every architecture.)
+ */
+static bool is_reached(struct device *dev, phys_addr_t phys, size_t size)
+{
+	dma_addr_t bus = xen_phys_to_bus(dev, phys);
+	unsigned long first = XEN_PFN_DOWN(phys);
+	u64 last = bus + size - 1;
+
+	if (bus == DMA_MAPPING_ERROR || last < bus || last > reach_of(dev))
+		return false;
+	if (xen_any_displaced() &&
+	    xen_displaced_next(first, first + XEN_PFN_UP(size) - 1) != XEN_IN_PLACE)
+		return false;
+
+	return xen_is_contiguous(dev, phys, size);
+}
+
+static bool suits(const struct xen_coherent_request *req,
+		  const struct xen_coherent_try *found)
+{
+	return is_reached(req->dev, found->phys, PAGE_ALIGN(req->size));
+}
+
+/* Of memory that was found suitable, so it is where the table says. */
+static phys_addr_t phys_of(struct device *dev, dma_addr_t bus)
+{
+	phys_addr_t phys = 0;
+
+	if (!xen_needs_table)
+		return dma_to_phys(dev, bus);
+
+	xen_bus_to_phys(dev, bus, &phys);
+	return phys;
+}
+
+static struct xen_coherent_try find_generic(const struct xen_coherent_request *req)
 {
 	struct xen_coherent_try found = {};
 
@@ -92,11 +133,13 @@ static struct xen_coherent_try find_memory(const struct xen_coherent_request *re
 	else
 		found.cpu = dma_direct_alloc(req->dev, req->size, &found.bus,
 					     req->gfp, req->attrs);
+	if (found.cpu)
+		found.phys = dma_to_phys(req->dev, found.bus);
 	return found;
 }
 
-static void put_memory(const struct xen_coherent_request *req,
-		       const struct xen_coherent_try *found)
+static void put_generic(const struct xen_coherent_request *req,
+			const struct xen_coherent_try *found)
 {
 	if (req->is_page)
 		dma_direct_free_pages(req->dev, req->size, found->cpu,
@@ -106,32 +149,126 @@ static void put_memory(const struct xen_coherent_request *req,
 				req->attrs);
 }
 
-static u64 reach_of(struct device *dev)
+/* Must the CPU see it in another way than the rest of memory? */
+static bool is_uncached(const struct xen_coherent_request *req)
 {
-	return xen_bus_limit(dev, dev->coherent_dma_mask);
+	return !req->is_page && !dev_is_dma_coherent(req->dev);
 }
 
 /*
- * Does the device reach it, is it in one piece, and has none of it ever left the
- * domain? (The generic code does not look on every architecture.)
+ * On 32 bits the architecture allocates what is uncached, and without windows of a bus
+ * it takes guest-physical addresses for the device's.
  */
-static bool suits(const struct xen_coherent_request *req,
-		  const struct xen_coherent_try *found)
+static struct xen_coherent_try find_by_arch(const struct xen_coherent_request *req)
 {
-	phys_addr_t phys = dma_to_phys(req->dev, found->bus);
-	u64 last = found->bus + PAGE_ALIGN(req->size) - 1;
-	unsigned long first = XEN_PFN_DOWN(phys);
+	struct xen_coherent_try found = {};
 
-	if (found->bus == DMA_MAPPING_ERROR || last < found->bus ||
-	    last > reach_of(req->dev))
-		return false;
+	if (!req->dev->dma_range_map)
+		found = find_generic(req);
+	if (found.cpu)
+		found.bus = xen_phys_to_bus(req->dev, found.phys);
+	return found;
+}
 
-	if (xen_any_displaced() &&
-	    xen_displaced_next(first, first + XEN_PFN_UP(req->size) - 1) !=
-	    XEN_IN_PLACE)
-		return false;
+/* Makes pages what was asked for; they are freed when that can't be. */
+static void *prepare_pages(const struct xen_coherent_request *req, struct page *page)
+{
+	size_t size = PAGE_ALIGN(req->size);
+	void *cpu;
 
-	return xen_is_contiguous(req->dev, phys, PAGE_ALIGN(req->size));
+	if (!is_uncached(req)) {
+		memset(page_address(page), 0, size);
+		return req->is_page ||
+		       req->attrs & DMA_ATTR_NO_KERNEL_MAPPING ?
+		       (void *)page : page_address(page);
+	}
+
+	arch_dma_prep_coherent(page, size);
+	if (req->attrs & DMA_ATTR_NO_KERNEL_MAPPING)
+		return page;
+
+	cpu = dma_common_contiguous_remap(page, size,
+					  dma_pgprot(req->dev, PAGE_KERNEL,
+						     req->attrs),
+					  __builtin_return_address(0));
+	if (cpu)
+		memset(cpu, 0, size);
+	else
+		dma_free_contiguous(req->dev, page, size);
+	return cpu;
+}
+
+static struct xen_coherent_try find_pages(const struct xen_coherent_request *req)
+{
+	struct xen_coherent_try found = {};
+	size_t size = PAGE_ALIGN(req->size);
+	gfp_t gfp = (req->gfp & ~(__GFP_COMP | __GFP_ZERO | __GFP_HIGHMEM)) |
+		    __GFP_NOWARN;
+	struct page *page = NULL;
+
+	if (is_uncached(req) && !gfpflags_allow_blocking(gfp)) {
+		if (IS_ENABLED(CONFIG_DMA_COHERENT_POOL))
+			page = dma_alloc_from_pool(req->dev, size, &found.cpu,
+						   gfp, is_reached);
+	} else {
+		if (!IS_ENABLED(CONFIG_HIGHMEM))
+			page = dma_alloc_contiguous(req->dev, size, gfp);
+		if (!page)
+			page = alloc_pages_node(dev_to_node(req->dev), gfp,
+						get_order(size));
+		if (page)
+			found.cpu = prepare_pages(req, page);
+	}
+	if (found.cpu) {
+		found.phys = page_to_phys(page);
+		found.bus = xen_phys_to_bus(req->dev, found.phys);
+	}
+	return found;
+}
+
+static void put_found_pages(const struct xen_coherent_request *req, void *cpu)
+{
+	size_t size = PAGE_ALIGN(req->size);
+	struct page *page = cpu;
+
+	if (req->is_page || req->attrs & DMA_ATTR_NO_KERNEL_MAPPING) {
+		dma_free_contiguous(req->dev, page, size);
+		return;
+	}
+	if (!is_uncached(req)) {
+		dma_free_contiguous(req->dev, virt_to_page(cpu), size);
+		return;
+	}
+	if (IS_ENABLED(CONFIG_DMA_COHERENT_POOL) &&
+	    dma_free_from_pool(req->dev, cpu, size))
+		return;
+
+	page = vmalloc_to_page(cpu);
+	dma_common_free_remap(cpu, size);
+	dma_free_contiguous(req->dev, page, size);
+}
+
+static struct xen_coherent_try find_memory(const struct xen_coherent_request *req)
+{
+	if (!xen_needs_table)
+		return find_generic(req);
+	if (IS_ENABLED(CONFIG_ARM) && is_uncached(req))
+		return find_by_arch(req);
+	return find_pages(req);
+}
+
+static void put_memory(const struct xen_coherent_request *req,
+		       const struct xen_coherent_try *found)
+{
+	struct xen_coherent_try generic = *found;
+
+	if (xen_needs_table && !(IS_ENABLED(CONFIG_ARM) && is_uncached(req))) {
+		put_found_pages(req, found->cpu);
+		return;
+	}
+	if (xen_needs_table)
+		generic.bus = found->phys;
+	put_generic(req, &generic);
 }
 
 /* Looks on, and keeps what does not suit until it is done. */
@@ -181,22 +318,37 @@ static struct gen_pool *pool_for(const struct xen_coherent_request *req)
 							 xen_uncached_pool;
 }
 
+static struct page *alloc_reached(const struct xen_coherent_request *req,
+				  unsigned int order)
+{
+	struct page *page = NULL;
+	struct xen_span span;
+	unsigned int i;
+
+	for (i = 0; !page &&
+	     xen_span_of(req->dev, reach_of(req->dev), i, &span); i++)
+		page = xen_alloc_reachable(order, &span, req->gfp);
+	return page;
+}
+
 static bool grow_pool(struct gen_pool *pool,
 		      const struct xen_coherent_request *req)
 {
 	unsigned int order = get_order(max_t(size_t, req->size,
-					     XEN_RESERVE_STEP)), i;
-	u64 limit = reach_of(req->dev);
-	size_t size = PAGE_SIZE << order;
-	struct page *page = NULL;
-	struct xen_span span;
+					     XEN_RESERVE_STEP));
+	struct page *page = alloc_reached(req, order);
+	size_t size;
 	void *vaddr;
 
-	for (i = 0; !page && xen_span_of(req->dev, limit, i, &span); i++)
-		page = xen_alloc_reachable(order, &span, req->gfp);
+	if (!page) {
+		/* Where the domain is in small pieces. */
+		order = get_order(req->size);
+		page = alloc_reached(req, order);
+	}
 	if (!page)
 		return false;
 
+	size = PAGE_SIZE << order;
 	vaddr = page_address(page);
 	if (pool == xen_uncached_pool) {
 		arch_dma_prep_coherent(page, size);
@@ -228,10 +380,10 @@ static unsigned long fit_reachable(unsigned long *map, unsigned long size,
 				   unsigned long start_addr)
 {
 	phys_addr_t phys = gen_pool_virt_to_phys(pool, start_addr);
-	dma_addr_t bus = phys_to_dma(data, phys), last;
+	dma_addr_t bus = xen_phys_to_bus(data, phys), last;
 	size_t bytes = size << PAGE_SHIFT;
 
-	last = phys_to_dma(data, phys + bytes - 1);
+	last = xen_phys_to_bus(data, phys + bytes - 1);
 	if (bus == DMA_MAPPING_ERROR || last != bus + bytes - 1 ||
 	    last > reach_of(data))
 		return size;
@@ -252,8 +404,8 @@ take_pooled(struct gen_pool *pool, const struct xen_coherent_request *req)
 	while (nr < ARRAY_SIZE(held) &&
 	       (vaddr = gen_pool_alloc_algo(pool, size, fit_reachable,
 					    req->dev))) {
-		found.bus = phys_to_dma(req->dev,
-					gen_pool_virt_to_phys(pool, vaddr));
+		found.phys = gen_pool_virt_to_phys(pool, vaddr);
+		found.bus = xen_phys_to_bus(req->dev, found.phys);
 		if (suits(req, &found)) {
 			found.cpu = memset((void *)vaddr, 0, size);
 			break;
@@ -373,9 +525,19 @@ void xen_coherent_free(struct device *dev, size_t size, void *vaddr,
 	void *addr = !dev_is_dma_coherent(dev) ||
 		     !(attrs & DMA_ATTR_NO_KERNEL_MAPPING) ?
 		     vaddr : page_address(vaddr);
+	const struct xen_coherent_request req = {
+		.dev = dev,
+		.size = size,
+		.attrs = attrs,
+	};
+	struct xen_coherent_try found = {
+		.cpu = vaddr,
+		.bus = dma_handle,
+		.phys = phys_of(dev, dma_handle),
+	};
 
 	if (!free_reserved(addr, size))
-		dma_direct_free(dev, size, vaddr, dma_handle, attrs);
+		put_memory(&req, &found);
 }
 
 /**
@@ -420,8 +582,16 @@ void xen_coherent_free_pages(struct device *dev, size_t size,
 			     struct page *page, dma_addr_t dma_handle,
 			     enum dma_data_direction dir)
 {
+	const struct xen_coherent_request req = {
+		.dev = dev,
+		.size = size,
+		.dir = dir,
+		.is_page = true,
+	};
+	struct xen_coherent_try found = { .cpu = page, .bus = dma_handle };
+
 	if (!free_reserved(page_address(page), size))
-		dma_direct_free_pages(dev, size, page, dma_handle, dir);
+		put_memory(&req, &found);
 }
 
 /**
@@ -441,7 +611,7 @@ int xen_coherent_mmap(struct device *dev, struct vm_area_struct *vma,
 		      void *vaddr, dma_addr_t dma_handle, size_t size,
 		      unsigned long attrs)
 {
-	unsigned long pfn = PHYS_PFN(dma_to_phys(dev, dma_handle));
+	unsigned long pfn = PHYS_PFN(phys_of(dev, dma_handle));
 	unsigned long pages = PFN_UP(size);
 	int ret;
 
@@ -471,7 +641,7 @@ int xen_coherent_get_sgtable(struct device *dev, struct sg_table *sgt,
 			     void *vaddr, dma_addr_t dma_handle, size_t size,
 			     unsigned long attrs)
 {
-	phys_addr_t phys = dma_to_phys(dev, dma_handle);
+	phys_addr_t phys = phys_of(dev, dma_handle);
 	int rc = sg_alloc_table(sgt, 1, GFP_KERNEL);
 
 	if (!rc)
@@ -492,151 +662,4 @@ void xen_coherent_show(struct seq_file *s)
 		   atomic_long_read(&xen_unsuited),
 		   atomic_long_read(&xen_reserved),
 		   atomic_long_read(&xen_failed));
-}
-
-/* Contiguous memory */
-
-static bool is_within(struct page *page, unsigned int order,
-		      const struct xen_span *span)
-{
-	u64 size = (u64)PAGE_SIZE << order;
-	dma_addr_t machine;
-
-	return xen_region_suits(page_to_phys(page), order, 63, &machine) &&
-	       machine >= span->first && machine + size - 1 <= span->last;
-}
-
-/* A block from any zone, which may happen to suit. */
-static struct page *any_block(unsigned int order, const struct xen_span *span,
-			      gfp_t gfp)
-{
-	static const gfp_t zones[] = {
-		0,
-		IS_ENABLED(CONFIG_ZONE_DMA32) ? __GFP_DMA32 : 0,
-		IS_ENABLED(CONFIG_ZONE_DMA) ? __GFP_DMA : 0,
-	};
-	unsigned int i;
-
-	for (i = 0; i < ARRAY_SIZE(zones); i++) {
-		struct page *page;
-
-		if (i && !zones[i])
-			continue;
-		page = alloc_pages((gfp & ~__GFP_COMP) | zones[i] | __GFP_NOWARN |
-				   __GFP_NORETRY, order);
-		if (!page)
-			continue;
-		if (is_within(page, order, span)) {
-			split_page(page, order);
-			return page;
-		}
-		__free_pages(page, order);
-	}
-
-	return NULL;
-}
-
-/* Takes the lowest pages of a range, @nr of them, that others can leave. */
-static struct page *lowest_of(const struct xen_bus_range *range,
-			      unsigned int order, const struct xen_span *span,
-			      gfp_t gfp, unsigned int *places)
-{
-	u64 size = (u64)PAGE_SIZE << order;
-	u64 first = range->start + range->offset;
-	u64 highest = min(first + (range->size - 1), span->last);
-	u64 machine = ALIGN(max(first, span->first), size);
-
-	for (; machine + size - 1 <= highest && *places;
-	     machine += size, --*places) {
-		unsigned long pfn = PHYS_PFN(machine - range->offset);
-		unsigned long last = pfn + (1UL << order) - 1;
-
-		if (!pfn_valid(pfn) || !pfn_valid(last) ||
-		    PageHighMem(pfn_to_page(last)) ||
-		    page_zone(pfn_to_page(pfn)) != page_zone(pfn_to_page(last)))
-			continue;
-		if (!is_within(pfn_to_page(pfn), order, span))
-			continue;
-		if (!xen_alloc_contig_range(pfn, 1UL << order,
-					    (gfp & GFP_KERNEL) | __GFP_NOWARN))
-			return pfn_to_page(pfn);
-	}
-
-	return NULL;
-}
-
-/* The range that follows in the machine behind @machine, or NULL. */
-static const struct xen_bus_range *next_range(u64 machine)
-{
-	const struct xen_bus_table *table = xen_dma_table();
-	const struct xen_bus_range *next = NULL;
-	unsigned int i;
-
-	for (i = 0; i < table->nr; i++) {
-		const struct xen_bus_range *range = &table->range[i];
-		u64 start = range->start + range->offset;
-
-		if (start >= machine &&
-		    (!next || start < next->start + next->offset))
-			next = range;
-	}
-
-	return next;
-}
-
-static struct page *lowest_block(unsigned int order, const struct xen_span *span,
-				 gfp_t gfp)
-{
-	const struct xen_bus_range *range;
-	unsigned int places = XEN_PLACES;
-	struct page *page;
-	u64 machine = 0;
-
-	while ((range = next_range(machine)) && places) {
-		page = lowest_of(range, order, span, gfp, &places);
-		if (page)
-			return page;
-		machine = range->start + range->offset + range->size;
-	}
-
-	return NULL;
-}
-
-/**
- * xen_alloc_reachable() - allocate pages that are contiguous in the machine
- * @order:	log2 of the pages
- * @span:	where they may be in the machine
- * @gfp:	allocation flags
- *
- * They are aligned to their size in the machine, and have never left the domain.
- *
- * Context: As @gfp says. Where it may not sleep it takes luck.
- * Return: The first page, NULL when there are none.
- */
-struct page *xen_alloc_reachable(unsigned int order, const struct xen_span *span,
-				 gfp_t gfp)
-{
-	struct page *page = NULL;
-
-	if (gfpflags_allow_blocking(gfp))
-		page = lowest_block(order, span, gfp);
-	if (!page && order <= MAX_PAGE_ORDER)
-		page = any_block(order, span, gfp);
-
-	return page;
-}
-
-/**
- * xen_free_reachable() - free what xen_alloc_reachable() returned
- * @page:	the first page
- * @order:	log2 of the pages
- *
- * Context: Any.
- */
-void xen_free_reachable(struct page *page, unsigned int order)
-{
-	unsigned long i;
-
-	for (i = 0; i < 1UL << order; i++)
-		__free_page(page + i);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Which devices of an ARM domain the driver is for, and the map that each of them gets.
+ * Which devices of an ARM domain the driver is for, and what their buses make of addresses.
  *
  * All that concerns hardware which no IOMMU of Xen's protects. In a domain that is
  * not 1:1 that is what is passed through to it and said to be unprotected. Devices
@@ -25,6 +25,7 @@
 #include <asm/xen/xen-ops.h>
 
 #include "arm.h"
+#include "compat.h"
 
 /* The boot parameter. "on" says that no IOMMU translates for any device. */
 static bool xen_may_probe __read_mostly = true;
@@ -147,6 +148,7 @@ static void leave_alone(struct device *dev)
  */
 static void adopt_bus_map(const struct bus_dma_region *map)
 {
+	struct xen_bus_table table = {};
 	const char *wrong = NULL;
 	unsigned int i;
 
@@ -160,20 +162,23 @@ static void adopt_bus_map(const struct bus_dma_region *map)
 			start = max_t(u64, start, map->cpu_start);
 			end = min(end, map->cpu_start + map->size);
 			if (start < end)
-				wrong = xen_bus_add(&xen_table, start,
+				wrong = xen_bus_add(&table, start,
 						    end - start,
 						    map->dma_start -
 						    map->cpu_start);
 		}
 	}
-	if (!wrong && xen_bus_check(&xen_ram, &xen_table))
+	if (!wrong)
+		wrong = xen_bus_seal(&table);
+	if (!wrong && xen_bus_check(&xen_ram, &table))
 		wrong = "there is memory that no range leads to";
 	if (wrong) {
 		pr_err("dma-ranges of the bus: %s\n", wrong);
-		xen_table.nr = 0;
+		xen_bus_free(&table);
 		return;
 	}
 
+	xen_publish_table(&table);
 	xen_source = XEN_DMA_BUS;
 }
 
@@ -183,11 +188,12 @@ static void adopt_bus_map(const struct bus_dma_region *map)
  */
 static bool repeats_table(const struct bus_dma_region *map)
 {
+	const struct xen_bus_table *table = xen_dma_table();
 	unsigned int i;
 
 	for (; map->size; map++)
-		for (i = 0; i < xen_table.nr; i++) {
-			const struct xen_bus_range *range = &xen_table.range[i];
+		for (i = 0; i < table->nr; i++) {
+			const struct xen_bus_range *range = &table->range[i];
 
 			if (range->start < map->cpu_start + map->size &&
 			    map->cpu_start < range->start + range->size &&
@@ -196,15 +202,6 @@ static bool repeats_table(const struct bus_dma_region *map)
 		}
 
 	return false;
-}
-
-/* An empty map; the entry behind its end notes whether that has been said. */
-static void refuse(struct device *dev)
-{
-	static const struct xen_bus_table nothing;
-
-	kfree(dev->dma_range_map);
-	dev->dma_range_map = xen_bus_device_map(&nothing, NULL);
 }
 
 static void setup_aperture(void)
@@ -216,31 +213,66 @@ static void setup_aperture(void)
 	done = true;
 }
 
+/* A bus that leads to machine addresses as they are, said in one window of 64 bits. */
+static bool leads_to_the_same(const struct bus_dma_region *map)
+{
+	return !map->cpu_start && !map->dma_start && map->size == U64_MAX;
+}
+
+static void set_same(struct device *dev)
+{
+	struct bus_dma_region *map = kcalloc(2, sizeof(*map),
+					     GFP_KERNEL | __GFP_NOFAIL);
+
+	xen_set_region(map, 0, 0, U64_MAX);
+	kfree(dev->dma_range_map);
+	dev->dma_range_map = map;
+}
+
+/* Does a bus lead to any of the domain's memory? */
+static bool leads_to_memory(const struct bus_dma_region *map)
+{
+	const struct xen_bus_table *table = xen_dma_table();
+	unsigned int i;
+
+	for (; map->size; map++)
+		for (i = 0; i < table->nr; i++) {
+			u64 machine = table->range[i].start +
+				      table->range[i].offset;
+
+			if (map->cpu_start <= machine + (table->range[i].size - 1) &&
+			    machine <= map->cpu_start + (map->size - 1))
+				return true;
+		}
+
+	return false;
+}
+
 /*
- * Gives the device the map from guest-physical to bus addresses, or an empty one. It may
- * have been set up before.
+ * Leaves in the device's map what its bus makes of machine addresses, or refuses its
+ * DMA. It may have been set up before.
  */
 static void set_map(struct device *dev)
 {
 	const struct bus_dma_region *hw = dev->dma_range_map;
-	bool repeats = hw && repeats_table(hw);
+	bool same, repeats;
 
-	if (hw && xen_bus_is_made(hw))
+	if (hw && !hw->size)
 		return;
 
+	same = hw && leads_to_the_same(hw);
+	repeats = hw && !same && repeats_table(hw);
 	/* What one bus says holds for that bus. */
-	if (!xen_table.nr || (xen_source == XEN_DMA_BUS && !repeats)) {
-		refuse(dev);
+	if (!xen_dma_table()->nr ||
+	    (xen_source == XEN_DMA_BUS && !same && !repeats) ||
+	    (hw && !repeats && !leads_to_memory(hw))) {
+		xen_arm_refuse(dev);
 		return;
 	}
 
-	dev->dma_range_map = xen_bus_device_map(&xen_table,
-						repeats ? NULL : hw);
-	kfree(hw);
-	if (dev->dma_range_map->size)
-		setup_aperture();
-	else
-		refuse(dev);
+	if (repeats)
+		set_same(dev);
+	setup_aperture();
 }
 
 /*
@@ -258,7 +290,7 @@ static void learn(struct device *dev)
 
 		xen_may_probe = rc == -ENOMEM || rc == -ENOSPC;
 	}
-	if (xen_source == XEN_DMA_UNKNOWN && map && !xen_bus_is_made(map))
+	if (xen_source == XEN_DMA_UNKNOWN && map && map->size)
 		adopt_bus_map(map);
 }
 
@@ -268,9 +300,10 @@ static void learn(struct device *dev)
  */
 static void verify(void)
 {
+	struct xen_bus_table nothing = {};
 	static bool done;
 
-	if (done || !xen_table.nr)
+	if (done || !xen_dma_table()->nr)
 		return;
 	if (xen_source == XEN_DMA_PROBED || xen_verify_memory()) {
 		done = true;
@@ -278,7 +311,7 @@ static void verify(void)
 	}
 
 	xen_source = xen_source == XEN_DMA_BUS ? XEN_DMA_UNKNOWN : XEN_DMA_WRONG;
-	xen_table.nr = 0;
+	xen_publish_table(&nothing);
 }
 
 /* The device gets addresses of the machine, or none. */

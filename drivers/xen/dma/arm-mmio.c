@@ -28,18 +28,28 @@ static struct xen_bus_table xen_registers;
 void __init xen_learn_registers(void)
 {
 	struct device_node *np;
+	const char *wrong;
 
 	for_each_node_with_property(np, "xen,reg") {
-		const char *wrong;
+		struct xen_bus_table regs = {};
+		unsigned int i;
 		int len;
 		const __be32 *prop = of_get_property(np, "xen,reg", &len);
 
-		wrong = xen_bus_read_regs(&xen_registers, prop, len,
-					  of_n_addr_cells(np),
+		wrong = xen_bus_read_regs(&regs, prop, len, of_n_addr_cells(np),
 					  of_n_size_cells(np));
+		for (i = 0; !wrong && i < regs.nr; i++)
+			wrong = xen_bus_add(&xen_registers, regs.range[i].start,
+					    regs.range[i].size,
+					    regs.range[i].offset);
 		if (wrong)
 			pr_err("%pOF: xen,reg: %s, ignored\n", np, wrong);
+		xen_bus_free(&regs);
 	}
+
+	wrong = xen_bus_seal(&xen_registers);
+	if (wrong)
+		pr_err("xen,reg of several devices: %s, ignored\n", wrong);
 }
 
 /**

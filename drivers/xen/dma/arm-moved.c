@@ -2,33 +2,14 @@
 /*
  * Pages of an ARM domain that come and go: what is not where the table says is noted.
  */
-#define pr_fmt(fmt) "xen-dma: " fmt
-
 #include <linux/mm.h>
 #include <linux/mutex.h>
-#include <linux/printk.h>
 
 #include <xen/bus-ranges.h>
 #include <xen/page.h>
 #include <xen/swiotlb-xen.h>
 
 #include "arm.h"
-
-/**
- * xen_note_moved() - note that a page may be anywhere
- * @pfn:	its frame for the domain, in Xen's pages
- * @gfp:	for the note
- *
- * What can't be noted must not be used at all.
- *
- * Context: Any, when @gfp may not block.
- */
-void xen_note_moved(unsigned long pfn, gfp_t gfp)
-{
-	if (xen_displaced_add(pfn, XEN_MOVED, gfp) &&
-	    !xchg(&xen_all_moved, true))
-		pr_warn("no memory to note which pages have moved: all DMA is bounced from now on\n");
-}
 
 /**
  * xen_dma_pages_leave() - pages are about to be given back to the hypervisor
@@ -46,7 +27,10 @@ void xen_dma_pages_leave(const xen_pfn_t *frames, int nr)
 	if (xen_is_direct())
 		return;
 
-	/* Probing must not take them for what it has just seen in place. */
+	/*
+	 * Who asks Xen holds this while it does, and does not ask about what is noted. So a
+	 * page is not noted at the frame that it is just leaving.
+	 */
 	mutex_lock(&xen_dma_mutex);
 	for (i = 0; i < nr; i++)
 		for (k = 0; k < XEN_PFN_PER_PAGE; k++)

@@ -6,10 +6,12 @@
 #define pr_fmt(fmt) "xen-dma: " fmt
 
 #include <linux/err.h>
+#include <linux/minmax.h>
 #include <linux/mm.h>
 #include <linux/of.h>
 #include <linux/of_address.h>
 #include <linux/sched.h>
+#include <linux/sched/clock.h>
 #include <linux/slab.h>
 
 #include <xen/bus-ranges.h>
@@ -21,29 +23,26 @@
 #include <asm/xen/hypercall.h>
 
 #include "arm.h"
-
-/* Pages whose grants are mapped by one hypercall. */
-#define XEN_PROBE_BATCH		128
-
-/* As many pages in a row at another offset are taken for a range. */
-#define XEN_PROBE_RUN		64
+#include "arm-learn.h"
 
 /**
  * struct xen_probe - asking the hypervisor where pages are
+ * @asker:	what it is for others
  * @domid:	our own
  * @window:	guest-physical frame at which grants are mapped, outside all memory
- * @answers:	pages of which Xen told
  * @refs:	grant references
+ * @nr_refs:	how many of them there are
  * @map:	hypercall's arguments
  * @unmap:	likewise
  */
 struct xen_probe {
+	struct xen_asker asker;
 	domid_t domid;
 	unsigned long window;
-	unsigned long answers;
-	int refs[XEN_PROBE_BATCH];
-	struct gnttab_map_grant_ref map[XEN_PROBE_BATCH];
-	struct gnttab_unmap_grant_ref unmap[XEN_PROBE_BATCH];
+	grant_ref_t refs[XEN_ASK_BATCH];
+	unsigned int nr_refs;
+	struct gnttab_map_grant_ref map[XEN_ASK_BATCH];
+	struct gnttab_unmap_grant_ref unmap[XEN_ASK_BATCH];
 };
 
 /* Xen tells a domain who may take the other end of an event channel of its own. */
@@ -88,19 +87,11 @@ static int find_window(unsigned long *window)
 	if (rc)
 		return rc;
 	if (resource_size(&res) < (u64)XEN_PAGE_SIZE *
-	    (gnttab_max_grant_frames() + XEN_PROBE_BATCH))
+	    (gnttab_max_grant_frames() + XEN_ASK_BATCH))
 		return -ENXIO;
 
-	*window = XEN_PFN_DOWN(res.end + 1) - XEN_PROBE_BATCH;
+	*window = XEN_PFN_DOWN(res.end + 1) - XEN_ASK_BATCH;
 	return 0;
-}
-
-static void end_grants(struct xen_probe *probe, unsigned int nr)
-{
-	/* A reference that is still in use must not be used for another page. */
-	while (nr--)
-		if (gnttab_end_foreign_access_ref(probe->refs[nr]))
-			gnttab_free_grant_reference(probe->refs[nr]);
 }
 
 static void unmap_grants(struct xen_probe *probe, unsigned int nr)
@@ -119,147 +110,61 @@ static void unmap_grants(struct xen_probe *probe, unsigned int nr)
 		pr_warn_once("grants of probed pages can't be unmapped\n");
 }
 
-/* Asks where @nr pages are; the answers are in @probe->map. */
-static int probe_pages(struct xen_probe *probe, unsigned long pfn,
-		       unsigned int nr)
+/* A reference that Xen still uses must not be used for another page. */
+static int end_grants(struct xen_probe *probe, unsigned int nr)
 {
+	while (nr--)
+		if (!gnttab_end_foreign_access_ref(probe->refs[nr]))
+			probe->refs[nr] = probe->refs[--probe->nr_refs];
+	return probe->nr_refs == XEN_ASK_BATCH ? 0 : -EBUSY;
+}
+
+/* Grants the pages to ourselves, maps the grants, and looks where Xen has mapped them. */
+static int ask_xen(struct xen_asker *asker, unsigned int nr)
+{
+	struct xen_probe *probe = container_of(asker, struct xen_probe, asker);
 	unsigned int i;
 	int rc;
+
+	if (nr > probe->nr_refs)
+		return -EBUSY;
 
 	for (i = 0; i < nr; i++) {
 		u64 at = (u64)(probe->window + i) << XEN_PAGE_SHIFT;
 
-		rc = gnttab_grant_foreign_access(probe->domid, pfn + i, true);
-		if (rc < 0) {
-			end_grants(probe, i);
-			return rc;
-		}
-		probe->refs[i] = rc;
+		gnttab_grant_foreign_access_ref(probe->refs[i], probe->domid,
+						asker->pfn[i], true);
 		gnttab_set_map_op(&probe->map[i], at,
-				  GNTMAP_host_map | GNTMAP_readonly, rc,
-				  probe->domid);
+				  GNTMAP_host_map | GNTMAP_readonly,
+				  probe->refs[i], probe->domid);
 		probe->map[i].status = GNTST_general_error;
 	}
 
 	rc = HYPERVISOR_grant_table_op(GNTTABOP_map_grant_ref, probe->map, nr);
 	if (!rc)
 		unmap_grants(probe, nr);
-	end_grants(probe, nr);
-	return rc;
+	for (i = 0; !rc && i < nr; i++)
+		asker->machine[i] = probe->map[i].status == GNTST_okay ?
+				    probe->map[i].dev_bus_addr : XEN_NOWHERE;
+	return end_grants(probe, nr) ?: rc;
 }
 
-/**
- * struct xen_runs - making ranges of what pages say
- * @run:	the range that is being made; without a size there is none
- * @next:	pages in a row that are at another offset
- */
-struct xen_runs {
-	struct xen_bus_range run;
-	struct xen_bus_range next;
-};
-
-/* A range that has no place in the table is made of pages that are elsewhere. */
-static void end_run(struct xen_runs *runs)
+static void end_probe(struct xen_probe *probe)
 {
-	const struct xen_bus_range *run = &runs->run;
-	u64 phys;
-
-	if (run->size &&
-	    xen_bus_add(&xen_table, run->start, run->size, run->offset))
-		for (phys = run->start; phys < run->start + run->size;
-		     phys += XEN_PAGE_SIZE)
-			xen_note_moved(XEN_PFN_DOWN(phys), GFP_KERNEL);
-	runs->run.size = 0;
+	while (probe->nr_refs)
+		gnttab_free_grant_reference(probe->refs[--probe->nr_refs]);
+	kfree(probe);
 }
 
-/*
- * A page is at @machine, or with @known unset anywhere. One that is not where the
- * range says has moved, until there are so many in a row that they are a range.
- */
-static void add_page(struct xen_runs *runs, u64 phys, bool known, u64 machine)
+static int take_references(struct xen_probe *probe)
 {
-	struct xen_bus_range *run = &runs->run, *next = &runs->next;
-	u64 offset = machine - phys;
+	grant_ref_t head;
+	int rc = gnttab_alloc_grant_references(XEN_ASK_BATCH, &head);
 
-	if (known && run->size && offset == run->offset) {
-		run->size = phys + XEN_PAGE_SIZE - run->start;
-		next->size = 0;
-		return;
-	}
-
-	xen_note_moved(XEN_PFN_DOWN(phys), GFP_KERNEL);
-	if (!known) {
-		next->size = 0;
-		return;
-	}
-	if (!next->size || offset != next->offset) {
-		next->start = phys;
-		next->size = 0;
-		next->offset = offset;
-	}
-	next->size += XEN_PAGE_SIZE;
-	if (next->size < XEN_PROBE_RUN * XEN_PAGE_SIZE)
-		return;
-
-	end_run(runs);
-	*run = *next;
-	next->size = 0;
-	for (phys = run->start; phys < run->start + run->size;
-	     phys += XEN_PAGE_SIZE)
-		xen_displaced_del(XEN_PFN_DOWN(phys));
-}
-
-/*
- * Does the hypervisor tell of any page? Where it maps no grants at all, it does not, and
- * nothing is to be taken for moved. Mostly the first pages answer.
- */
-static int look_for_answer(struct xen_probe *probe)
-{
-	unsigned int i, k;
-
-	for (i = 0; i < xen_ram.nr; i++) {
-		unsigned long pfn = XEN_PFN_DOWN(xen_ram.range[i].start);
-		unsigned long end = pfn + XEN_PFN_DOWN(xen_ram.range[i].size);
-
-		while (pfn < end) {
-			unsigned int nr = min_t(unsigned long, XEN_PROBE_BATCH,
-						end - pfn);
-			int rc = probe_pages(probe, pfn, nr);
-
-			if (rc)
-				return rc;
-			for (k = 0; k < nr; k++)
-				if (probe->map[k].status == GNTST_okay)
-					return 0;
-			pfn += nr;
-			cond_resched();
-		}
-	}
-
-	return -ENODATA;
-}
-
-static int probe_range(struct xen_probe *probe, const struct xen_bus_range *ram)
-{
-	unsigned long pfn = XEN_PFN_DOWN(ram->start);
-	unsigned long end = XEN_PFN_DOWN(ram->start + ram->size);
-	struct xen_runs runs = {};
-
-	while (pfn < end) {
-		unsigned int nr = min_t(unsigned long, XEN_PROBE_BATCH,
-					end - pfn), i;
-		int rc = probe_pages(probe, pfn, nr);
-
-		if (rc)
-			return rc;
-		for (i = 0; i < nr; i++, pfn++)
-			add_page(&runs, (u64)pfn << XEN_PAGE_SHIFT,
-				 probe->map[i].status == GNTST_okay,
-				 probe->map[i].dev_bus_addr);
-		cond_resched();
-	}
-
-	end_run(&runs);
+	if (rc)
+		return rc;
+	for (; probe->nr_refs < XEN_ASK_BATCH; probe->nr_refs++)
+		probe->refs[probe->nr_refs] = gnttab_claim_grant_reference(&head);
 	return 0;
 }
 
@@ -272,7 +177,9 @@ static struct xen_probe *begin_probe(void)
 	if (!probe)
 		return ERR_PTR(-ENOMEM);
 
-	rc = own_domid(&probe->domid) ?: find_window(&probe->window);
+	probe->asker.ask = ask_xen;
+	rc = own_domid(&probe->domid) ?: find_window(&probe->window) ?:
+	     take_references(probe);
 	if (!rc)
 		return probe;
 
@@ -280,23 +187,40 @@ static struct xen_probe *begin_probe(void)
 	return ERR_PTR(rc);
 }
 
-/* Is a page where the table says, or has it moved, or does Xen not tell? */
-static bool is_there(struct xen_probe *probe, u64 phys, u64 offset)
+/*
+ * Are the first and the last page of ranges where the table says? A page that has moved,
+ * or of which Xen does not tell, says nothing of it.
+ */
+static bool verify_ranges(struct xen_asker *asker,
+			  const struct xen_bus_range *range, unsigned int nr,
+			  unsigned long *answers)
 {
-	const struct gnttab_map_grant_ref *map = &probe->map[0];
+	unsigned int i, n = 0;
 
-	if (xen_displaced(XEN_PFN_DOWN(phys)) != XEN_IN_PLACE ||
-	    probe_pages(probe, XEN_PFN_DOWN(phys), 1) ||
-	    map->status != GNTST_okay)
-		return true;
-	probe->answers++;
-	if (map->dev_bus_addr == phys + offset)
+	for (i = 0; i < nr; i++) {
+		asker->pfn[n++] = XEN_PFN_DOWN(range[i].start);
+		asker->pfn[n++] = XEN_PFN_DOWN(range[i].start + range[i].size - 1);
+	}
+	if (asker->ask(asker, n))
 		return true;
 
-	pr_err("memory at %#llx is at %#llx in the machine, and not at %#llx as %s says: DMA is refused\n",
-	       phys, (u64)map->dev_bus_addr, phys + offset,
-	       xen_source_names[xen_source]);
-	return false;
+	for (i = 0; i < n; i++) {
+		u64 phys = (u64)asker->pfn[i] << XEN_PAGE_SHIFT;
+		u64 machine = asker->machine[i], offset = range[i / 2].offset;
+
+		if (xen_displaced(asker->pfn[i]) != XEN_IN_PLACE ||
+		    machine == XEN_NOWHERE)
+			continue;
+		++*answers;
+		if (machine == phys + offset)
+			continue;
+		pr_err("memory at %#llx is at %#llx in the machine, and not at %#llx as %s says: DMA is refused\n",
+		       phys, machine, phys + offset,
+		       xen_source_names[xen_source]);
+		return false;
+	}
+
+	return true;
 }
 
 /**
@@ -310,24 +234,21 @@ static bool is_there(struct xen_probe *probe, u64 phys, u64 offset)
  */
 bool xen_verify_memory(void)
 {
+	const struct xen_bus_table *table = xen_dma_table();
 	struct xen_probe *probe = begin_probe();
 	unsigned long answers = 0;
 	bool right = true;
 	unsigned int i;
 
-	if (IS_ERR(probe))
-		goto out;
-
-	for (i = 0; right && i < xen_table.nr; i++) {
-		const struct xen_bus_range *range = &xen_table.range[i];
-		u64 last = range->start + range->size - XEN_PAGE_SIZE;
-
-		right = is_there(probe, range->start, range->offset) &&
-			is_there(probe, last, range->offset);
+	for (i = 0; !IS_ERR(probe) && right && i < table->nr;
+	     i += XEN_ASK_BATCH / 2) {
+		right = verify_ranges(&probe->asker, &table->range[i],
+				      min(table->nr - i, XEN_ASK_BATCH / 2U),
+				      &answers);
+		cond_resched();
 	}
-	answers = probe->answers;
-	kfree(probe);
-out:
+	if (!IS_ERR(probe))
+		end_probe(probe);
 	if (!answers)
 		pr_warn("what %s says of memory could not be verified\n",
 			xen_source_names[xen_source]);
@@ -344,22 +265,22 @@ int xen_probe_memory(void)
 {
 	struct xen_probe *probe = begin_probe();
 	int rc = PTR_ERR_OR_ZERO(probe);
-	unsigned int i;
+	struct xen_bus_table table = {};
+	u64 begin = local_clock();
 
 	if (!rc) {
-		rc = look_for_answer(probe);
-		for (i = 0; !rc && i < xen_ram.nr; i++)
-			rc = probe_range(probe, &xen_ram.range[i]);
-		kfree(probe);
+		rc = xen_learn_memory(&probe->asker, &xen_ram, &table);
+		end_probe(probe);
 	}
 	if (rc) {
-		xen_table.nr = 0;
 		pr_err("the hypervisor does not tell where memory is: error %d\n",
 		       rc);
 		return rc;
 	}
 
+	pr_info("probed where memory is: %u ranges, in %llu ms\n", table.nr,
+		(local_clock() - begin) / NSEC_PER_MSEC);
+	xen_publish_table(&table);
 	xen_source = XEN_DMA_PROBED;
-	pr_info("probed where memory is: %u ranges\n", xen_table.nr);
 	return 0;
 }

@@ -31,6 +31,9 @@ static int __init set_offset(char *arg)
 }
 early_param("xen_dma_offset", set_offset);
 
+/* What is said, until all of it is read. */
+static struct xen_bus_table xen_published __initdata;
+
 static void __init add_memory(u64 start, u64 size)
 {
 	u64 end = round_down(start + size, XEN_PAGE_SIZE);
@@ -48,6 +51,7 @@ static void __init read_memory(void)
 {
 	struct device_node *np;
 	phys_addr_t start, end;
+	const char *wrong;
 	struct resource res;
 	u64 i;
 
@@ -57,9 +61,15 @@ static void __init read_memory(void)
 		for (k = 0; !of_address_to_resource(np, k, &res); k++)
 			add_memory(res.start, resource_size(&res));
 	}
-	if (!xen_ram.nr)
-		for_each_mem_range(i, &start, &end)
-			add_memory(start, end - start);
+	wrong = xen_bus_seal(&xen_ram);
+	if (wrong)
+		pr_warn("memory of the device tree: %s\n", wrong);
+	if (xen_ram.nr)
+		return;
+
+	for_each_mem_range(i, &start, &end)
+		add_memory(start, end - start);
+	xen_bus_seal(&xen_ram);
 }
 
 /* Before it had a vendor's prefix it was suggested without one. */
@@ -80,9 +90,9 @@ static const __be32 * __init get_offset(struct device_node *np,
 static const char * __init read_rows(struct device_node *np,
 				     const __be32 *prop, int len)
 {
-	return xen_bus_read_rows(&xen_table, prop, len, of_n_addr_cells(np),
+	return xen_bus_read_rows(&xen_published, prop, len, of_n_addr_cells(np),
 				 of_n_size_cells(np)) ?:
-	       xen_bus_check(&xen_table, &xen_ram);
+	       xen_bus_check(&xen_published, &xen_ram);
 }
 
 /*
@@ -115,14 +125,14 @@ static const char * __init read_node(struct device_node *np,
 	}
 	if (!rows_prop)
 		return offset_prop ?
-		       xen_bus_fill(&xen_table, &xen_ram, offset) : NULL;
+		       xen_bus_fill(&xen_published, &xen_ram, offset) : NULL;
 
 	*property = "xen,dma-ranges";
 	wrong = read_rows(np, rows_prop, rows_len);
 	if (wrong)
 		return wrong;
-	for (i = 0; offset_prop && i < xen_table.nr; i++)
-		if (xen_table.range[i].offset != offset)
+	for (i = 0; offset_prop && i < xen_published.nr; i++)
+		if (xen_published.range[i].offset != offset)
 			return "contradicts xen,dma-offset";
 	if (!offset_prop)
 		xen_source = XEN_DMA_RANGES;
@@ -138,8 +148,8 @@ static const char * __init read_param(void)
 		return NULL;
 	}
 
-	wrong = xen_bus_read_param(&xen_table, xen_offset_param, &xen_ram) ?:
-		xen_bus_check(&xen_table, &xen_ram);
+	wrong = xen_bus_read_param(&xen_published, xen_offset_param, &xen_ram) ?:
+		xen_bus_check(&xen_published, &xen_ram);
 	if (!wrong)
 		xen_source = XEN_DMA_PARAM;
 	return wrong;
@@ -169,7 +179,7 @@ static void __init read_published(void)
 			       xen_offset_param, wrong);
 	}
 	if (wrong) {
-		xen_table.nr = 0;
+		xen_bus_free(&xen_published);
 		xen_source = XEN_DMA_WRONG;
 	}
 }
@@ -184,16 +194,19 @@ void __init xen_learn_at_boot(void)
 	read_memory();
 	if (xen_is_direct()) {
 		xen_source = XEN_DMA_DIRECT;
-		xen_table = xen_ram;
+		xen_bus_fill(&xen_published, &xen_ram, 0);
+		xen_publish_table(&xen_published);
 		if (xen_has_offset_param)
 			pr_warn("xen_dma_offset=%s: ignored, the domain is mapped 1:1\n",
 				xen_offset_param);
 		return;
 	}
 
+	xen_needs_table = true;
 	/* Xen put a page of its own in the place of this one. */
 	xen_note_moved(XEN_PFN_DOWN(virt_to_phys(HYPERVISOR_shared_info)),
 		       GFP_KERNEL);
 	xen_learn_registers();
 	read_published();
+	xen_publish_table(&xen_published);
 }

@@ -2,75 +2,80 @@
 /*
  * Where the memory of a domain is in the machine, on ARM.
  *
- * Xen maps a domain in few extents, so a short table of ranges, each with its
- * offset, translates. It is read from the device tree or the command line, and
- * whatever is not sound is refused as a whole, with a reason, since a wrong entry
- * sends a device into somebody else's memory. For a device the table is composed
- * with the bus's dma-ranges into the map that the generic DMA code translates by.
- *
- * Some pages are elsewhere: those of other domains that a grant maps, each at a
- * frame of its own, and those that have been given back to the hypervisor at some
- * time, of which nothing is known any more. They are displaced, and kept by their frame
- * number; a look-up takes no lock.
+ * Xen maps a domain in extents, from one that is all of its memory to single pages. A
+ * table of ranges, each with its offset, translates: it is filled, then sealed, which
+ * sorts it both ways, and from then on it does not change, so that a look-up takes no
+ * lock. It is filled from the device tree, from the command line or by asking Xen, and
+ * whatever is not sound is refused as a whole, with a reason, since a wrong entry sends
+ * a device into somebody else's memory.
  */
 #include <linux/bits.h>
 #include <linux/ctype.h>
-#include <linux/dma-direct.h>
 #include <linux/hex.h>
 #include <linux/kernel.h>
 #include <linux/minmax.h>
 #include <linux/of.h>
 #include <linux/overflow.h>
 #include <linux/slab.h>
+#include <linux/sort.h>
 #include <linux/string.h>
 
 #include <xen/bus-ranges.h>
 #include <xen/page.h>
 
-#include "compat.h"
-
 /* No machine address has more bits on any ARM processor. */
 #define XEN_MACHINE_BITS	52
+
+/* What a table has room for at first, as an unsigned int. */
+#define XEN_FIRST_ROOM		16U
 
 static u64 last_of(const struct xen_bus_range *range)
 {
 	return range->start + range->size - 1;
 }
 
-static bool overlaps(u64 a, u64 b, u64 a_size, u64 b_size)
+static u64 machine_of(const struct xen_bus_range *range)
 {
-	return a <= b + (b_size - 1) && b <= a + (a_size - 1);
+	return range->start + range->offset;
 }
 
-/* Joins a range with the next one where they are in one piece. */
-static void join_next(struct xen_bus_table *table, unsigned int i)
+static bool follows(const struct xen_bus_range *range, u64 start, u64 offset)
 {
-	struct xen_bus_range *range = &table->range[i];
+	return offset == range->offset && start == last_of(range) + 1;
+}
 
-	if (i + 1 >= table->nr || range->offset != range[1].offset ||
-	    last_of(range) + 1 != range[1].start)
-		return;
+/* Makes room for @room ranges; those that there are stay. */
+static bool resize(struct xen_bus_table *table, unsigned int room)
+{
+	struct xen_bus_range *range = kvmalloc_array(room, sizeof(*range),
+						     GFP_KERNEL);
 
-	range->size += range[1].size;
-	table->nr--;
-	memmove(range + 1, range + 2, (table->nr - i - 1) * sizeof(*range));
+	if (!range)
+		return false;
+	if (table->nr)
+		memcpy(range, table->range, table->nr * sizeof(*range));
+	kvfree(table->range);
+	table->range = range;
+	table->room = room;
+	return true;
 }
 
 /**
- * xen_bus_add() - add a range
+ * xen_bus_add() - add a range to a table that is being filled
  * @table:	the table
  * @start:	guest-physical address
  * @size:	bytes
  * @offset:	machine minus guest-physical address, modulo 2^64
  *
- * Context: Any; the caller sees to it that nobody else changes or reads @table.
+ * Best by ascending addresses; what follows the last one in both becomes a part of it.
+ *
+ * Context: Process, may sleep; nobody else looks at @table.
  * Return: NULL, or what is wrong with the range, and then nothing is changed.
  */
 const char *xen_bus_add(struct xen_bus_table *table, u64 start, u64 size,
 			u64 offset)
 {
 	u64 machine = start + offset;
-	unsigned int i, at = table->nr;
 
 	if (!size)
 		return "a range is empty";
@@ -81,28 +86,130 @@ const char *xen_bus_add(struct xen_bus_table *table, u64 start, u64 size,
 	    size > BIT_ULL(XEN_MACHINE_BITS) - machine)
 		return "a range overflows";
 
-	for (i = 0; i < table->nr; i++) {
-		const struct xen_bus_range *range = &table->range[i];
-
-		if (overlaps(start, range->start, size, range->size) ||
-		    overlaps(machine, range->start + range->offset, size,
-			     range->size))
-			return "ranges overlap";
-		if (start < range->start)
-			at = min(at, i);
+	if (table->nr && follows(&table->range[table->nr - 1], start, offset)) {
+		table->range[table->nr - 1].size += size;
+		return NULL;
 	}
-	if (table->nr == XEN_BUS_RANGES)
-		return "there are too many ranges";
+	if (table->nr == table->room &&
+	    !resize(table, max(XEN_FIRST_ROOM, 2 * table->room)))
+		return "there is no memory for so many ranges";
 
-	memmove(&table->range[at + 1], &table->range[at],
-		(table->nr - at) * sizeof(table->range[0]));
-	table->range[at] = (struct xen_bus_range) { start, size, offset };
-	table->nr++;
-	join_next(table, at);
-	if (at)
-		join_next(table, at - 1);
-
+	table->range[table->nr++] = (struct xen_bus_range) { start, size, offset };
 	return NULL;
+}
+
+static int compare_starts(const void *a, const void *b)
+{
+	const struct xen_bus_range *one = a, *other = b;
+
+	return (one->start > other->start) - (one->start < other->start);
+}
+
+static int compare_machine(const void *a, const void *b, const void *ranges)
+{
+	const struct xen_bus_range *range = ranges;
+	u64 one = machine_of(&range[*(const u32 *)a]);
+	u64 other = machine_of(&range[*(const u32 *)b]);
+
+	return (one > other) - (one < other);
+}
+
+/* Brings ranges into order, and joins neighbours; false when some overlap. */
+static bool sort_ranges(struct xen_bus_table *table)
+{
+	struct xen_bus_range *range = table->range;
+	unsigned int i, n = 0;
+
+	for (i = 1; i < table->nr && range[i - 1].start <= range[i].start; i++)
+		;
+	if (i < table->nr)
+		sort(range, table->nr, sizeof(*range), compare_starts, NULL);
+
+	for (i = 0; i < table->nr; i++) {
+		if (n && range[i].start <= last_of(&range[n - 1]))
+			return false;
+		if (n && follows(&range[n - 1], range[i].start, range[i].offset))
+			range[n - 1].size += range[i].size;
+		else
+			range[n++] = range[i];
+	}
+	table->nr = n;
+	return true;
+}
+
+/* The same in the machine, where nothing is moved. */
+static bool sort_machine(struct xen_bus_table *table)
+{
+	const struct xen_bus_range *range = table->range;
+	bool ascending = true;
+	unsigned int i;
+
+	for (i = 0; i < table->nr; i++) {
+		table->by_machine[i] = i;
+		ascending = ascending && (!i || machine_of(&range[i - 1]) <
+						machine_of(&range[i]));
+	}
+	if (!ascending)
+		sort_r(table->by_machine, table->nr, sizeof(u32),
+		       compare_machine, NULL, range);
+
+	for (i = 1; i < table->nr; i++) {
+		const struct xen_bus_range *below =
+			&range[table->by_machine[i - 1]];
+
+		if (machine_of(&range[table->by_machine[i]]) - machine_of(below) <
+		    below->size)
+			return false;
+	}
+	return true;
+}
+
+/**
+ * xen_bus_seal() - end the filling of a table
+ * @table:	the table; it must not be added to any more
+ *
+ * It may be sealed again.
+ *
+ * Context: Process, may sleep; nobody else looks at @table.
+ * Return: NULL, or what is wrong with the ranges together, and then there are none.
+ */
+const char *xen_bus_seal(struct xen_bus_table *table)
+{
+	const char *wrong = NULL;
+
+	if (!table->nr)
+		return NULL;
+
+	kvfree(table->by_machine);
+	table->by_machine = NULL;
+	if (!sort_ranges(table)) {
+		wrong = "ranges overlap";
+	} else {
+		table->by_machine = kvmalloc_array(table->nr, sizeof(u32),
+						   GFP_KERNEL);
+		if (!table->by_machine)
+			wrong = "there is no memory for so many ranges";
+		else if (!sort_machine(table))
+			wrong = "ranges overlap";
+	}
+	if (wrong)
+		xen_bus_free(table);
+	else if (table->room > table->nr)
+		resize(table, table->nr);
+	return wrong;
+}
+
+/**
+ * xen_bus_free() - empty a table
+ * @table:	the table
+ *
+ * Context: Process, may sleep; nobody else looks at @table.
+ */
+void xen_bus_free(struct xen_bus_table *table)
+{
+	kvfree(table->range);
+	kvfree(table->by_machine);
+	*table = (struct xen_bus_table) {};
 }
 
 /**
@@ -123,7 +230,7 @@ const char *xen_bus_fill(struct xen_bus_table *table,
 	for (i = 0; i < ram->nr && !wrong; i++)
 		wrong = xen_bus_add(table, ram->range[i].start,
 				    ram->range[i].size, offset);
-	return wrong;
+	return wrong ?: xen_bus_seal(table);
 }
 
 /**
@@ -221,7 +328,7 @@ const char *xen_bus_read_rows(struct xen_bus_table *table, const __be32 *prop,
 				of_read_number(prop + addr_cells, addr_cells),
 				of_read_number(prop + 2 * addr_cells, size_cells),
 				of_read_number(prop, addr_cells));
-	return wrong;
+	return wrong ?: xen_bus_seal(table);
 }
 
 /**
@@ -247,7 +354,7 @@ const char *xen_bus_read_regs(struct xen_bus_table *table, const __be32 *prop,
 					       addr_cells),
 				of_read_number(prop + addr_cells, size_cells),
 				of_read_number(prop, addr_cells));
-	return wrong;
+	return wrong ?: xen_bus_seal(table);
 }
 
 /*
@@ -330,7 +437,7 @@ const char *xen_bus_read_param(struct xen_bus_table *table, const char *arg,
 		if (wrong)
 			return wrong;
 		if (!*arg)
-			return NULL;
+			return xen_bus_seal(table);
 		if (*arg != ',')
 			break;
 	}
@@ -367,195 +474,94 @@ const struct xen_bus_range *xen_bus_find(const struct xen_bus_table *table,
 	return &table->range[low - 1];
 }
 
+/* How many ranges begin at or below a machine address. */
+static unsigned int count_below(const struct xen_bus_table *table, u64 machine)
+{
+	unsigned int low = 0, high = table->nr;
+
+	while (low < high) {
+		unsigned int mid = (low + high) / 2;
+
+		if (machine < machine_of(&table->range[table->by_machine[mid]]))
+			high = mid;
+		else
+			low = mid + 1;
+	}
+	return low;
+}
+
+/**
+ * xen_bus_find_machine() - the range that an address of the machine belongs to
+ * @table:	the table, sealed
+ * @machine:	machine address
+ *
+ * Context: Any.
+ * Return: The range, NULL when the address is in none.
+ */
+const struct xen_bus_range *
+xen_bus_find_machine(const struct xen_bus_table *table, u64 machine)
+{
+	unsigned int low = count_below(table, machine);
+	const struct xen_bus_range *range;
+
+	if (!low)
+		return NULL;
+
+	range = &table->range[table->by_machine[low - 1]];
+	return machine - machine_of(range) < range->size ? range : NULL;
+}
+
+/**
+ * xen_bus_lowest() - the lowest machine address
+ * @table:	the table, sealed
+ *
+ * Context: Any.
+ * Return: That of the first byte, all ones for an empty table.
+ */
+u64 xen_bus_lowest(const struct xen_bus_table *table)
+{
+	return table->nr ? machine_of(&table->range[table->by_machine[0]]) : U64_MAX;
+}
+
+/**
+ * xen_bus_next() - the next byte of memory in the machine
+ * @table:	the table, sealed
+ * @machine:	machine address; where the next byte goes at or behind it
+ *
+ * Context: Any.
+ * Return: Whether there is one.
+ */
+bool xen_bus_next(const struct xen_bus_table *table, u64 *machine)
+{
+	unsigned int low = count_below(table, *machine);
+	const struct xen_bus_range *range;
+
+	if (low) {
+		range = &table->range[table->by_machine[low - 1]];
+		if (*machine - machine_of(range) < range->size)
+			return true;
+	}
+	if (low == table->nr)
+		return false;
+
+	*machine = machine_of(&table->range[table->by_machine[low]]);
+	return true;
+}
+
 /**
  * xen_bus_highest() - the highest machine address
- * @table:	the table
+ * @table:	the table, sealed
  *
  * Context: Any.
  * Return: That of the last byte, 0 for an empty table.
  */
 u64 xen_bus_highest(const struct xen_bus_table *table)
 {
-	u64 highest = 0;
-	unsigned int i;
+	const struct xen_bus_range *range;
 
-	for (i = 0; i < table->nr; i++)
-		highest = max(highest, last_of(&table->range[i]) +
-			      table->range[i].offset);
-	return highest;
-}
+	if (!table->nr)
+		return 0;
 
-/* The maps of devices */
-
-static unsigned int nr_regions(const struct bus_dma_region *map)
-{
-	unsigned int nr = 0;
-
-	while (map && map[nr].size)
-		nr++;
-	return nr;
-}
-
-/* Puts into @out what a range and a window of the hardware have in common. */
-static bool intersect(const struct xen_bus_range *range,
-		      const struct bus_dma_region *window,
-		      struct bus_dma_region *out)
-{
-	u64 machine = range->start + range->offset;
-	u64 first = max_t(u64, machine, window->cpu_start);
-	u64 last = min(machine + (range->size - 1),
-		       window->cpu_start + (window->size - 1));
-
-	if (first > last)
-		return false;
-
-	xen_set_region(out, first - range->offset,
-		       first - window->cpu_start + window->dma_start,
-		       last - first + 1);
-	return true;
-}
-
-/**
- * xen_bus_device_map() - what a device's map has to be
- * @table:	the table
- * @hw:		what the bus's dma-ranges make of machine addresses, NULL for the
- *		same addresses
- *
- * The map ends with an entry without a size, as the generic code has it. That entry
- * holds the map's own address, by which it is known again; a copy of the map is not it.
- * Behind it follows a copy of @hw with an end of its own, see xen_bus_hardware_map().
- *
- * Context: Process, may sleep.
- * Return: The map, to be freed by kfree() as the driver core does.
- */
-struct bus_dma_region *
-xen_bus_device_map(const struct xen_bus_table *table,
-		   const struct bus_dma_region *hw)
-{
-	unsigned int nr_hw = nr_regions(hw), i, j, n = 0;
-	struct bus_dma_region *map;
-
-	/* The end of an empty map has something behind it too. */
-	map = kcalloc(table->nr * max(nr_hw, 1U) + nr_hw + 2, sizeof(*map),
-		      GFP_KERNEL | __GFP_NOFAIL);
-	for (i = 0; i < table->nr; i++) {
-		const struct xen_bus_range *range = &table->range[i];
-
-		for (j = 0; j < nr_hw; j++)
-			n += intersect(range, &hw[j], &map[n]);
-		if (!nr_hw)
-			xen_set_region(&map[n++], range->start,
-				       range->start + range->offset,
-				       range->size);
-	}
-	map[n].cpu_start = (uintptr_t)map;
-	if (nr_hw)
-		memcpy(&map[n + 1], hw, nr_hw * sizeof(*map));
-
-	return map;
-}
-
-/**
- * xen_bus_is_made() - is a map made by xen_bus_device_map()?
- * @map:	the map
- *
- * Context: Any.
- * Return: Whether it is, rather than a bus's own or a copy.
- */
-bool xen_bus_is_made(const struct bus_dma_region *map)
-{
-	return map[nr_regions(map)].cpu_start == (phys_addr_t)(uintptr_t)map;
-}
-
-/**
- * xen_bus_hardware_map() - what a device's map was made of
- * @map:	what xen_bus_device_map() returned
- *
- * Context: Any.
- * Return: The bus's translation of machine addresses; without an entry they are
- * the same. NULL for a map that was not made here.
- */
-const struct bus_dma_region *
-xen_bus_hardware_map(const struct bus_dma_region *map)
-{
-	return xen_bus_is_made(map) ? map + nr_regions(map) + 1 : NULL;
-}
-
-/* Displaced pages */
-
-DEFINE_XARRAY_FLAGS(xen_displaced_pages, XA_FLAGS_LOCK_IRQ);
-
-/* A page that has moved could not be noted: from then on every page may be one. */
-bool xen_all_moved;
-
-/**
- * xen_displaced_add() - note that a page is elsewhere
- * @pfn:	its frame for the domain, in Xen's pages
- * @mfn:	its frame in the machine, or XEN_MOVED
- * @gfp:	GFP_NOWAIT, or what may sleep
- *
- * Context: As @gfp says.
- * Return: 0, or -ENOMEM, and then nothing is changed.
- */
-int xen_displaced_add(unsigned long pfn, unsigned long mfn, gfp_t gfp)
-{
-	void *value = xa_mk_value(mfn);
-	unsigned long flags;
-	void *old;
-
-	if (gfpflags_allow_blocking(gfp))
-		return xa_err(xa_store_irq(&xen_displaced_pages, pfn, value, gfp));
-
-	xa_lock_irqsave(&xen_displaced_pages, flags);
-	old = __xa_store(&xen_displaced_pages, pfn, value, gfp);
-	xa_unlock_irqrestore(&xen_displaced_pages, flags);
-	return xa_err(old);
-}
-
-/**
- * xen_displaced_del() - note that a page is where the ranges say, or gone
- * @pfn:	its frame for the domain, in Xen's pages
- *
- * Context: Any.
- */
-void xen_displaced_del(unsigned long pfn)
-{
-	unsigned long flags;
-
-	xa_lock_irqsave(&xen_displaced_pages, flags);
-	__xa_erase(&xen_displaced_pages, pfn);
-	xa_unlock_irqrestore(&xen_displaced_pages, flags);
-}
-
-/**
- * xen_displaced_next() - find a displaced page
- * @first:	the first frame to look at, in Xen's pages
- * @last:	the last one
- *
- * Context: Any.
- * Return: The first one's frame, XEN_IN_PLACE when there is none.
- */
-unsigned long xen_displaced_next(unsigned long first, unsigned long last)
-{
-	if (READ_ONCE(xen_all_moved))
-		return first;
-	return xa_find(&xen_displaced_pages, &first, last, XA_PRESENT) ?
-	       first : XEN_IN_PLACE;
-}
-
-/**
- * xen_displaced() - where is a page?
- * @pfn:	its frame for the domain, in Xen's pages
- *
- * Context: Any.
- * Return: Its frame in the machine, XEN_MOVED for one that may be anywhere,
- * XEN_IN_PLACE for one that is where the ranges say.
- */
-unsigned long xen_displaced(unsigned long pfn)
-{
-	void *value = xa_load(&xen_displaced_pages, pfn);
-
-	if (xa_is_value(value))
-		return xa_to_value(value);
-	return READ_ONCE(xen_all_moved) ? XEN_MOVED : XEN_IN_PLACE;
+	range = &table->range[table->by_machine[table->nr - 1]];
+	return last_of(range) + range->offset;
 }

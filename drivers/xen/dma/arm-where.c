@@ -2,8 +2,10 @@
 /*
  * Where the memory of an ARM domain is, for the domain and for a device.
  *
- * A device has a map from guest-physical to bus addresses, in the form that the
- * generic DMA code has for dma-ranges; it may be empty, and then DMA is refused.
+ * The domain's table leads from guest-physical to machine addresses, however many pieces
+ * its memory is in. What the device's bus makes of these is in the device's
+ * dma_range_map, as the device tree has it: a few windows, or none. Where that map is
+ * empty, DMA is refused.
  */
 #define pr_fmt(fmt) "xen-dma: " fmt
 
@@ -11,7 +13,10 @@
 #include <linux/dma-map-ops.h>
 #include <linux/export.h>
 #include <linux/mm.h>
+#include <linux/rcupdate.h>
 #include <linux/seq_file.h>
+#include <linux/slab.h>
+#include <linux/swiotlb.h>
 
 #include <xen/bus-ranges.h>
 #include <xen/page.h>
@@ -35,9 +40,14 @@ const char * const xen_source_names[] = {
 
 enum xen_dma_source xen_source __read_mostly;
 struct xen_bus_table xen_ram;
-struct xen_bus_table xen_table;
-/* For whoever changes the two above. */
+
+/* For whoever changes the two above, and the table. */
 DEFINE_MUTEX(xen_dma_mutex);
+
+static const struct xen_bus_table xen_no_table;
+static const struct xen_bus_table *xen_table __read_mostly = &xen_no_table;
+
+bool xen_needs_table __read_mostly;
 
 /**
  * pfn_to_bfn() - where a page is in the machine
@@ -51,6 +61,7 @@ DEFINE_MUTEX(xen_dma_mutex);
  */
 unsigned long pfn_to_bfn(unsigned long pfn)
 {
+	u64 phys = (u64)pfn << XEN_PAGE_SHIFT;
 	const struct xen_bus_range *range;
 
 	if (unlikely(xen_any_displaced())) {
@@ -59,32 +70,56 @@ unsigned long pfn_to_bfn(unsigned long pfn)
 		if (mfn != XEN_IN_PLACE)
 			return mfn == XEN_MOVED ? INVALID_P2M_ENTRY : mfn;
 	}
+	if (!xen_needs_table)
+		return pfn;
 
-	range = xen_bus_find(&xen_table, (u64)pfn << XEN_PAGE_SHIFT);
-	return range ? (((u64)pfn << XEN_PAGE_SHIFT) + range->offset) >>
-		       XEN_PAGE_SHIFT : pfn;
+	/* Unlike devices, the block layer asks while a table may still go. */
+	rcu_read_lock();
+	range = xen_bus_find(xen_dma_table(), phys);
+	if (range)
+		pfn = (phys + range->offset) >> XEN_PAGE_SHIFT;
+	rcu_read_unlock();
+	return pfn;
 }
 EXPORT_SYMBOL_GPL(pfn_to_bfn);
 
 /**
  * xen_dma_table() - where the domain's memory is
  *
- * Context: Any.
+ * Context: Any. When devices have addresses of the machine it does not change any more;
+ * before that, under xen_dma_mutex or rcu_read_lock().
  * Return: The table, empty where nothing is known.
  */
 const struct xen_bus_table *xen_dma_table(void)
 {
-	return &xen_table;
+	/* Pairs with xen_publish_table(). */
+	return READ_ONCE(xen_table);
 }
 
-/* What the bus makes of machine addresses, NULL for nothing. */
-static const struct bus_dma_region *hardware_map(struct device *dev)
+/**
+ * xen_publish_table() - have everybody look at another table
+ * @table:	the table, sealed; it is empty then
+ *
+ * Context: Process, may sleep; under xen_dma_mutex. No device has an address yet.
+ */
+void xen_publish_table(struct xen_bus_table *table)
 {
-	const struct bus_dma_region *map = dev->dma_range_map;
+	const struct xen_bus_table *old = xen_table;
+	struct xen_bus_table *copy = NULL;
 
-	if (map && !xen_is_direct())
-		map = xen_bus_hardware_map(map);
-	return map && map->size ? map : NULL;
+	if (table->nr) {
+		copy = kmemdup(table, sizeof(*table), GFP_KERNEL | __GFP_NOFAIL);
+		*table = (struct xen_bus_table) {};
+	}
+	/* Who sees the pointer sees the ranges; pairs with xen_dma_table(). */
+	smp_store_release(&xen_table, copy ?: &xen_no_table);
+	if (old == &xen_no_table)
+		return;
+
+	synchronize_rcu();
+	kvfree(old->range);
+	kvfree(old->by_machine);
+	kfree(old);
 }
 
 /**
@@ -97,7 +132,7 @@ static const struct bus_dma_region *hardware_map(struct device *dev)
  */
 dma_addr_t xen_arm_machine_to_bus(struct device *dev, dma_addr_t machine)
 {
-	const struct bus_dma_region *map = hardware_map(dev);
+	const struct bus_dma_region *map = dev->dma_range_map;
 
 	return map ? xen_window_to_bus(map, machine,
 				       xen_bus_limit(dev, dma_get_mask(dev))) :
@@ -114,7 +149,7 @@ dma_addr_t xen_arm_machine_to_bus(struct device *dev, dma_addr_t machine)
  */
 dma_addr_t xen_arm_bus_to_machine(struct device *dev, dma_addr_t dma)
 {
-	const struct bus_dma_region *map = hardware_map(dev);
+	const struct bus_dma_region *map = dev->dma_range_map;
 
 	return map ? xen_window_to_machine(map, dma) : dma;
 }
@@ -132,10 +167,14 @@ dma_addr_t xen_arm_bus_to_machine(struct device *dev, dma_addr_t dma)
 bool xen_arm_span(struct device *dev, u64 limit, unsigned int nr,
 		  struct xen_span *span)
 {
-	static const struct bus_dma_region plain[] = { { .size = U64_MAX }, {} };
+	const struct xen_bus_table *table = xen_dma_table();
 
-	return xen_window_span(hardware_map(dev) ?: plain, &xen_table, limit, nr,
-			       span);
+	if (dev->dma_range_map)
+		return xen_window_span(dev->dma_range_map, table, limit, nr, span);
+
+	span->first = 0;
+	span->last = limit >= xen_bus_highest(table) ? U64_MAX : limit;
+	return !nr && xen_bus_lowest(table) <= limit;
 }
 
 /**
@@ -148,9 +187,33 @@ bool xen_arm_span(struct device *dev, u64 limit, unsigned int nr,
  */
 u64 xen_arm_last_bus(struct device *dev, u64 highest)
 {
-	const struct bus_dma_region *map = hardware_map(dev);
+	const struct bus_dma_region *map = dev->dma_range_map;
 
 	return map ? xen_window_last(map, highest) : highest;
+}
+
+/*
+ * Where memory is in the machine, DMA_MAPPING_ERROR for anywhere. What is mapped 1:1
+ * need not be RAM.
+ */
+static dma_addr_t phys_to_machine(phys_addr_t phys)
+{
+	const struct xen_bus_range *range;
+
+	if (unlikely(xen_any_displaced())) {
+		unsigned long mfn = xen_displaced(XEN_PFN_DOWN(phys));
+
+		if (mfn == XEN_MOVED)
+			return DMA_MAPPING_ERROR;
+		if (mfn != XEN_IN_PLACE)
+			return ((dma_addr_t)mfn << XEN_PAGE_SHIFT) |
+			       xen_offset_in_page(phys);
+	}
+	if (!xen_needs_table)
+		return phys;
+
+	range = xen_bus_find(xen_dma_table(), phys);
+	return range ? phys + range->offset : DMA_MAPPING_ERROR;
 }
 
 /**
@@ -163,14 +226,10 @@ u64 xen_arm_last_bus(struct device *dev, u64 highest)
  */
 dma_addr_t xen_arm_phys_to_bus(struct device *dev, phys_addr_t phys)
 {
-	unsigned long mfn = xen_displaced(XEN_PFN_DOWN(phys));
+	dma_addr_t machine = phys_to_machine(phys);
 
-	if (mfn == XEN_IN_PLACE)
-		return phys_to_dma(dev, phys);
-	if (mfn == XEN_MOVED || xen_arm_refuses(dev))
-		return DMA_MAPPING_ERROR;
-	return xen_arm_machine_to_bus(dev, ((dma_addr_t)mfn << XEN_PAGE_SHIFT) |
-				  xen_offset_in_page(phys));
+	return !dev->dma_range_map || machine == DMA_MAPPING_ERROR ? machine :
+	       xen_arm_machine_to_bus(dev, machine);
 }
 
 /**
@@ -185,19 +244,61 @@ bool xen_arm_is_lost(phys_addr_t phys)
 	unsigned long mfn = xen_displaced(XEN_PFN_DOWN(phys));
 
 	return mfn == XEN_MOVED ||
-	       (mfn == XEN_IN_PLACE && !xen_bus_find(&xen_table, phys));
+	       (mfn == XEN_IN_PLACE && !xen_bus_find(xen_dma_table(), phys));
 }
 
-/* Is memory of which no page is displaced in one piece? */
-static bool map_is_contiguous(struct device *dev, phys_addr_t phys, size_t size)
+/* Is memory in one piece in the machine, of which no page is displaced? */
+static bool is_in_one_range(phys_addr_t phys, size_t size)
+{
+	const struct xen_bus_range *range;
+
+	if (!xen_needs_table)
+		return true;
+
+	range = xen_bus_find(xen_dma_table(), phys);
+	return range && size <= range->size - (phys - range->start);
+}
+
+/*
+ * The same page by page. The caches are maintained by Xen for what is displaced, and for
+ * a buffer as a whole.
+ */
+static bool pages_follow(struct device *dev, phys_addr_t phys, size_t size)
+{
+	unsigned long pfn = XEN_PFN_DOWN(phys);
+	unsigned long last = XEN_PFN_DOWN(phys + size - 1);
+	bool in_place = xen_displaced(pfn) == XEN_IN_PLACE;
+	dma_addr_t machine = phys_to_machine((phys_addr_t)pfn << XEN_PAGE_SHIFT);
+
+	if (machine == DMA_MAPPING_ERROR)
+		return false;
+	while (pfn++ < last) {
+		machine += XEN_PAGE_SIZE;
+		if (phys_to_machine((phys_addr_t)pfn << XEN_PAGE_SHIFT) != machine)
+			return false;
+		if (!dev_is_dma_coherent(dev) &&
+		    (xen_displaced(pfn) == XEN_IN_PLACE) != in_place)
+			return false;
+	}
+	return true;
+}
+
+/* Do all of these machine addresses lie in one window of the bus? */
+static bool is_in_one_window(struct device *dev, dma_addr_t machine, size_t size)
 {
 	const struct bus_dma_region *map = dev->dma_range_map;
+	dma_addr_t bus;
 
 	if (!map)
 		return true;
+
+	/* Of windows that lead to the same, the one that the device is given. */
+	bus = xen_arm_machine_to_bus(dev, machine);
 	for (; map->size; map++)
-		if (phys >= map->cpu_start && phys - map->cpu_start < map->size)
-			return size <= map->size - (phys - map->cpu_start);
+		if (machine >= map->cpu_start &&
+		    machine - map->cpu_start < map->size &&
+		    machine - map->cpu_start + map->dma_start == bus)
+			return size <= map->size - (machine - map->cpu_start);
 	return false;
 }
 
@@ -212,22 +313,16 @@ static bool map_is_contiguous(struct device *dev, phys_addr_t phys, size_t size)
  */
 bool xen_arm_is_contiguous(struct device *dev, phys_addr_t phys, size_t size)
 {
-	unsigned long pfn = XEN_PFN_DOWN(phys), mfn;
-	unsigned long last = XEN_PFN_DOWN(phys + size - 1);
+	bool one;
 
 	if (likely(!xen_any_displaced()) ||
-	    xen_displaced_next(pfn, last) == XEN_IN_PLACE)
-		return map_is_contiguous(dev, phys, size);
+	    xen_displaced_next(XEN_PFN_DOWN(phys), XEN_PFN_DOWN(phys + size - 1)) ==
+	    XEN_IN_PLACE)
+		one = is_in_one_range(phys, size);
+	else
+		one = pages_follow(dev, phys, size);
 
-	mfn = xen_displaced(pfn);
-	if (mfn == XEN_IN_PLACE || mfn == XEN_MOVED)
-		return false;
-	while (pfn++ < last)
-		if (xen_displaced(pfn) != ++mfn)
-			return false;
-
-	return xen_arm_phys_to_bus(dev, phys + size - 1) ==
-	       xen_arm_phys_to_bus(dev, phys) + size - 1;
+	return one && is_in_one_window(dev, phys_to_machine(phys), size);
 }
 
 /**
@@ -243,10 +338,16 @@ bool xen_arm_is_contiguous(struct device *dev, phys_addr_t phys, size_t size)
  */
 bool xen_arm_bus_to_phys(struct device *dev, dma_addr_t dma, phys_addr_t *phys)
 {
-	*phys = dma_to_phys(dev, dma);
-	return xen_bus_find(&xen_ram, *phys) &&
-	       (likely(!xen_any_displaced()) ||
-		xen_displaced(XEN_PFN_DOWN(*phys)) == XEN_IN_PLACE);
+	dma_addr_t machine = xen_arm_bus_to_machine(dev, dma);
+	const struct xen_bus_range *range =
+		xen_bus_find_machine(xen_dma_table(), machine);
+
+	if (!range)
+		return false;
+
+	*phys = machine - range->offset;
+	return likely(!xen_any_displaced()) ||
+	       xen_displaced(XEN_PFN_DOWN(*phys)) == XEN_IN_PLACE;
 }
 
 /**
@@ -262,7 +363,7 @@ bool xen_arm_bus_to_phys(struct device *dev, dma_addr_t dma, phys_addr_t *phys)
 bool xen_region_suits(phys_addr_t pstart, unsigned int order,
 		      unsigned int address_bits, dma_addr_t *dma_handle)
 {
-	const struct xen_bus_range *range = xen_bus_find(&xen_table, pstart);
+	const struct xen_bus_range *range = xen_bus_find(xen_dma_table(), pstart);
 	unsigned long pfn = XEN_PFN_DOWN(pstart);
 	u64 size = (u64)PAGE_SIZE << order, machine;
 
@@ -281,8 +382,37 @@ bool xen_region_suits(phys_addr_t pstart, unsigned int order,
 }
 
 /**
+ * struct xen_refusal - the map of a device whose DMA is refused
+ * @end:	of an empty map, which leads nowhere; the driver core frees it with kfree()
+ * @said:	bit 0: that has been said
+ */
+struct xen_refusal {
+	struct bus_dma_region end;
+	unsigned long said;
+};
+
+/**
+ * xen_arm_refuse() - refuse a device's DMA
+ * @dev:	device, with our operations
+ *
+ * What its bus says is of no use, and forgotten.
+ *
+ * Context: Process, may sleep.
+ */
+void xen_arm_refuse(struct device *dev)
+{
+	struct xen_refusal *refusal = kzalloc(sizeof(*refusal),
+					      GFP_KERNEL | __GFP_NOFAIL);
+
+	kfree(dev->dma_range_map);
+	dev->dma_range_map = &refusal->end;
+}
+
+/**
  * xen_arm_is_refused() - xen_arm_refuses() without a message
  * @dev:	device
+ *
+ * Nobody but xen_arm_refuse() makes an empty map: of_dma_get_range() does not.
  *
  * Context: Any.
  * Return: Whether it is.
@@ -291,12 +421,12 @@ bool xen_arm_is_refused(struct device *dev)
 {
 	const struct bus_dma_region *map = dev->dma_range_map;
 
-	return unlikely(map && !map->size) && !xen_is_direct();
+	return unlikely(map && !map->size);
 }
 
 /**
  * xen_arm_refuses() - is DMA of a device refused?
- * @dev:	device
+ * @dev:	device, with our operations
  *
  * The first time that it is asked for, there is a message.
  *
@@ -305,15 +435,22 @@ bool xen_arm_is_refused(struct device *dev)
  */
 bool xen_arm_refuses(struct device *dev)
 {
-	const struct bus_dma_region *map = dev->dma_range_map;
+	struct xen_refusal *refusal;
 
+	/* The generic code, which bounces there, can't translate. */
+	if (unlikely(xen_needs_table && is_swiotlb_for_alloc(dev))) {
+		dev_err_ratelimited(dev,
+				    "xen-dma: DMA refused: a restricted pool is of no use where the domain is not mapped 1:1\n");
+		return true;
+	}
 	if (likely(!xen_arm_is_refused(dev)))
 		return false;
 
-	if (!xen_bus_is_made(map) ||
-	    test_and_set_bit(0, (unsigned long *)&map[1].cpu_start))
+	refusal = container_of((struct bus_dma_region *)dev->dma_range_map,
+			       struct xen_refusal, end);
+	if (test_and_set_bit(0, &refusal->said))
 		return true;
-	if (xen_table.nr)
+	if (xen_dma_table()->nr)
 		dev_err(dev, "xen-dma: DMA refused: the bus's dma-ranges lead to none of this domain's memory\n");
 	else if (xen_source == XEN_DMA_WRONG)
 		dev_err(dev, "xen-dma: DMA refused: what says where this domain's memory is for the bus is wrong, see above\n");
@@ -330,21 +467,20 @@ bool xen_arm_refuses(struct device *dev)
  */
 void xen_arm_show_ranges(struct seq_file *s)
 {
-	unsigned long pfn, all = 0, moved = 0;
+	unsigned long foreign, moved, own;
+	const struct xen_bus_table *table;
 	unsigned int i;
-	void *entry;
 
 	mutex_lock(&xen_dma_mutex);
 	seq_printf(s, "# source %s\n# start size offset\n",
 		   xen_source_names[xen_source]);
-	for (i = 0; i < xen_table.nr; i++)
-		seq_printf(s, "%#llx %#llx %#llx\n", xen_table.range[i].start,
-			   xen_table.range[i].size, xen_table.range[i].offset);
+	table = xen_dma_table();
+	for (i = 0; i < table->nr; i++)
+		seq_printf(s, "%#llx %#llx %#llx\n", table->range[i].start,
+			   table->range[i].size, table->range[i].offset);
 	mutex_unlock(&xen_dma_mutex);
 
-	xa_for_each(&xen_displaced_pages, pfn, entry) {
-		all++;
-		moved += xa_to_value(entry) == XEN_MOVED;
-	}
-	seq_printf(s, "foreign %lu\nmoved %lu\n", all - moved, moved);
+	foreign = xen_displaced_count(&moved, &own);
+	seq_printf(s, "foreign %lu\nmoved %lu\ntold %lu\n", foreign,
+		   moved, own);
 }

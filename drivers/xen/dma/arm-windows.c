@@ -60,16 +60,6 @@ u64 xen_window_to_machine(const struct bus_dma_region *map, dma_addr_t bus)
 	return DMA_MAPPING_ERROR;
 }
 
-static u64 first_of(const struct xen_bus_range *range)
-{
-	return range->start + range->offset;
-}
-
-static u64 last_of(const struct xen_bus_range *range)
-{
-	return first_of(range) + (range->size - 1);
-}
-
 /* What a device reaches through a window; false for nothing. */
 static bool look_through(const struct bus_dma_region *window, u64 limit,
 			 struct xen_span *span)
@@ -83,35 +73,34 @@ static bool look_through(const struct bus_dma_region *window, u64 limit,
 	return true;
 }
 
-/* Is there a window to all that lies from @at to @last? */
-static bool leads_to_all(const struct bus_dma_region *map, u64 limit, u64 at,
-			 u64 last)
+/* Finds the last address behind @at that windows lead to without a gap; none for @at. */
+static bool leads_on(const struct bus_dma_region *map, u64 limit, u64 at, u64 *last)
 {
-	const struct bus_dma_region *window = map;
 	struct xen_span span;
+	bool found = false;
 
-	while (window->size) {
-		if (!look_through(window++, limit, &span) || at < span.first ||
-		    at > span.last)
-			continue;
-		if (span.last >= last)
-			return true;
-		at = span.last + 1;
-		window = map;
-	}
-
-	return false;
+	for (; map->size; map++)
+		if (look_through(map, limit, &span) && at >= span.first &&
+		    at <= span.last && (!found || span.last > *last)) {
+			*last = span.last;
+			found = true;
+		}
+	return found;
 }
 
 static bool reaches_everything(const struct bus_dma_region *map,
 			       const struct xen_bus_table *table, u64 limit)
 {
-	unsigned int i;
+	u64 at = 0, last;
 
-	for (i = 0; i < table->nr; i++)
-		if (!leads_to_all(map, limit, first_of(&table->range[i]),
-				  last_of(&table->range[i])))
+	while (xen_bus_next(table, &at)) {
+		if (!leads_on(map, limit, at, &last))
 			return false;
+		if (last == U64_MAX)
+			break;
+		at = last + 1;
+	}
+
 	return true;
 }
 
@@ -121,20 +110,12 @@ static bool reaches_everything(const struct bus_dma_region *map,
  */
 static bool widen(const struct xen_bus_table *table, struct xen_span *span)
 {
-	bool below = false, above = false, within = false;
-	unsigned int i;
+	u64 at = span->first;
+	bool within = xen_bus_next(table, &at) && at <= span->last;
 
-	for (i = 0; i < table->nr; i++) {
-		u64 first = first_of(&table->range[i]);
-		u64 last = last_of(&table->range[i]);
-
-		below |= first < span->first;
-		above |= last > span->last;
-		within |= first <= span->last && last >= span->first;
-	}
-	if (!below)
+	if (xen_bus_lowest(table) >= span->first)
 		span->first = 0;
-	if (!above)
+	if (xen_bus_highest(table) <= span->last)
 		span->last = U64_MAX;
 
 	return within;

@@ -40,15 +40,16 @@ enum xen_dma_source {
 extern enum xen_dma_source xen_source;
 extern const char * const xen_source_names[];
 
-/* The domain's memory as the device tree has it, at offset 0, and where it is. */
+/* The domain's memory as the device tree has it, at offset 0. */
 extern struct xen_bus_table xen_ram;
-extern struct xen_bus_table xen_table;
 
 /*
- * For whoever changes the two above and the source. That is over before the first device
- * is given an address of the machine.
+ * For whoever changes the source or publishes a table. That is over before the first
+ * device is given an address of the machine.
  */
 extern struct mutex xen_dma_mutex;
+
+void xen_publish_table(struct xen_bus_table *table);
 
 /* Is it mapped 1:1, so that a page that comes back is where it was? */
 static inline bool xen_is_direct(void)
@@ -60,7 +61,7 @@ struct device;
 
 void xen_learn_registers(void);
 bool xen_arm_is_refused(struct device *dev);
-void xen_note_moved(unsigned long pfn, gfp_t gfp);
+void xen_arm_refuse(struct device *dev);
 int xen_probe_memory(void);
 bool xen_verify_memory(void);
 

@@ -2,6 +2,7 @@
 /*
  * KUnit tests of adding a range to the table of where a domain's memory is.
  */
+#include <linux/minmax.h>
 #include <linux/module.h>
 #include <linux/string.h>
 
@@ -287,7 +288,7 @@ static void xbr_add_desc(const struct xbr_add_case *c, char *desc)
 
 KUNIT_ARRAY_PARAM(xbr_add, xbr_add_cases, xbr_add_desc);
 
-/* A row is taken as it should be, or refused, and then nothing is changed. */
+/* A row is taken as it should be, or refused. */
 static void xbr_add(struct kunit *test)
 {
 	const struct xbr_add_case *c = test->param_value;
@@ -295,15 +296,43 @@ static void xbr_add(struct kunit *test)
 	const char *wrong;
 
 	xbr_have(test, &x->table, c->have);
-	memcpy(&x->was, &x->table, sizeof(x->was));
-	wrong = xen_bus_add(&x->table, c->row.start, c->row.size,
-			    c->row.offset);
+	wrong = xbr_put(&x->table, c->row.start, c->row.size, c->row.offset);
 	xbr_says(test, wrong, c->why, c->desc);
-
-	if (c->why)
-		KUNIT_EXPECT_MEMEQ(test, &x->table, &x->was, sizeof(x->was));
-	else
+	if (!c->why)
 		xbr_is(test, &x->table, c->want, xbr_nr_rows(c->want));
+}
+
+/* What is refused leaves a table that is being filled as it was. */
+static void xbr_add_refused(struct kunit *test)
+{
+	struct xbr *x = test->priv;
+
+	xbr_says(test, xen_bus_add(&x->table, 0, XBR_PAGES(2), XBR_PAGES(7)), NULL,
+		 "first");
+	xbr_says(test, xen_bus_add(&x->table, XBR_PAGES(2), 0, XBR_PAGES(7)),
+		 "empty", "no bytes");
+	xbr_says(test, xen_bus_add(&x->table, XBR_PAGES(2), 1, XBR_PAGES(7)),
+		 "aligned", "a byte");
+	KUNIT_EXPECT_EQ(test, x->table.nr, 1);
+	KUNIT_EXPECT_EQ(test, x->table.range[0].size, XBR_PAGES(2));
+}
+
+/* Ranges that overlap leave no table at all. */
+static void xbr_seal_refused(struct kunit *test)
+{
+	struct xbr *x = test->priv;
+
+	xen_bus_add(&x->table, 0, XBR_PAGES(2), XBR_PAGES(7));
+	xen_bus_add(&x->table, XBR_PAGES(1), XBR_PAGES(2), XBR_PAGES(70));
+	xbr_says(test, xen_bus_seal(&x->table), "overlap", "overlap");
+	KUNIT_EXPECT_EQ(test, x->table.nr, 0);
+	KUNIT_EXPECT_NULL(test, x->table.range);
+
+	xen_bus_add(&x->table, 0, XBR_PAGES(2), XBR_PAGES(7));
+	xen_bus_add(&x->table, XBR_PAGES(4), XBR_PAGES(2), XBR_PAGES(4));
+	xbr_says(test, xen_bus_seal(&x->table), "overlap", "overlap in the machine");
+	KUNIT_EXPECT_EQ(test, x->table.nr, 0);
+	KUNIT_EXPECT_NULL(test, x->table.by_machine);
 }
 
 /* Whatever becomes of the last page of all, it is not there twice. */
@@ -312,43 +341,99 @@ static void xbr_add_last_page(struct kunit *test)
 	struct xbr *x = test->priv;
 	unsigned int i, found = 0;
 
-	xen_bus_add(&x->table, -0x1000ULL, 0x1000, 0x2000);
-	xen_bus_add(&x->table, -0x1000ULL, 0x1000, 0x4000);
-	xen_bus_add(&x->table, -0x3000ULL, 0x3000, 0x10000);
+	xbr_put(&x->table, -0x1000ULL, 0x1000, 0x2000);
+	xbr_put(&x->table, -0x1000ULL, 0x1000, 0x4000);
+	xbr_put(&x->table, -0x3000ULL, 0x3000, 0x10000);
 	for (i = 0; i < x->table.nr; i++)
 		found += -0x1000ULL - x->table.range[i].start <
 			 x->table.range[i].size;
 	KUNIT_EXPECT_LE(test, found, 1);
 }
 
-/* A full table takes no more, wherever it would go, and stays what it is. */
-static void xbr_add_many(struct kunit *test)
+/* As many as 256 MiB in single pages are. */
+#define XBR_MANY	65536
+
+/* Puts numbers into an order by chance. */
+static void xbr_shuffle(struct xbr *x, u32 *number, unsigned int nr)
 {
-	static const u64 starts[] = { 0, XBR_PAGES(11), XBR_PAGES(1000) };
-	struct xbr *x = test->priv;
 	unsigned int i;
 
-	/* Every other one, first from below, then from above. */
-	for (i = 0; i < XEN_BUS_RANGES; i++) {
-		unsigned int at = i < XEN_BUS_RANGES / 2 ? i :
-				  3 * XEN_BUS_RANGES / 2 - 1 - i;
-
-		KUNIT_EXPECT_EQ(test, x->table.nr, i);
-		xbr_says(test, xen_bus_add(&x->table, XBR_PAGES(2 * at + 2),
-					   XBR_PAGES(1), 0), NULL, "not full");
+	for (i = 0; i < nr; i++)
+		number[i] = i;
+	while (nr > 1) {
+		i = xdt_below(&x->rnd, nr--);
+		swap(number[i], number[nr]);
 	}
-	KUNIT_EXPECT_EQ(test, x->table.nr, XEN_BUS_RANGES);
-	for (i = 0; i < XEN_BUS_RANGES; i++) {
-		KUNIT_EXPECT_EQ(test, x->table.range[i].start,
-				XBR_PAGES(2 * i + 2));
-		KUNIT_EXPECT_EQ(test, x->table.range[i].size, XBR_PAGES(1));
-	}
+}
 
-	memcpy(&x->was, &x->table, sizeof(x->was));
-	for (i = 0; i < ARRAY_SIZE(starts); i++)
-		xbr_says(test, xen_bus_add(&x->table, starts[i], XBR_PAGES(1),
-					   XBR_PAGES(5000)), "many", "full");
-	KUNIT_EXPECT_MEMEQ(test, &x->table, &x->was, sizeof(x->was));
+/* Every other frame, so that no two pages are neighbours in the machine. */
+static u64 xbr_many_machine(const u32 *frame, unsigned int page)
+{
+	return XBR_PAGES(2ULL * frame[page] + 100);
+}
+
+static void xbr_look_at_many(struct kunit *test, const u32 *frame)
+{
+	struct xbr *x = test->priv;
+	unsigned int page, wrong = 0;
+
+	for (page = 0; page < XBR_MANY; page++) {
+		u64 phys = XBR_PAGES(page) + 17;
+		u64 machine = xbr_many_machine(frame, page) + 17;
+		const struct xen_bus_range *range = xen_bus_find(&x->table, phys);
+
+		wrong += !range || phys + range->offset != machine;
+		wrong += xen_bus_find_machine(&x->table, machine) != range;
+		wrong += !!xen_bus_find_machine(&x->table, machine + XEN_PAGE_SIZE);
+	}
+	KUNIT_EXPECT_EQ(test, wrong, 0);
+	KUNIT_EXPECT_EQ(test, xen_bus_highest(&x->table),
+			XBR_PAGES(2ULL * XBR_MANY + 99) - 1);
+}
+
+/* Single pages, added in order, and in none. */
+static void xbr_add_many(struct kunit *test)
+{
+	struct xbr *x = test->priv;
+	u32 *frame, *order;
+	unsigned int i;
+
+	frame = kunit_kcalloc(test, XBR_MANY, sizeof(*frame), GFP_KERNEL);
+	order = kunit_kcalloc(test, XBR_MANY, sizeof(*order), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, frame);
+	KUNIT_ASSERT_NOT_NULL(test, order);
+	xbr_shuffle(x, frame, XBR_MANY);
+	for (i = 0; i < XBR_MANY; i++)
+		xen_bus_add(&x->table, XBR_PAGES(i), XBR_PAGES(1),
+			    xbr_many_machine(frame, i) - XBR_PAGES(i));
+	xbr_says(test, xen_bus_seal(&x->table), NULL, "in order");
+	xbr_look_at_many(test, frame);
+
+	xen_bus_free(&x->table);
+	xbr_shuffle(x, order, XBR_MANY);
+	for (i = 0; i < XBR_MANY; i++)
+		xen_bus_add(&x->table, XBR_PAGES(order[i]), XBR_PAGES(1),
+			    xbr_many_machine(frame, order[i]) - XBR_PAGES(order[i]));
+	xbr_says(test, xen_bus_seal(&x->table), NULL, "in no order");
+	xbr_look_at_many(test, frame);
+}
+
+/* What is at each of the machine's frames is what the model has there. */
+static void xbr_machine_is(struct kunit *test, const struct xbr_model *m,
+			   const struct xen_bus_table *table)
+{
+	unsigned int frame;
+
+	for (frame = 0; frame < XBR_MODEL_FRAMES; frame++) {
+		u64 machine = XBR_PAGES(m->base + frame);
+		const struct xen_bus_range *range =
+			xen_bus_find_machine(table, machine);
+
+		KUNIT_EXPECT_EQ(test, !range, m->page[frame] == XBR_NONE);
+		if (range && m->page[frame] != XBR_NONE)
+			KUNIT_EXPECT_EQ(test, machine - range->offset,
+					XBR_PAGES(m->page[frame]));
+	}
 }
 
 static void xbr_add_random(struct kunit *test)
@@ -385,6 +470,7 @@ static void xbr_add_random(struct kunit *test)
 				KUNIT_EXPECT_EQ(test, range->offset,
 						xbr_model_offset(m, page));
 		}
+		xbr_machine_is(test, m, &x->table);
 	}
 	KUNIT_EXPECT_GT(test, taken, refused / 20);
 	KUNIT_EXPECT_GT(test, refused, taken / 20);
@@ -392,6 +478,8 @@ static void xbr_add_random(struct kunit *test)
 
 static struct kunit_case xbr_cases[] = {
 	KUNIT_CASE_PARAM(xbr_add, xbr_add_gen_params),
+	KUNIT_CASE(xbr_add_refused),
+	KUNIT_CASE(xbr_seal_refused),
 	KUNIT_CASE(xbr_add_last_page),
 	KUNIT_CASE(xbr_add_many),
 	KUNIT_CASE(xbr_add_random),

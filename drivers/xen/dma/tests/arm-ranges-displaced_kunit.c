@@ -473,11 +473,54 @@ static void xbr_displaced_race(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, xen_any_displaced());
 }
 
+/* Of a page that has moved Xen is asked once it has returned, and once only. */
+static void xbr_displaced_returned(struct kunit *test)
+{
+	unsigned long moved, own;
+
+	xen_note_returned(7);
+	KUNIT_EXPECT_EQ(test, xen_returned_next(0), XEN_IN_PLACE);
+
+	xen_displaced_add(6, 60, GFP_KERNEL);
+	xen_note_moved(7, GFP_KERNEL);
+	xen_note_moved(8, GFP_NOWAIT);
+	xen_note_moved(9, GFP_KERNEL);
+	xen_note_returned(6);
+	xen_note_returned(8);
+	xen_note_returned(9);
+	KUNIT_EXPECT_EQ(test, xen_returned_next(0), 8);
+	KUNIT_EXPECT_EQ(test, xen_returned_next(9), 9);
+	KUNIT_EXPECT_TRUE(test, xen_has_returned(8));
+	KUNIT_EXPECT_FALSE(test, xen_has_returned(7));
+
+	xen_note_told(8, 80);
+	xen_note_told(9, XEN_MOVED);
+	KUNIT_EXPECT_EQ(test, xen_returned_next(0), XEN_IN_PLACE);
+	KUNIT_EXPECT_EQ(test, xen_displaced(8), 80);
+	KUNIT_EXPECT_EQ(test, xen_displaced(9), XEN_MOVED);
+	KUNIT_EXPECT_EQ(test, xen_displaced_count(&moved, &own), 1);
+	KUNIT_EXPECT_EQ(test, moved, 2);
+	KUNIT_EXPECT_EQ(test, own, 1);
+
+	/* It leaves again: what was told is of no use, and none that comes late either. */
+	xen_note_returned(9);
+	xen_note_moved(8, GFP_KERNEL);
+	xen_note_moved(9, GFP_NOWAIT);
+	xen_note_told(8, 81);
+	xen_note_told(9, 90);
+	KUNIT_EXPECT_EQ(test, xen_displaced(8), XEN_MOVED);
+	KUNIT_EXPECT_EQ(test, xen_displaced(9), XEN_MOVED);
+	xen_displaced_count(&moved, &own);
+	KUNIT_EXPECT_EQ(test, moved, 3);
+	KUNIT_EXPECT_EQ(test, own, 0);
+}
+
 static struct kunit_case xbr_cases[] = {
 	KUNIT_CASE(xbr_displaced),
 	KUNIT_CASE(xbr_displaced_next),
 	KUNIT_CASE(xbr_displaced_all_moved),
 	KUNIT_CASE(xbr_displaced_irqs),
+	KUNIT_CASE(xbr_displaced_returned),
 	KUNIT_CASE_SLOW(xbr_displaced_no_memory),
 	KUNIT_CASE(xbr_displaced_random),
 	KUNIT_CASE_SLOW(xbr_displaced_race),

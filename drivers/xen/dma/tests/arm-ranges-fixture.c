@@ -30,8 +30,54 @@ int xbr_init(struct kunit *test)
 
 void xbr_exit(struct kunit *test)
 {
+	struct xbr *x = test->priv;
+
+	xen_bus_free(&x->table);
+	xen_bus_free(&x->ram);
+	xen_bus_free(&x->was);
 	xa_destroy(&xen_displaced_pages);
 	WRITE_ONCE(xen_all_moved, false);
+}
+
+/**
+ * xbr_put() - add a row to a table, which is sealed before and after
+ * @table:	the table; nothing is changed when the row is refused
+ * @start:	guest-physical address
+ * @size:	bytes
+ * @offset:	machine minus guest-physical address
+ *
+ * Return: NULL, or why it is refused.
+ */
+const char *xbr_put(struct xen_bus_table *table, u64 start, u64 size, u64 offset)
+{
+	struct xen_bus_table trial = {};
+	const char *wrong;
+
+	xbr_copy(&trial, table);
+	wrong = xen_bus_add(&trial, start, size, offset) ?: xen_bus_seal(&trial);
+	if (wrong) {
+		xen_bus_free(&trial);
+		return wrong;
+	}
+	xen_bus_free(table);
+	*table = trial;
+	return NULL;
+}
+
+/**
+ * xbr_copy() - copy a table
+ * @to:		what it had is lost
+ * @from:	the table
+ */
+void xbr_copy(struct xen_bus_table *to, const struct xen_bus_table *from)
+{
+	unsigned int i;
+
+	xen_bus_free(to);
+	for (i = 0; i < from->nr; i++)
+		xen_bus_add(to, from->range[i].start, from->range[i].size,
+			    from->range[i].offset);
+	xen_bus_seal(to);
 }
 
 /**
@@ -101,8 +147,8 @@ void xbr_have(struct kunit *test, struct xen_bus_table *table,
 	      const struct xen_bus_range *rows)
 {
 	for (; rows->size; rows++)
-		xbr_says(test, xen_bus_add(table, rows->start, rows->size,
-					   rows->offset), NULL, "set-up");
+		xbr_says(test, xbr_put(table, rows->start, rows->size,
+				       rows->offset), NULL, "set-up");
 }
 
 static void xbr_model_reset(struct xbr_model *m, u64 base)
@@ -203,8 +249,8 @@ bool xbr_model_step(struct kunit *test, struct xbr_model *m,
 	}
 
 	why = xbr_model_add(m, page, nr, frame);
-	xbr_says(test, xen_bus_add(table, XBR_PAGES(page), XBR_PAGES(nr),
-				   XBR_PAGES(m->base + frame - page)),
+	xbr_says(test, xbr_put(table, XBR_PAGES(page), XBR_PAGES(nr),
+			       XBR_PAGES(m->base + frame - page)),
 		 why, "random row");
 	return !why;
 }
@@ -220,5 +266,5 @@ void xbr_model_start(struct kunit *test, struct xbr_model *m)
 
 	xbr_model_reset(m, xdt_chance(&x->rnd, 50) ? 0 :
 			   XBR_PAGES_END - XBR_MODEL_FRAMES);
-	x->table.nr = 0;
+	xen_bus_free(&x->table);
 }

@@ -54,6 +54,8 @@ struct xbr_model {
 
 int xbr_init(struct kunit *test);
 void xbr_exit(struct kunit *test);
+const char *xbr_put(struct xen_bus_table *table, u64 start, u64 size, u64 offset);
+void xbr_copy(struct xen_bus_table *to, const struct xen_bus_table *from);
 void xbr_says(struct kunit *test, const char *wrong, const char *why,
 	      const char *what);
 unsigned int xbr_nr_rows(const struct xen_bus_range *rows);

@@ -194,7 +194,7 @@ static void xbr_check_no_ram(struct kunit *test)
 	struct xbr *x = test->priv;
 
 	xbr_says(test, xen_bus_check(&x->table, &x->ram), NULL, "no row");
-	xbr_says(test, xen_bus_add(&x->table, 0, 0x1000, 0), NULL, "set-up");
+	xbr_says(test, xbr_put(&x->table, 0, 0x1000, 0), NULL, "set-up");
 	xbr_says(test, xen_bus_check(&x->table, &x->ram), "outside", "a row");
 }
 
@@ -214,7 +214,7 @@ static void xbr_check_random(struct kunit *test)
 	while (rounds-- && test->status == KUNIT_SUCCESS) {
 		xbr_model_start(test, ram);
 		xbr_model_start(test, m);
-		x->ram.nr = 0;
+		xen_bus_free(&x->ram);
 		for (i = 0; i < 40; i++)
 			xbr_model_step(test, ram, &x->ram);
 		for (i = 0; i < 2; i++)

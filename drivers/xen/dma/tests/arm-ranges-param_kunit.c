@@ -204,7 +204,7 @@ static void xbr_param_number(struct kunit *test)
 		want[0].offset = numbers[i].offset;
 		want[1].offset = numbers[i].offset;
 
-		x->table.nr = 0;
+		xen_bus_free(&x->table);
 		xbr_says(test, xen_bus_read_param(&x->table, numbers[i].arg,
 						  &x->ram),
 			 NULL, numbers[i].arg);
@@ -255,7 +255,7 @@ static void xbr_param_random(struct kunit *test)
 		xbr_model_start(test, m);
 		for (i = 0; i < 20; i++)
 			xbr_model_step(test, m, &x->table);
-		memcpy(&x->was, &x->table, sizeof(x->was));
+		xbr_copy(&x->was, &x->table);
 
 		for (i = 0, len = 0, *arg = '\0'; i < x->was.nr; i++) {
 			const struct xen_bus_range *range = &x->was.range[i];
@@ -271,7 +271,7 @@ static void xbr_param_random(struct kunit *test)
 			len += xbr_write_hex(&x->rnd, arg + len, SZ_4K - len,
 					     range->offset);
 		}
-		memset(&x->table, 0, sizeof(x->table));
+		xen_bus_free(&x->table);
 		xbr_says(test, xen_bus_read_param(&x->table, arg, &x->ram),
 			 x->was.nr ? NULL : "empty", arg);
 		xbr_is(test, &x->table, x->was.range, x->was.nr);
