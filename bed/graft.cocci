@@ -3,7 +3,7 @@
 // What leaves arch/x86/xen/mmu_pv.c: the memory exchange, its state, and the
 // call that prepares it at boot. arch/x86/xen/mmu.c of this repository takes
 // its place, under the same entry points. And what drivers/xen/mem-reservation.c
-// gains: a call that tells which pages leave.
+// gains: calls that tell which pages leave and come back.
 //
 // bed/graft.py reads the sets in braces as the list of names that must be there before
 // and be gone after.
@@ -66,6 +66,18 @@ symbol XENMEM_decrease_reservation;
  ...
 + xen_dma_pages_leave(frames, count);
  return HYPERVISOR_memory_op(XENMEM_decrease_reservation, ...);
+ }
+
+@comes@
+identifier count, frames;
+symbol XENMEM_populate_physmap;
+expression E;
+@@
+ int xenmem_reservation_increase(int count, xen_pfn_t *frames)
+ {
+ ...
+-return HYPERVISOR_memory_op(XENMEM_populate_physmap, E);
++return xen_dma_pages_return(frames, HYPERVISOR_memory_op(XENMEM_populate_physmap, E));
  }
 
 @depends on leave@

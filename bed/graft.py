@@ -64,7 +64,8 @@ EDITS = {
     "drivers/xen/Makefile": {r"^(obj-\$\(CONFIG_SWIOTLB_XEN\)\s*\+= )swiotlb-xen\.o\n": r"\g<0>\1dma/\n"},
     "drivers/xen/mem-reservation.c": {r"^#include <xen/swiotlb-xen\.h>$": r"\g<0>",
                                       r"^\txen_dma_pages_leave\(frames, count\);$": r"\g<0>",
-                                      r"^\treturn HYPERVISOR_memory_op\(XENMEM_decrease_": r"\g<0>"},
+                                      r"^\treturn HYPERVISOR_memory_op\(XENMEM_decrease_": r"\g<0>",
+                                      r"^\treturn xen_dma_pages_return\(frames,$": r"\g<0>"},
     "include/xen/arm/page.h": {
         r"^static inline (unsigned long pfn_to_bfn\(unsigned long pfn\))\n\{\n(?:[^}].*\n|\n)*\}$": r"\1;",
         r"^extern struct rb_root phys_to_mach;\n": ""},

@@ -86,12 +86,18 @@ struct seq_file;
 void xen_arm_show_ranges(struct seq_file *s);
 void xen_arm_show_caches(struct seq_file *s);
 
-/* Pages are about to be given back to the hypervisor. */
+/* Pages are about to be given back to the hypervisor, or have been given by it. */
 #if defined(CONFIG_XEN) && (defined(CONFIG_ARM) || defined(CONFIG_ARM64))
 void xen_dma_pages_leave(const xen_pfn_t *frames, int nr);
+int xen_dma_pages_return(const xen_pfn_t *frames, int nr);
 #elif defined(CONFIG_XEN)
 static inline void xen_dma_pages_leave(const xen_pfn_t *frames, int nr)
 {
+}
+
+static inline int xen_dma_pages_return(const xen_pfn_t *frames, int nr)
+{
+	return nr;
 }
 #endif
 

@@ -273,6 +273,7 @@ static void set_map(struct device *dev)
 	if (repeats)
 		set_same(dev);
 	setup_aperture();
+	xen_ask_returned();
 }
 
 /*

@@ -39,6 +39,32 @@ void xen_dma_pages_leave(const xen_pfn_t *frames, int nr)
 }
 
 /**
+ * xen_dma_pages_return() - the hypervisor has given memory for pages that had left
+ * @frames:	each one's first frame, in Xen's pages
+ * @nr:		how many pages of the kernel's, or an error
+ *
+ * Xen is asked soon which memory that is.
+ *
+ * Context: Process, may sleep.
+ * Return: @nr.
+ */
+int xen_dma_pages_return(const xen_pfn_t *frames, int nr)
+{
+	int i, k;
+
+	if (xen_is_direct() || nr <= 0)
+		return nr;
+
+	mutex_lock(&xen_dma_mutex);
+	for (i = 0; i < nr; i++)
+		for (k = 0; k < XEN_PFN_PER_PAGE; k++)
+			xen_note_returned(frames[i] + k);
+	xen_ask_returned();
+	mutex_unlock(&xen_dma_mutex);
+	return nr;
+}
+
+/**
  * xen_dma_forget_foreign() - a page of another domain is no longer mapped
  * @pfn:	its frame for this domain, in Xen's pages
  *

@@ -13,6 +13,7 @@
 #include <linux/sched.h>
 #include <linux/sched/clock.h>
 #include <linux/slab.h>
+#include <linux/workqueue.h>
 
 #include <xen/bus-ranges.h>
 #include <xen/events.h>
@@ -24,6 +25,9 @@
 
 #include "arm.h"
 #include "arm-learn.h"
+
+/* How long pages that come back are waited for, to ask about many at a time. */
+#define XEN_ASK_DELAY		HZ
 
 /**
  * struct xen_probe - asking the hypervisor where pages are
@@ -283,4 +287,36 @@ int xen_probe_memory(void)
 	xen_publish_table(&table);
 	xen_source = XEN_DMA_PROBED;
 	return 0;
+}
+
+/* Asks about pages that have come back, a batch at a time, so that others can leave. */
+static void ask_returned(struct work_struct *work)
+{
+	struct xen_probe *probe = begin_probe();
+	int nr = IS_ERR(probe) ? 0 : 1;
+
+	while (nr > 0) {
+		mutex_lock(&xen_dma_mutex);
+		nr = xen_learn_returned(&probe->asker, xen_dma_table());
+		mutex_unlock(&xen_dma_mutex);
+		cond_resched();
+	}
+	if (!IS_ERR(probe))
+		end_probe(probe);
+}
+
+static DECLARE_DELAYED_WORK(xen_ask_work, ask_returned);
+
+/**
+ * xen_ask_returned() - ask soon where pages are that have come back
+ *
+ * Where no device needs it, nobody is asked.
+ *
+ * Context: Process; under xen_dma_mutex.
+ */
+void xen_ask_returned(void)
+{
+	if (xen_dma_table()->nr && xen_returned_next(0) != XEN_IN_PLACE)
+		queue_delayed_work(system_unbound_wq, &xen_ask_work,
+				   XEN_ASK_DELAY);
 }

@@ -64,5 +64,6 @@ bool xen_arm_is_refused(struct device *dev);
 void xen_arm_refuse(struct device *dev);
 int xen_probe_memory(void);
 bool xen_verify_memory(void);
+void xen_ask_returned(void);
 
 #endif /* __XEN_DMA_ARM_H */

@@ -7,6 +7,9 @@
  * Which pages have moved is told by grants. A domain whose memory is mapped 1:1 gets
  * back what it gave: there, none must have moved. To be run last: what has moved does
  * not move back.
+ *
+ * The driver may ask the hypervisor too, soon after the pages have come back. Then they
+ * are mapped where they are.
  */
 #include <linux/delay.h>
 #include <linux/jiffies.h>
@@ -25,6 +28,7 @@
 #define GRANTS		256
 #define BALLOON_PAGES	(SZ_16M / PAGE_SIZE)
 #define SHRINK_TIMEOUT	(60 * HZ)
+#define ASK_TIMEOUT	(60 * HZ)
 
 static bool expected(phys_addr_t phys, u64 *machine)
 {
@@ -146,6 +150,44 @@ static void exchanged_within(struct kunit *test)
 	xdt_check_list(test, &part, 1, true);
 }
 
+/* Whether each page is mapped where a grant says that it is. */
+static bool all_in_place(struct kunit *test, void **addr, unsigned int nr)
+{
+	unsigned int i;
+	bool in_place = true;
+
+	for (i = 0; i < nr && in_place; i++) {
+		dma_addr_t bus = xdt_map(test, addr[i], PAGE_SIZE, DMA_TO_DEVICE);
+
+		in_place = bus == xdt_where(test, addr[i]);
+		xdt_unmap(test, bus);
+	}
+	return in_place;
+}
+
+/*
+ * They are right at once, mostly by a copy, and before long without one; and when they
+ * leave again, they are right again.
+ */
+static void known_again(struct kunit *test)
+{
+	unsigned int i, round;
+	void *addr[NR];
+
+	for (i = 0; i < NR; i++)
+		addr[i] = xdt_pages(test, 0);
+	for (round = 0; round < 2; round++) {
+		unsigned long end = jiffies + ASK_TIMEOUT;
+
+		move(test, addr, NR);
+		check_pages(test, addr, NR);
+		while (!all_in_place(test, addr, NR) && time_before(jiffies, end))
+			msleep(20);
+		KUNIT_EXPECT_TRUE(test, all_in_place(test, addr, NR));
+		check_pages(test, addr, NR);
+	}
+}
+
 /* Looked at before and after. */
 static void exchanged_again(struct kunit *test)
 {
@@ -251,6 +293,7 @@ static struct kunit_case moved_cases[] = {
 	KUNIT_CASE(exchanged),
 	KUNIT_CASE(exchanged_within),
 	KUNIT_CASE(exchanged_again),
+	KUNIT_CASE(known_again),
 	KUNIT_CASE(ballooned),
 	KUNIT_CASE(grant_pages),
 	KUNIT_CASE(coherent),
