@@ -113,6 +113,13 @@ GIB = 1 << 30
 # Driver domains: their memory in one run or in four; one whose device does not see the caches.
 DOMU = ("--domu", "256M")
 DOMU_4 = ("--domu", "512M", "--hole-every", "256M")
+
+
+def pieces(memory, order):
+    """A driver domain whose memory is in pieces of 2^order pages, of which nobody tells."""
+    return ("--domu", memory, "--domu-props", f"test,publish-nothing; test,extent-order = <{order}>;")
+
+
 APART = ("--pass-props", "/delete-property/ dma-coherent;")
 UNPROBED = ("--append", "xen_dma_probe=off")
 UNSAID = ("--pass-props", "/delete-property/ xen,dma-unprotected;")
@@ -157,6 +164,10 @@ ARM64 = [
     Bed("domu-4", OWN + " arm_moved", "6.12 7.3 6.12-stock", DOMU_4, main="6.12"),
     Bed("domu-6", "arm_map arm_sg arm_moved", "6.12 7.3",
         ("--mem", "6G", "--domu", "768M", "--hole-every", "256M")),
+    # A fragmented host: 2 MiB pieces that are no neighbours. And cache colouring: single pages.
+    Bed("domu-2m", "arm_pieces arm_map arm_sg arm_foreign arm_moved", "6.12", pieces("512M", 9), publishing=True,
+        main="6.12"),
+    Bed("domu-pages", "arm_pieces", boot=pieces("256M", 0), publishing=True, main="6.12"),
     Bed("domu-4.20", "arm_map arm_foreign arm_fwcfg", "6.12", (*DOMU, "--xen-version", "4.20"), ONE_RUN),
     # Told by the command line, by the hypervisor, by nobody
     Bed("param-1", "arm_map arm_moved", impossible=ONE_RUN, main="6.12",

@@ -88,15 +88,16 @@ static phys_addr_t find_end(phys_addr_t phys, phys_addr_t last, u64 offset)
 
 static void add_run(phys_addr_t start, u64 offset)
 {
-	if (nr_runs == XDT_MAX_RUNS)
-		return;
 	runs[nr_runs].start = start;
 	runs[nr_runs].end = start + PAGE_SIZE;
 	runs[nr_runs].offset = offset;
 	nr_runs++;
 }
 
-/* A single page that has another offset than those around it makes no run. */
+/*
+ * A single page that has another offset than those around it makes no run, and a domain
+ * that consists of such has none. Of a domain in very many pieces the first will do.
+ */
 static void scan(phys_addr_t start, phys_addr_t end)
 {
 	struct xdt_run *run = NULL;
@@ -112,6 +113,8 @@ static void scan(phys_addr_t start, phys_addr_t end)
 			continue;
 		if (run)
 			run->end = find_end(last, phys, run->offset);
+		if (nr_runs == XDT_MAX_RUNS)
+			return;
 		add_run(run ? run->end : start, offset);
 		run = &runs[nr_runs - 1];
 	}
@@ -913,7 +916,7 @@ EXPORT_SYMBOL_GPL(xdt_arm_exit);
 static int __init arm_init(void)
 {
 	find_runs();
-	return nr_runs ? 0 : -ENODEV;
+	return 0;
 }
 module_init(arm_init);
 
