@@ -19,7 +19,7 @@ from pathlib import Path
 
 from bed import base, build, console, devicetree, fetch, initrd
 from bed.base import Failure
-from bed.known import ARCHES, FLAVOURS, KERNELS, one_of
+from bed.known import ARCHES, FLAVOURS, KERNELS, QEMUS, one_of
 
 # The exit status when the boot could not begin.
 STATUS = 120
@@ -71,6 +71,8 @@ def arguments(parser):
     add("--kernel", metavar="FILE", help="this bzImage (arm64: Image, arm: zImage) in place of scripts/bed build's")
     add("--xen", metavar="FILE", help="this hypervisor (x86: ELF, or gzipped ELF) instead of Debian's")
     add("--xen-version", metavar="V", help="Debian's hypervisor of this version (see scripts/bed fetch --help)")
+    add("--qemu-version", metavar="V",
+        help=f"Debian's QEMU of this version ({', '.join(QEMUS)}) instead of the installed one")
     add("--bare", action="store_true", help="no hypervisor: the same kernel straight on the machine")
 
     add = group("what runs in it")
@@ -94,6 +96,9 @@ def arguments(parser):
     add("--timeout", metavar="S",
         help="give up after S seconds; default: 300, with a flavour other than test 900, with --icount 1800")
     arm_only = [
+        add("--smmu", metavar="WHO",
+            help="an SMMUv3 that the PCIe bridge is behind (arm64), with QEMU 10. WHO drives it: xen, which needs a "
+                 "hypervisor with the driver (scripts/bed hypervisor), or linux, where Xen has none, as Debian's"),
         add("--dts", metavar="FILE", **several,
             help="device-tree source, appended to that of the machine (ARM); may be repeated: "
                  "/ { pcie@10000000 { /delete-property/ dma-coherent; }; };"),
@@ -113,10 +118,13 @@ def arguments(parser):
         add("--beside-module", metavar="FILE.ko", **several, help="for the other one"),
         add("--pass", metavar="FILE", dest="pass_", type=Path,
             help="device-tree source of its partial tree. The host's nodes that an xen,path there names are passed "
-                 "through. Without: fw_cfg and the PCIe host bridge, coherent and without an IOMMU, if the script "
-                 "runs in domu; nothing if it runs in dom0"),
+                 "through. Without: fw_cfg and the PCIe host bridge, coherent and without an IOMMU (with --smmu xen "
+                 "the bridge is behind it), if the script runs in domu; nothing if it runs in dom0"),
         add("--pass-props", metavar="TEXT", **several,
             help="more properties of the PCIe host bridge in that tree's default: xen,dma-safe;"),
+        add("--pass-dts", metavar="TEXT", **several,
+            help="source that is appended to that tree's default: "
+                 "/ { passthrough { /delete-node/ fw-cfg@9020000; }; };"),
         add("--domu-props", metavar="TEXT", **several,
             help="more properties of its node, or other values: direct-map;")]
     parser.add_argument("qemu", nargs="...", help="(behind --) more arguments for QEMU")
@@ -140,6 +148,13 @@ def check(args):
         raise Failure(f"{domu_only} needs --domu SIZE")
     if args.bare and arm_only:
         raise Failure(f"{arm_only} has no use for --bare")
+    if args.qemu_version:
+        one_of("QEMU version", args.qemu_version, QEMUS)
+    if args.smmu:
+        if arch.name != "arm64":
+            raise Failure("--smmu is for arm64 only")
+        one_of("driver of the SMMU", args.smmu, ("xen", "linux"))
+        args.qemu_version = args.qemu_version or "10"
     if args.icount and args.smp not in (None, "1"):
         raise Failure(f"--icount works with one processor only, not --smp {args.smp}")
     if args.icount and args.accel != "tcg":
@@ -154,6 +169,7 @@ def check(args):
     args.timeout = args.timeout or ("1800" if args.icount else "300" if args.flavour == "test" else "900")
     for name in "mem", "dom0_mem", "machine", "cpu":
         setattr(args, name, getattr(args, name) or getattr(arch, name))
+    args.machine += ",iommu=smmuv3" if args.smmu else ""
     for name in "smp", "timeout":
         if not re.fullmatch("0*[1-9][0-9]*", getattr(args, name)):
             raise Failure(f"--{name} wants a positive number, not '{getattr(args, name)}'")
@@ -174,13 +190,14 @@ def check(args):
 
 
 def ingredients(args, arch):
-    """busybox, kernel and hypervisor (None with --bare), made or brought if need be."""
+    """QEMU's command; busybox, kernel and hypervisor (None with --bare), made or brought if need be."""
     if arch.name == "x86":
         base.need(arch.qemu_package, "busybox-static", "cpio")
         busybox = shutil.which("busybox")
     else:
         base.need(arch.qemu_package, "device-tree-compiler", "cpio")
         busybox = fetch.busybox(arch.name)
+    qemu = fetch.qemu(arch.name, args.qemu_version) if args.qemu_version else [arch.qemu]
     if args.kernel:
         kernel = Path(args.kernel)
     else:
@@ -191,11 +208,11 @@ def ingredients(args, arch):
     if not kernel.is_file():
         raise Failure(f"there is no kernel {kernel}")
     if args.bare:
-        return busybox, kernel, None
+        return qemu, busybox, kernel, None
     xen = Path(args.xen or fetch.xen(arch.name, args.xen_version))
     if not xen.is_file():
         raise Failure(f"there is no hypervisor {xen}")
-    return busybox, kernel, xen
+    return qemu, busybox, kernel, xen
 
 
 def put_ingredients(args, work, nonce, busybox, kernel, xen):
@@ -338,7 +355,7 @@ def verdict(args, log, nonce, status, complaint):
 def main(args):
     """Boot, and return the script's exit status."""
     arch = check(args)
-    parts = ingredients(args, arch)
+    qemu, *parts = ingredients(args, arch)
     place = os.environ.get("TMPDIR") or "/tmp"
     if not place.startswith("/") or re.search(r"[\s,]", place):
         place = "/tmp"
@@ -350,12 +367,12 @@ def main(args):
         machine = ["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-monitor", "none",
                    "-machine", args.machine, "-accel", args.accel, "-cpu", args.cpu, "-smp", args.smp, "-m", args.mem,
                    *(["-icount", "shift=0,sleep=off"] if args.icount else []), *args.qemu]
-        booted = boots(args, work, [arch.qemu, *machine])
+        booted = boots(args, work, [*qemu, *machine])
         log.touch()
         (work / "console.log").symlink_to(log)
         serial = [word.format(log=work / "console.log") for word in serial_ports(args)]
         try:
-            status, complaint = run(args, [arch.qemu, *serial, *booted, *machine], work, nonce, log)
+            status, complaint = run(args, [*qemu, *serial, *booted, *machine], work, nonce, log)
         except BrokenPipeError:
             # Nobody reads what we show.
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

@@ -27,6 +27,15 @@ STEP = 2 * MIB
 # The PCIe bridge's registers (address, size, both in two cells) and its last bus.
 ECAM = {"arm64": ("0x40 0x10000000", "0 0x10000000", "0xff"), "arm": ("0 0x3f000000", "0 0x01000000", "0x0f")}
 
+# Where QEMU has the SMMU, and what makes Xen's driver translate for the bridge: it wants each stream
+# listed, that is bus << 8 | device << 3 | function, here function 0 of all devices of bus 0. What is
+# not listed is stopped, without a word.
+SMMU = "/smmuv3@9050000"
+STREAMS = ", ".join(f"<&{{{SMMU}}} {device << 3:#x}>" for device in range(32))
+
+# In the partial tree, of a bridge that Xen has an IOMMU translate for.
+BEHIND = "/delete-property/ xen,force-assign-without-iommu; /delete-property/ xen,dma-unprotected;"
+
 
 def mebibytes(size):
     """The number of MiB in a size like 512M, 6G or 512."""
@@ -43,15 +52,16 @@ def quoted(text):
     return '"' + re.sub(r'(["\\])', r"\\\1", text) + '"'
 
 
-def default_pass(arch, in_domu, props):
-    """What a driver domain gets by default: two devices with DMA, if it is under test."""
+def default_pass(arch, in_domu, props, more=""):
+    """What a driver domain gets by default: two devices with DMA, if it is under test. `props` is for the PCIe
+    bridge, `more` is source."""
     address, size, last_bus = ECAM[arch]
     text = (HERE / "pass.dts.in").read_text()
     if in_domu:
         text += (HERE / "pass-devices.dts.in").read_text()
         text = text.replace("ECAM_SIZE", size).replace("ECAM", address).replace("LAST_BUS", last_bus)
     # Merged, so that a property can be deleted too.
-    return text + (f"/ {{ passthrough {{ pcie@10000000 {{ {props} }}; }}; }};\n" if props else "")
+    return text + (f"/ {{ passthrough {{ pcie@10000000 {{ {props} }}; }}; }};\n" if props else "") + more
 
 
 def holes(step, memory, taken):
@@ -103,7 +113,10 @@ def make(args, work, qemu, xen_args, linux_args):
     if args.domu:
         source = args.pass_ or work / "pass.dts"
         if not args.pass_:
-            source.write_text(default_pass(args.arch, args.test_in == "domu", " ".join(args.pass_props)))
+            in_domu = args.test_in == "domu"
+            behind = [BEHIND] if in_domu and args.smmu == "xen" else []
+            source.write_text(default_pass(args.arch, in_domu, " ".join(behind + args.pass_props),
+                                           " ".join(args.pass_dts)))
         to_blob(source, work / "pass.dtb", "--pass")
         place("domu", "device-tree", "pass.dtb")
         domu = (f'/ {{ chosen {{ domU1 {{\ncompatible = "xen,domain"; #address-cells = <2>; #size-cells = <2>;\n'
@@ -123,6 +136,8 @@ def make(args, work, qemu, xen_args, linux_args):
     machine = machine.replace("/dts-v1/;", f"/dts-v1/;{reserved}", 1)
     machine += (f"/ {{ chosen {{\n#address-cells = <2>; #size-cells = <2>;\nxen,xen-bootargs = {quoted(xen_args)};\n"
                 f"{nodes.get('dom0', '')}}}; }};\n{domu}")
+    if args.smmu == "xen":
+        machine += f"&{{/pcie@10000000}} {{ iommus = {STREAMS}; }};\n"
     for file in args.dts:
         try:
             with open(file, encoding="utf-8") as text:

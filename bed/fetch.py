@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Bring the stock source of a Linux series, the Xen hypervisor, its source, or a static
-busybox from Debian's archive into the cache, and print where it lies.
+"""Bring the stock source of a Linux series, the Xen hypervisor, its source, a static busybox
+or a newer QEMU from Debian's archive into the cache, and print where it lies.
 
 Works through an apt state of its own: the mirrors are those that the system's apt already
 uses, and neither the system's configuration nor its package lists are touched. What is in
@@ -20,7 +20,7 @@ from pathlib import Path
 
 from bed import base
 from bed.base import Failure, StageFailed, cache, log_path
-from bed.known import ARCHES, KERNELS, XENS, one_of
+from bed.known import ARCHES, KERNELS, QEMUS, XENS, one_of
 
 KSRC_HINT = "a tree of your own can be used with KSRC=DIR"
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
@@ -45,6 +45,7 @@ def arguments(parser):
                       help=f"the stock source of Linux V ({' '.join(KERNELS)}); the default is the first")
     what.add_argument("--xen", action="store_true", help="the hypervisor")
     what.add_argument("--busybox", action="store_true", help="a static busybox of another architecture")
+    what.add_argument("--qemu", metavar="V", help=f"QEMU {', '.join(QEMUS)}, beside the one that is installed")
     what.add_argument("--xen-source", action="store_true", help="the unpacked and patched source of Debian's Xen")
     parser.add_argument("--arch", default="x86", metavar="A", help="x86 (the default), arm64, arm")
     parser.add_argument("--xen-version", metavar="V", help=f"of Xen: {' '.join(XENS)}; the default is the first")
@@ -56,6 +57,8 @@ def main(args):
         print(xen(args.arch, args.xen_version))
     elif args.busybox:
         print(busybox(args.arch))
+    elif args.qemu:
+        print(qemu(args.arch, args.qemu)[0])
     else:
         print(xen_source(args.xen_version) if args.xen_source else linux(args.kver))
 
@@ -200,19 +203,20 @@ def source_versions(package, env):
     return {version: found[version] for version in newest(found)}
 
 
-def download_package(package, env, log):
+def download_package(package, env, log, root=None):
     """The newest that the mirror really has, unpacked. Returns where, and the failure if there is none."""
     place, failure = cache() / "dl", None
+    root = root or place / "root"
     lines = output(["apt-cache", "madison", package], env).splitlines()
     for version in newest(line.split("|")[1].strip() for line in lines if line.endswith("Packages")):
         failure = attempt(f"download {package} {version}", log, ["apt-get", "download", f"{package}={version}"],
                           env=env, cwd=place)
         if not failure:
             with base.stage(f"unpack {package}", log_path("fetch-unpack")) as run:
-                run(["rm", "-rf", place / "root"])
-                run(["dpkg-deb", "-x", *place.glob(f"{package}_*.deb"), place / "root"])
+                run(["rm", "-rf", root])
+                run(["dpkg-deb", "-x", *place.glob(f"{package}_*.deb"), root])
                 run(["rm", *place.glob(f"{package}_*.deb")])
-            return place / "root", None
+            return root, None
     return None, failure
 
 
@@ -303,6 +307,30 @@ def busybox(arch):
     """A static busybox; its place in the package is not the same in each release."""
     found = cache() / "img" / f"busybox-{suite_of(arch)[0]}"
     return fetch_file("busybox-static", next(iter(XENS)), arch, found, ["bin/busybox", "usr/bin/busybox"])
+
+
+def qemu(arch, version):
+    """Debian's newer QEMU: the command that starts it. It is unpacked beside the installed one, whose firmware
+    it finds; the libraries that it lacks are installed."""
+    one_of("QEMU version", version, QEMUS)
+    one_of("architecture", arch, [name for name, each in ARCHES.items() if each.qemu])
+    place = cache() / "img" / f"{ARCHES[arch].qemu_package}-{version}"
+    once(lambda: place if place.is_dir() else None, lambda: fetch_qemu(ARCHES[arch].qemu_package, version, place))
+    base.need(*(place / "libraries").read_text().split())
+    data = [place / "data/usr/share/qemu", "/usr/share/qemu", "/usr/share/seabios"]
+    return [place / "program/usr/bin" / ARCHES[arch].qemu, *(word for each in data for word in ("-L", each))]
+
+
+def fetch_qemu(package, version, found):
+    """The program, its data, and the names of the packages that it needs."""
+    env, log = apt_state(QEMUS[version]), log_path(f"fetch-qemu-{version}")
+    needs = re.search("^Depends: (.*)$", output(["apt-cache", "show", package], env), re.M)
+    with scratch() as place:
+        for name, part in (package, "program"), ("qemu-system-data", "data"):
+            if not download_package(name, env, log, place / part)[0]:
+                raise Failure(f"{name} {version} could not be downloaded (log: {log})")
+        (place / "libraries").write_text("\n".join(re.findall(r"\blib[a-z0-9.+-]+", needs[1])))
+        place.rename(found)
 
 
 def xen_source(version=None):

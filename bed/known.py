@@ -18,6 +18,10 @@ UML_KERNEL = "7.3"
 # Hypervisors, the first is the default.
 XENS = {"4.17": "+bookworm", "4.20": "trixie"}
 
+# QEMUs other than the one that is installed, by the suite of Debian that holds them: one whose
+# SMMUv3 has the second stage, which Xen needs.
+QEMUS = {"10": "bookworm-backports"}
+
 # Flavours: the configurations in configs/ARCH-NAME.config, each laid over the one before.
 FLAVOURS = {
     ("x86", "test"): ("test",),

@@ -42,6 +42,9 @@ def parse(*words):
     ("--arch arm64 --pass-props x; --domu-props y;", "--domu-props needs --domu"),
     ("--arch arm64 --domu 1G --bare", "--domu has no use for --bare"),
     ("--arch arm64 --domu 1G --test-in domX", "--test-in wants dom0 or domu"),
+    ("--smmu xen", "--smmu is for ARM only"), ("--arch arm --smmu xen", "--smmu is for arm64 only"),
+    ("--arch arm64 --smmu nobody", "unknown driver of the SMMU 'nobody'"),
+    ("--arch arm64 --pass-dts x", "--pass-dts needs --domu"), ("--qemu-version 9", "unknown QEMU version '9'"),
     ("--arch arm64 --domu plenty", "--domu wants a size"), ("--arch arm64 --hole-every 0M", "--hole-every wants"),
     ("--mem 6T", "--mem wants a size"), ("--dom0-mem M", "--dom0-mem wants a size"),
     ("--timeout soon", "--timeout wants a positive number"), ("--smp 0", "--smp wants a positive number"),
@@ -65,6 +68,21 @@ def test_options():
                            ("--domu 1G --beside-append x", "dom0 domu")):
         args = parse("--arch", "arm64", *words.split())
         assert (args.domains, args.test_in) == (domains.split(), words[-4:] if "test" in words else domains[-4:]), words
+    args = parse("--arch", "arm64", "--smmu", "xen")
+    assert (args.qemu_version, args.machine.endswith(",iommu=smmuv3")) == ("10", True)
+
+
+@pytest.mark.parametrize("props, more, wanted, unwanted", [
+    ("", "", "xen,dma-unprotected", ()),
+    ("xen,dma-safe;", "/ { passthrough { /delete-node/ fw-cfg@9020000; }; };", "xen,dma-safe", ("fw-cfg",)),
+    (devicetree.BEHIND, "/ { passthrough { /delete-node/ fw-cfg@9020000; }; };", "pcie@10000000",
+     ("unprotected", "without-iommu")),
+])
+def test_partial_tree(tmp_path, props, more, wanted, unwanted):
+    (tmp_path / "dts").write_text(devicetree.default_pass("arm64", True, props, more))
+    devicetree.to_blob(tmp_path / "dts", tmp_path / "dtb", "the tree")
+    source = devicetree.to_source(tmp_path / "dtb")
+    assert wanted in source and not [word for word in unwanted if word in source]
 
 
 @pytest.mark.parametrize("word", ["/dev:/a:/none:/b", "/dev", ":/a", "/dev:a", "/dev:/"])
@@ -140,6 +158,7 @@ def test_report():
 LOOP, PANIC = "while :; do :; done", "echo c >/proc/sysrq-trigger\nexit 0"
 DEVICES = "cat /sys/bus/pci/devices/*/device 2>/dev/null\nls /proc/device-tree/passthrough 2>/dev/null\ntrue"
 TREE = "[ -e /proc/device-tree/pcie@10000000 ] || exit 1\n[ ! -e /proc/device-tree/pcie@10000000/dma-coherent ]"
+SMMU = "[ -e /proc/device-tree/smmuv3@9050000 ] && [ -e /proc/device-tree/pcie@10000000/iommu-map ]"
 FILES = {
     "file": "put there\n", "bad.ko": "not a module\n", "panic": PANIC, "bad.dts": "/ {\n",
     "edit.dts": '/ { chosen { our-words = "in the tree"; }; pcie@10000000 { /delete-property/ dma-coherent; }; };',
@@ -165,6 +184,7 @@ CASES = [
     ("arm64-edu-in-domu", "--arch arm64 --domu 256M", DEVICES, 0, {SAID: "(?m)^0x11e8$(.|\n)*^fw-cfg@9020000$"}),
     ("arm64-edu-in-dom0", "--arch arm64 --domu 256M --test-in dom0", DEVICES, 0, {SAID: "(?m)^0x11e8$"}),
     ("arm64-pass", "--arch arm64 --domu 256M --pass {0}/pass.dts", DEVICES, 0, {NOT_SAID: "0x11e8"}),
+    ("arm64-smmu", "--arch arm64 --smmu linux", SMMU, 0, {}),
     ("arm64-dts", "--arch arm64 --dts {0}/edit.dts", TREE, 0, {}),
     ("arm64-panic-dom0", "--arch arm64", PANIC, 121, {COMPLAINT: "Kernel panic"}),
     ("arm64-panic-domu", "--arch arm64 --domu 256M", PANIC, 121, {COMPLAINT: "end Kernel panic"}),
