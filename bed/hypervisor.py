@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Build the hypervisor of Debian's Xen for arm64 with our patches (patches/README), which
-make it tell a domain where its memory is for devices, and one more for our tests. Prints
-where it lies, as scripts/boot --arch arm64 --xen takes it.
+make it tell a domain where its memory is for devices, and one more for our tests; or
+another variant of it. Prints where it lies, as scripts/boot --arch arm64 --xen takes it.
 
 The source is a copy of the fetched one made of hard links; patch writes the files it
 changes anew. A patch that has changed makes a new copy, which ccache compiles in seconds.
@@ -21,22 +21,33 @@ from bed.known import ARCHES, XENS, one_of
 CROSS = ARCHES["arm64"].cross
 CONFIG = TOP / "patches/config"
 
+# What is built, and with which patches of patches/xen-VERSION. Debian's own has no driver for the SMMUv3.
+VARIANTS = {
+    "dma": ("*.patch", "test/*publish*.patch"),
+    "plain": (),
+    "fence": ("test/*fence*.patch",),
+}
+
 
 def arguments(parser):
     """What can be said on the command line."""
     parser.add_argument("--version", default=next(iter(XENS)), metavar="V",
                         help=f"{' '.join(XENS)}; the default is the first")
+    parser.add_argument("--variant", default=next(iter(VARIANTS)), metavar="N",
+                        help="dma (the default): with our patches; plain: with none; fence: with one for tests, which "
+                             "makes the SMMU the judge of machine addresses")
     parser.add_argument("--print", action="store_true", help="build nothing, print where the hypervisor lies")
 
 
 def main(args):
     """Build; the standard output is one line."""
-    print(image(args.version) if args.print else build(args.version))
+    print(image(args.version, args.variant) if args.print else build(args.version, args.variant))
 
 
-def image(version):
+def image(version, variant=next(iter(VARIANTS))):
     """Where the hypervisor lies."""
-    return cache() / "img" / f"xen-{one_of('Xen version', version, XENS)}-arm64-dma"
+    one_of("variant", variant, VARIANTS)
+    return cache() / "img" / f"xen-{one_of('Xen version', version, XENS)}-arm64-{variant}"
 
 
 def own_source():
@@ -54,23 +65,24 @@ def make(tree, *targets):
             "XEN_BUILD_TIME=00:00:00", "XEN_BUILD_HOST=host", "XEN_DOMAIN=domain", "XEN_WHOAMI=user", *targets]
 
 
-def build(version=next(iter(XENS)), arch="arm64"):
+def build(version=next(iter(XENS)), variant=next(iter(VARIANTS))):
     """Build what has changed; returns the hypervisor."""
-    one_of("architecture", arch, ("arm64",))
-    found, name, own = image(version), f"xen-{version}-arm64", own_source()
+    found, own = image(version, variant), own_source()
+    name, place = found.name, TOP / "patches" / f"xen-{version}"
+    patches = [path for pattern in VARIANTS[variant] for path in sorted(place.glob(pattern))]
+    if VARIANTS[variant] and not patches:
+        raise Failure(f"there is no patch for the variant '{variant}' of Xen {version}")
     base.need("make", "gcc", "libc6-dev", *ARCHES["arm64"].packages, "flex", "bison", "python3", "ccache", "patch",
               "rsync")
     source = copy_own(own, f"xen-{own_id(own)}", f"{name}-own") if own else fetch.xen_source(version)
     tree = cache() / "build" / name
-    place = TOP / "patches" / f"xen-{version}"
-    patches = [*sorted(place.glob("*.patch")), *sorted(place.glob("test/*.patch"))]
 
     def apply(run, part):
-        """Our patches on the fresh copy."""
+        """The patches on the fresh copy."""
         for patch in patches:
             run(["patch", "-d", part, "-p1", "--fuzz=0", "--no-backup-if-mismatch", "-i", patch])
 
-    with base.lock(f"{name}-dma"):
+    with base.lock(name):
         base.make_dirs(tree.parent, found.parent, cache() / "ccache")
         origin = f"{source} {cksum(b''.join(patch.read_bytes() for patch in patches))}"
         link_tree(tree, origin, log_path(f"{name}-patch"), apply)
