@@ -60,7 +60,8 @@ def flavour(name, kernel=X86):
 STAGES = (
     Stage("graft", "what the graft does and refuses, and the patch series", ("test_graft.py", "test_series.py")),
     Stage("tools", "bad input to the tools, and their own unit tests",
-          ("test_inputs.py", "test_build.py", "test_check.py", "test_ktap.py", "test_bench.py", "test_mutants.py"),
+          ("test_inputs.py", "test_build.py", "test_check.py", "test_ktap.py", "test_smmu.py", "test_bench.py",
+           "test_mutants.py"),
           more_kernels=(X86, UM)),
     Stage("static", "the driver's shape, checkpatch, kernel-doc, sparse, W=1, dt-schema, ShellCheck",
           ("test_static.py", "test_house.py")),

@@ -30,11 +30,17 @@ class Bed:
     dts: str = ""               # appended to the machine's device tree
     beside: str = ""            # what runs in the other domain
     disks: tuple = ()           # name in the domain, MiB, and words for QEMU's drive and device
-    publishing: bool = False    # with our patches, which make Xen tell where memory is
+    hypervisor: str = ""        # a variant of bed/hypervisor.py, in place of Debian's
     timeout: int = 900          # seconds for the boot; three times that with a flavour
 
     def __str__(self):
         return f"{self.arch}-{self.name}".rstrip("-")
+
+    @property
+    def is_judged(self):
+        """Does Xen drive an SMMU that devices are behind? Then there must be no event of it but those that
+        the script arm_stray causes, which must all be there."""
+        return ("--smmu", "xen") in zip(self.boot, self.boot[1:])
 
 
 # The stock lists' names for a test begin with the bed's, except on x86.
@@ -133,6 +139,20 @@ RANGES_4 = ("--pass-props", "dma-ranges = <0x02000000 1 0x08000000 0 0x40000000 
             "<0x02000000 1 0x28000000 0 0x50000000 0 0x08000000>, "
             "<0x02000000 0 0x88000000 0 0x58000000 0 0x08000000>;")
 
+# Behind an SMMU that Xen drives, in which case the domain may have no other device; or behind one that
+# translates to machine addresses and nothing else, so that a domain is as if there were none, but
+# watched.
+SMMU = ("--smmu", "xen")
+ALONE = ("--pass-dts", "/ { passthrough { /delete-node/ fw-cfg@9020000; }; };")
+FENCE = (*SMMU, "--pass-props", "xen,dma-unprotected;", "--xen-append", "dma-fence")
+FENCE_DOM0 = (*SMMU, "--xen-append", "dma-fence")
+
+# What pages of others are not where an IOMMU translates: apart, though they are neighbours.
+TRANSLATED = ONE_RUN + " xdt_arm_foreign.straddling"
+
+# What strays are impossible in a domain that is mapped 1:1.
+ONE_ADDRESS = " xdt_arm_stray.other_address xdt_arm_stray.given_back"
+
 OFFER = "cd /kselftest/xen-dma && XDT_OFFER_TO={} ./arm_offer.sh\n"
 TO_DOM0 = {"boot": (*DOMU, "--test-in", "dom0"), "environment": "XDT_OFFER_FROM=1", "beside": OFFER.format(0)}
 TO_DOMU = {"environment": "XDT_OFFER_FROM=0", "beside": OFFER.format(1)}
@@ -172,8 +192,8 @@ ARM64 = [
     # Told by the command line, by the hypervisor, by nobody
     Bed("param-1", "arm_map arm_moved", impossible=ONE_RUN, main="6.12",
         boot=(*DOMU, "--append", "xen_dma_probe=off xen_dma_offset=0xe0000000")),
-    Bed("published-1", "arm_map arm_fwcfg arm_moved", boot=DOMU, impossible=ONE_RUN, publishing=True),
-    Bed("published-4", "arm_map arm_sg arm_moved", "6.12 7.3", DOMU_4, publishing=True, main="6.12"),
+    Bed("published-1", "arm_map arm_fwcfg arm_moved", boot=DOMU, impossible=ONE_RUN, hypervisor="dma"),
+    Bed("published-4", "arm_map arm_sg arm_moved", "6.12 7.3", DOMU_4, hypervisor="dma", main="6.12"),
     Bed("refused", "arm_refused", "6.12 7.3 6.12-stock", DOMU + UNPROBED, environment="XDT_BED=refused", main="6.12"),
     Bed("ranges-1", OWN + " arm_moved", boot=DOMU + UNPROBED + RANGES_1, impossible=ONE_RUN),
     Bed("ranges-4", "arm_map arm_moved", boot=DOMU_4 + UNPROBED + RANGES_4, main="6.12"),
@@ -187,13 +207,32 @@ ARM64 = [
     # On stock it is chance what of these gets pages that have moved.
     Bed("ranges-4-others", "arm_masks arm_sg arm_foreign", "6.12", DOMU_4 + UNPROBED + RANGES_4),
     Bed("ranges-probed", "arm_map arm_moved", "6.12", DOMU + RANGES_1, ONE_RUN),
-    # An IOMMU: for no device (above), for all, for some
-    Bed("translated", "arm_safe", "6.12", publishing=True, boot=(*DOMU, "--domu-props", "test,xen,dma-translated;")),
-    Bed("translated-param", "arm_safe", "6.12", boot=(*DOMU, "--append", "xen_dma_offset=translated")),
-    Bed("iommu-some", "arm_safe arm_fwcfg", "6.12", (*DOMU, "--pass-props", "xen,dma-safe;"), main="6.12"),
+    # An IOMMU: for no device (above); for all, which Xen, the command line or nobody says; for some
+    Bed("smmu-dom0", OWN + " arm_stray arm_moved", "6.12", SMMU, ONE_RUN + ONE_ADDRESS,
+        environment="XDT_STRAY=1", hypervisor="plain"),
+    Bed("smmu-published", "arm_safe arm_map arm_stray", "6.12", SMMU + DOMU + ALONE, ONE_RUN,
+        environment="XDT_IOMMU=1 XDT_STRAY=1", hypervisor="dma"),
+    Bed("smmu-param", "arm_safe arm_map arm_stray", "6.12",
+        (*SMMU, *DOMU, *ALONE, "--append", "xen_dma_offset=translated"), ONE_RUN,
+        environment="XDT_IOMMU=1 XDT_STRAY=1", hypervisor="plain"),
+    Bed("smmu-domu", "arm_safe arm_unsaid " + OWN + " arm_stray arm_moved", "6.12 7.3",
+        SMMU + DOMU + ALONE, TRANSLATED, environment="XDT_IOMMU=1 XDT_STRAY=1", hypervisor="plain", main="6.12"),
+    Bed("smmu-some", "arm_safe arm_map arm_fwcfg arm_stray", "6.12", SMMU + DOMU, ONE_RUN,
+        environment="XDT_IOMMU=1 XDT_STRAY=1", hypervisor="plain", main="6.12"),
+    Bed("smmu-some-safe", "arm_safe arm_map arm_fwcfg arm_stray", "6.12",
+        (*SMMU, *DOMU, "--pass-props", "xen,dma-safe;", "--append", "xen_dma_offset=0xe0000000"), ONE_RUN,
+        environment="XDT_IOMMU=1 XDT_STRAY=1", hypervisor="plain"),
+    # Machine addresses, and a judge of them
+    Bed("fence-dom0", OWN + " arm_stray arm_moved", "6.12", FENCE_DOM0, ONE_RUN + ONE_ADDRESS,
+        environment="XDT_STRAY=1", hypervisor="fence"),
+    Bed("fence-domu-1", OWN + " arm_fwcfg arm_stray arm_moved", "6.12", FENCE + DOMU, ONE_RUN,
+        environment="XDT_STRAY=1", hypervisor="fence", main="6.12"),
+    Bed("fence-domu-4", OWN + " arm_stray arm_moved", "6.12 7.3", FENCE + DOMU_4, environment="XDT_STRAY=1",
+        hypervisor="fence"),
     # Another domain's pages
     Bed("to-dom0", "arm_foreign_dom", "6.12 7.3 6.12-stock", **TO_DOM0),
     Bed("to-domu", "arm_foreign_dom", "6.12 7.3 6.12-stock", DOMU, **TO_DOMU, main="6.12"),
+    Bed("fence-to-domu", "arm_foreign_dom", "6.12", FENCE + DOMU, **TO_DOMU, hypervisor="fence"),
     Bed("to-dom0-noncoherent", "arm_foreign_dom", **TO_DOM0, dts=NONCOHERENT),
     Bed("to-domu-noncoherent", "arm_foreign_dom", boot=DOMU + APART, **TO_DOMU),
 ]
@@ -224,7 +263,7 @@ WRONG = {
 def wrong(name, message, *boot):
     """A bed where the driver complains in these words."""
     return Bed(f"wrong-{name}", "arm_messages", "6.12", DOMU + boot, environment=f"XDT_MESSAGE='{message}'",
-               publishing=True)
+               hypervisor="dma")
 
 
 MESSAGES = [wrong(name, f"xen-dma: /hypervisor: {message}, DMA is refused", "--domu-props", properties)

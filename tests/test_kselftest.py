@@ -16,7 +16,7 @@ import re
 import pytest
 
 import beds
-from bed import base, hypervisor, ktap
+from bed import base, hypervisor, ktap, smmu
 
 SELFTEST = base.TOP / "tools/testing/selftests/xen-dma"
 
@@ -81,15 +81,18 @@ def bed_runner(build, kselftest, booted, tmp_path_factory):
             if text:
                 (place / option[2:]).write_text(text)
                 more += [option, place / option[2:]]
-        if bed.publishing:
-            more += ["--xen", hypervisor.build()]
+        if bed.hypervisor:
+            more += ["--xen", hypervisor.build(variant=bed.hypervisor)]
         return ["--arch", bed.arch, "--kernel", kernel.image, "--timeout", bed.timeout * slow,
                 "--file", f"{kselftest(kernel)}:/kselftest", "--run", place / "script", *bed.boot, *more, "--",
                 *devices]
 
     def run_bed(bed, kernel, scripts):
         boot = booted((bed, kernel, *scripts), lambda: words(bed, kernel, scripts))
-        boot.more.setdefault("results", ktap.results(boot.lines))
+        if "results" not in boot.more:
+            boot.more["results"] = ktap.results(boot.lines)
+            if bed.is_judged:
+                boot.more["results"] += smmu.results(boot.console(), boot.lines)
         return boot
     return run_bed
 
@@ -149,12 +152,13 @@ def test_kselftest(bed, kernel, word, request, run_bed, record_property):
     boot = run_bed(bed, kernel, scripts)
     stock, must_fail = kernel.endswith("-stock"), listed(bed, kernel)
     results = [result for result in boot.more["results"] if result.group == word]
+    bad = list(judge(results, set(bed.impossible.split()), stock, must_fail))
     if word == "console":
-        wrong = list(console(boot, scripts, bed, stock, must_fail))
-        record_property("results", [0 if wrong or boot.status else 1, len(wrong) + (boot.status != 0)])
+        wrong = [*console(boot, scripts, bed, stock, must_fail), *(told(*each) for each in bad)]
+        record_property("results", [len(results) - len(bad) + (0 if wrong or boot.status else 1),
+                                    len(wrong) + (boot.status != 0)])
     else:
-        bad = list(judge(results, set(bed.impossible.split()), stock, must_fail)) or \
-            ([] if results else [(None, f"{word} did not run")])
+        bad = bad or ([] if results else [(None, f"{word} did not run")])
         record_property("results", [len(results) - sum(1 for result, _ in bad if result), len(bad)])
         wrong = [told(*each) for each in bad]
     assert not wrong, "\n".join(["", *wrong, str(boot)])

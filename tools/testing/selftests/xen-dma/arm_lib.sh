@@ -6,7 +6,7 @@
 #
 # Which of them fit a domain is for whoever boots it to choose: they judge what the
 # driver does by where grants say that memory is, and skip what the domain lacks.
-# XDT_IOMMU=1 tells them that the hypervisor has an IOMMU translate for devices.
+# XDT_IOMMU=1 tells them that the hypervisor has an IOMMU translate for the PCI devices.
 . ./lib.sh
 
 # prepare_arm: the modules that all of these tests need
