@@ -139,13 +139,30 @@ RANGES_4 = ("--pass-props", "dma-ranges = <0x02000000 1 0x08000000 0 0x40000000 
             "<0x02000000 1 0x28000000 0 0x50000000 0 0x08000000>, "
             "<0x02000000 0 0x88000000 0 0x58000000 0 0x08000000>;")
 
-# Behind an SMMU that Xen drives, in which case the domain may have no other device; or behind one that
+# Behind an SMMU: one that Xen drives, in which case the domain may have no other device; one that
 # translates to machine addresses and nothing else, so that a domain is as if there were none, but
-# watched.
+# watched; and one that dom0 drives.
 SMMU = ("--smmu", "xen")
 ALONE = ("--pass-dts", "/ { passthrough { /delete-node/ fw-cfg@9020000; }; };")
 FENCE = (*SMMU, "--pass-props", "xen,dma-unprotected;", "--xen-append", "dma-fence")
 FENCE_DOM0 = (*SMMU, "--xen-append", "dma-fence")
+OWN_SMMU = ("--smmu", "linux")
+# Given to a domain along with the bridge: it finds its own memory, but what it translates to is wrong.
+SMMU_TOO = ("--pass-dts", """
+/ { passthrough {
+	smmu: smmuv3@9050000 {
+		compatible = "arm,smmu-v3";
+		reg = <0 0x09050000 0 0x20000>;
+		#iommu-cells = <1>;
+		dma-coherent;
+		xen,reg = <0 0x09050000 0 0x20000 0 0x09050000>;
+		xen,path = "/smmuv3@9050000";
+		xen,force-assign-without-iommu;
+		xen,dma-unprotected;
+	};
+	pcie@10000000 { iommu-map = <0 &smmu 0 0x10000>; };
+}; };
+""")
 
 # What pages of others are not where an IOMMU translates: apart, though they are neighbours.
 TRANSLATED = ONE_RUN + " xdt_arm_foreign.straddling"
@@ -229,6 +246,11 @@ ARM64 = [
         environment="XDT_STRAY=1", hypervisor="fence", main="6.12"),
     Bed("fence-domu-4", OWN + " arm_stray arm_moved", "6.12 7.3", FENCE + DOMU_4, environment="XDT_STRAY=1",
         hypervisor="fence"),
+    # An IOMMU that the kernel drives: translating, or letting all through
+    Bed("own-smmu", "arm_iommu", "6.12 7.3", OWN_SMMU, environment="XDT_WINDOW=iommu", main="6.12"),
+    Bed("own-smmu-identity", OWN + " arm_moved", "6.12 7.3", (*OWN_SMMU, "--append", "iommu.passthrough=1"), ONE_RUN),
+    Bed("own-smmu-domu", "arm_refused", "6.12 7.3", OWN_SMMU + DOMU + SMMU_TOO,
+        environment="XDT_BED=refused XDT_WINDOW=none", main="6.12"),
     # Another domain's pages
     Bed("to-dom0", "arm_foreign_dom", "6.12 7.3 6.12-stock", **TO_DOM0),
     Bed("to-domu", "arm_foreign_dom", "6.12 7.3 6.12-stock", DOMU, **TO_DOMU, main="6.12"),

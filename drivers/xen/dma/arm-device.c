@@ -4,7 +4,9 @@
  *
  * All that concerns hardware which no IOMMU of Xen's protects. In a domain that is
  * not 1:1 that is what is passed through to it and said to be unprotected. Devices
- * behind an IOMMU are left to the generic operations.
+ * behind an IOMMU are left to the generic operations. But what an IOMMU that the kernel
+ * itself drives translates to are the domain's own addresses, right in the machine only
+ * where they are 1:1.
  */
 #define pr_fmt(fmt) "xen-dma: " fmt
 
@@ -128,17 +130,23 @@ static bool is_unprotected(struct device_node *np)
 	}
 }
 
-/* On an unmodified Xen an IOMMU translates for most devices. Says so once for each. */
-static void leave_alone(struct device *dev)
+/* Is it the first time that something is said of the device? */
+static bool is_news(struct device *dev)
 {
 	static DEFINE_XARRAY(said);
 
+	return !xa_insert(&said, (unsigned long)dev, dev, GFP_KERNEL);
+}
+
+/* On an unmodified Xen an IOMMU translates for most devices. Says so once for each. */
+static void leave_alone(struct device *dev)
+{
 	if (xen_initial_domain()) {
 		if (xen_all_unprotected)
 			pr_warn_once("xen_dma_probe=on: ignored, dom0 is never probed\n");
 		return;
 	}
-	if (!xa_insert(&said, (unsigned long)dev, dev, GFP_KERNEL))
+	if (is_news(dev))
 		dev_info(dev, "xen-dma: left to the generic DMA code, as an IOMMU of Xen's is taken to translate for it; where none does, it or its bus needs xen,dma-unprotected\n");
 }
 
@@ -324,13 +332,67 @@ static void serve(struct device *dev)
 	dev->dma_ops = &xen_swiotlb_dma_ops;
 }
 
+/* Does an IOMMU that the kernel drives translate? One that lets all through does not. */
+static bool is_translated_by_us(struct device *dev)
+{
+	struct iommu_domain *domain = iommu_get_domain_for_dev(dev);
+
+	return domain && domain->type != IOMMU_DOMAIN_IDENTITY;
+}
+
+/*
+ * The IOMMU makes a device's addresses ones of the domain's, which in a 1:1 domain are the
+ * machine's but for pages of others. The operations may be ours since before it was known.
+ */
+static void leave_to_iommu(struct device *dev)
+{
+	if (dev->dma_ops == &xen_swiotlb_dma_ops)
+		dev->dma_ops = NULL;
+	if (is_news(dev))
+		dev_info(dev, "xen-dma: left to the IOMMU that this kernel drives, which does not lead to other domains' pages; a backend needs iommu.passthrough=1\n");
+}
+
+/* What is wrong for the machine must not be used. That is said here, and not again. */
+static void refuse_own_iommu(struct device *dev)
+{
+	refuse(dev);
+	set_bit(0, (unsigned long *)&dev->dma_range_map[1].cpu_start);
+	xen_bypass_dma_iommu(dev);
+	dev->dma_ops = &xen_swiotlb_dma_ops;
+	if (is_news(dev))
+		dev_err(dev, "xen-dma: DMA refused: the IOMMU that this kernel drives leads to addresses of the domain, not of the machine; if one of Xen's translates these, the device or its bus needs xen,dma-safe\n");
+}
+
+static void setup_direct(struct device *dev)
+{
+	if (is_translated_by_us(dev)) {
+		leave_to_iommu(dev);
+	} else {
+		setup_aperture();
+		dev->dma_ops = &xen_swiotlb_dma_ops;
+	}
+}
+
+/* Not 1:1. What an IOMMU will do that is there, but not set up yet, is known later. */
+static void setup_elsewhere(struct device *dev, struct device_node *np)
+{
+	if (is_translated_by_us(dev))
+		refuse_own_iommu(dev);
+	else if (dev_iommu_fwspec_get(dev) && !device_iommu_mapped(dev))
+		return;
+	else if (is_unprotected(np))
+		serve(dev);
+	else
+		leave_alone(dev);
+}
+
 /**
  * xen_setup_dma_ops() - set up a device's DMA
  * @dev:	device, with what its bus's dma-ranges say in its map
  *
- * Leaves alone what is behind an IOMMU, be it Xen's (xen,dma-safe) or the
- * kernel's. In a domain that is not mapped 1:1, somebody has to say that there is no
- * IOMMU of Xen's.
+ * Leaves alone what is behind an IOMMU of Xen's (xen,dma-safe), or in a 1:1 domain behind
+ * one that the kernel drives. In a domain that is not mapped 1:1, somebody has to say that
+ * there is no IOMMU of Xen's.
  *
  * Context: Process, may sleep.
  */
@@ -342,15 +404,9 @@ void xen_setup_dma_ops(struct device *dev)
 		return;
 
 	mutex_lock(&xen_dma_mutex);
-	if (xen_is_direct()) {
-		setup_aperture();
-		dev->dma_ops = &xen_swiotlb_dma_ops;
-	} else if (xen_source != XEN_DMA_TRANSLATED && is_hardware(np) &&
-		   !device_iommu_mapped(dev) && !dev_iommu_fwspec_get(dev)) {
-		if (is_unprotected(np))
-			serve(dev);
-		else
-			leave_alone(dev);
-	}
+	if (xen_is_direct())
+		setup_direct(dev);
+	else if (xen_source != XEN_DMA_TRANSLATED && is_hardware(np))
+		setup_elsewhere(dev, np);
 	mutex_unlock(&xen_dma_mutex);
 }

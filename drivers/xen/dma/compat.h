@@ -112,6 +112,18 @@ static inline void xen_set_region(struct bus_dma_region *region,
 #endif
 }
 
+/* The device's operations are asked, whatever IOMMU the kernel drives for it. */
+static inline void xen_bypass_dma_iommu(struct device *dev)
+{
+#ifndef CONFIG_IOMMU_DMA
+	return;
+#elif LINUX_VERSION_CODE < KERNEL_VERSION(7, 0, 0)
+	dev->dma_iommu = false;
+#else
+	dev_clear_dma_iommu(dev);
+#endif
+}
+
 /* Returns 0 or -ENOMEM. */
 static inline int
 xen_register_shrinker(unsigned long (*count)(struct shrinker *shrinker,

@@ -6,7 +6,8 @@
 #
 # Which of them fit a domain is for whoever boots it to choose: they judge what the
 # driver does by where grants say that memory is, and skip what the domain lacks.
-# XDT_IOMMU=1 tells them that the hypervisor has an IOMMU translate for the PCI devices.
+# XDT_IOMMU=1 tells them that the hypervisor has an IOMMU translate for the PCI devices;
+# XDT_WINDOW=iommu that the kernel does, XDT_WINDOW=none that no device is to do anything.
 . ./lib.sh
 
 # prepare_arm: the modules that all of these tests need
@@ -23,7 +24,11 @@ prepare_arm()
 		insmod ./xdt_grant.ko ${XDT_IOMMU:+iommu=1} ||
 			skip_all "xdt_grant.ko can't be loaded"
 	fi
-	need_modules xdt_edu xdt_arm
+	if ! loaded xdt_edu; then
+		insmod ./xdt_edu.ko ${XDT_WINDOW:+window="$XDT_WINDOW"} ||
+			skip_all "xdt_edu.ko can't be loaded"
+	fi
+	need_modules xdt_arm
 }
 
 # one_line: exactly one line of the kernel log matches $message, an extended regular
