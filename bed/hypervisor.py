@@ -23,7 +23,7 @@ CONFIG = TOP / "patches/config"
 
 # What is built, and with which patches of patches/xen-VERSION. Debian's own has no driver for the SMMUv3.
 VARIANTS = {
-    "dma": ("*.patch", "test/*publish*.patch"),
+    "dma": ("*.patch", "test/*publish*.patch", "test/*pieces*.patch"),
     "plain": (),
     "fence": ("test/*fence*.patch",),
 }

@@ -120,16 +120,21 @@ GIB = 1 << 30
 DOMU = ("--domu", "256M")
 DOMU_4 = ("--domu", "512M", "--hole-every", "256M")
 
+# With our hypervisor: it has no hypercall that tells; only that one tells.
+UNANSWERED = ("--domu-props", 'test,answer = "nothing";')
+UNPUBLISHED = ("--domu-props", "test,publish-nothing;")
+
 
 def pieces(memory, order):
     """A driver domain whose memory is in pieces of 2^order pages, of which nobody tells."""
-    return ("--domu", memory, "--domu-props", f"test,publish-nothing; test,extent-order = <{order}>;")
+    return (*UNPUBLISHED, *UNANSWERED, "--domu", memory, "--domu-props", f"test,extent-order = <{order}>;")
 
 
 APART = ("--pass-props", "/delete-property/ dma-coherent;")
 UNPROBED = ("--append", "xen_dma_probe=off")
 UNSAID = ("--pass-props", "/delete-property/ xen,dma-unprotected;")
 UNPROBEABLE = ("--xen-append", "gnttab_max_maptrack_frames=0")
+ONLY_ASKED = DOMU + UNPUBLISHED + UNPROBED
 
 # dma-ranges of the bus, written by who knows the offsets: right for stock's own memory
 # too, as long as that stays where it is.
@@ -202,15 +207,29 @@ ARM64 = [
     Bed("domu-6", "arm_map arm_sg arm_moved", "6.12 7.3",
         ("--mem", "6G", "--domu", "768M", "--hole-every", "256M")),
     # A fragmented host: 2 MiB pieces that are no neighbours. And cache colouring: single pages.
-    Bed("domu-2m", "arm_pieces arm_map arm_sg arm_foreign arm_moved", "6.12", pieces("512M", 9), publishing=True,
+    Bed("domu-2m", "arm_pieces arm_map arm_sg arm_foreign arm_moved", "6.12", pieces("512M", 9), hypervisor="dma",
         main="6.12"),
-    Bed("domu-pages", "arm_pieces", boot=pieces("256M", 0), publishing=True, main="6.12"),
+    Bed("domu-pages", "arm_pieces", boot=pieces("256M", 0), hypervisor="dma", main="6.12"),
     Bed("domu-4.20", "arm_map arm_foreign arm_fwcfg", "6.12", (*DOMU, "--xen-version", "4.20"), ONE_RUN),
+    # The hypervisor tells when it is asked: of all memory, and of what kind the devices are
+    Bed("asked-1", "arm_source arm_map arm_fwcfg arm_moved", "6.12 7.3", ONLY_ASKED, ONE_RUN, hypervisor="dma",
+        environment="XDT_SOURCE=hypercall", main="6.12"),
+    Bed("asked-4", "arm_source arm_map arm_sg arm_foreign arm_moved", "6.12", DOMU_4 + UNPUBLISHED + UNPROBED,
+        hypervisor="dma", environment="XDT_SOURCE=hypercall", main="6.12"),
+    Bed("asked-unsaid", "arm_source arm_map", "6.12", ONLY_ASKED + UNSAID, ONE_RUN, hypervisor="dma",
+        environment="XDT_SOURCE=hypercall"),
+    Bed("asked-mixed", "arm_source arm_map arm_fwcfg", "6.12", (*ONLY_ASKED, "--domu-props", 'test,answer = "mixed";'),
+        ONE_RUN, hypervisor="dma", environment="XDT_SOURCE=hypercall-mixed"),
+    Bed("asked-mixed-unsaid", "arm_source arm_safe arm_unsaid", "6.12",
+        (*ONLY_ASKED, *UNSAID, "--domu-props", 'test,answer = "mixed";'),
+        hypervisor="dma", environment="XDT_SOURCE=hypercall-mixed"),
+    Bed("asked-translated", "arm_source arm_safe", "6.12", (*ONLY_ASKED, "--domu-props", 'test,answer = "translated";'),
+        hypervisor="dma", environment="XDT_SOURCE=translated XDT_TRANSLATED=1"),
     # Told by the command line, by the hypervisor, by nobody
     Bed("param-1", "arm_map arm_moved", impossible=ONE_RUN, main="6.12",
         boot=(*DOMU, "--append", "xen_dma_probe=off xen_dma_offset=0xe0000000")),
-    Bed("published-1", "arm_map arm_fwcfg arm_moved", boot=DOMU, impossible=ONE_RUN, hypervisor="dma"),
-    Bed("published-4", "arm_map arm_sg arm_moved", "6.12 7.3", DOMU_4, hypervisor="dma", main="6.12"),
+    Bed("published-1", "arm_map arm_fwcfg arm_moved", boot=DOMU + UNANSWERED, impossible=ONE_RUN, hypervisor="dma"),
+    Bed("published-4", "arm_map arm_sg arm_moved", "6.12 7.3", DOMU_4 + UNANSWERED, hypervisor="dma", main="6.12"),
     Bed("refused", "arm_refused", "6.12 7.3 6.12-stock", DOMU + UNPROBED, environment="XDT_BED=refused", main="6.12"),
     Bed("ranges-1", OWN + " arm_moved", boot=DOMU + UNPROBED + RANGES_1, impossible=ONE_RUN),
     Bed("ranges-4", "arm_map arm_moved", boot=DOMU_4 + UNPROBED + RANGES_4, main="6.12"),
@@ -227,7 +246,7 @@ ARM64 = [
     # An IOMMU: for no device (above); for all, which Xen, the command line or nobody says; for some
     Bed("smmu-dom0", OWN + " arm_stray arm_moved", "6.12", SMMU, ONE_RUN + ONE_ADDRESS,
         environment="XDT_STRAY=1", hypervisor="plain"),
-    Bed("smmu-published", "arm_safe arm_map arm_stray", "6.12", SMMU + DOMU + ALONE, ONE_RUN,
+    Bed("smmu-published", "arm_safe arm_map arm_stray", "6.12", SMMU + DOMU + ALONE + UNANSWERED, ONE_RUN,
         environment="XDT_IOMMU=1 XDT_STRAY=1", hypervisor="dma"),
     Bed("smmu-param", "arm_safe arm_map arm_stray", "6.12",
         (*SMMU, *DOMU, *ALONE, "--append", "xen_dma_offset=translated"), ONE_RUN,
@@ -251,6 +270,9 @@ ARM64 = [
     Bed("own-smmu-identity", OWN + " arm_moved", "6.12 7.3", (*OWN_SMMU, "--append", "iommu.passthrough=1"), ONE_RUN),
     Bed("own-smmu-domu", "arm_refused", "6.12 7.3", OWN_SMMU + DOMU + SMMU_TOO,
         environment="XDT_BED=refused XDT_WINDOW=none", main="6.12"),
+    # The same is said where QEMU has no IOMMU; the addresses tell
+    Bed("translated", "arm_safe", "6.12", hypervisor="dma",
+        boot=(*DOMU, *UNANSWERED, "--domu-props", "test,xen,dma-translated;")),
     # Another domain's pages
     Bed("to-dom0", "arm_foreign_dom", "6.12 7.3 6.12-stock", **TO_DOM0),
     Bed("to-domu", "arm_foreign_dom", "6.12 7.3 6.12-stock", DOMU, **TO_DOMU, main="6.12"),
@@ -282,10 +304,10 @@ WRONG = {
 }
 
 
-def wrong(name, message, *boot):
+def wrong(name, message, *boot, answer=UNANSWERED):
     """A bed where the driver complains in these words."""
-    return Bed(f"wrong-{name}", "arm_messages", "6.12", DOMU + boot, environment=f"XDT_MESSAGE='{message}'",
-               hypervisor="dma")
+    return Bed(f"wrong-{name}", "arm_messages", "6.12", (*DOMU, *answer, *boot),
+               environment=f"XDT_MESSAGE='{message}'", hypervisor="dma")
 
 
 MESSAGES = [wrong(name, f"xen-dma: /hypervisor: {message}, DMA is refused", "--domu-props", properties)
@@ -302,6 +324,8 @@ MESSAGES.append(wrong("param-of-another-boot", OTHERWISE.format("0x110000000", "
                       "--domu-props", "test,publish-nothing;", "--append", "xen_dma_offset=0xd0000000"))
 MESSAGES.append(wrong("param", "xen-dma: xen_dma_offset=4[+]x:1: takes <start>",
                       "--domu-props", "test,publish-nothing;", "--append", "xen_dma_offset=4+x:1"))
+MESSAGES.append(wrong("answer", "xen-dma: what the hypervisor answers: extents overlap, or are not in order, "
+                      "DMA is refused", answer=("--domu-props", 'test,answer = "overlap";')))
 
 ARM = [
     Bed("dom0", OWN, "6.12", ("--mem", "1G"), ONE_RUN, "arm"),

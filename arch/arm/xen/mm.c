@@ -4,11 +4,11 @@
  * pages, and finding out at boot where the domain's memory is.
  *
  * A domain is mapped 1:1, or at offsets that only the hypervisor knows. The first
- * source that tells them is used: the hypervisor's feature flag for 1:1, its node in
- * the device tree, the command line (drivers/xen/dma/arm-published.c), and where none
- * of them tells, asking the hypervisor (arm-probe.c). A source that contradicts itself
- * is not passed over for the next one: DMA is refused then, as it is where nobody
- * tells.
+ * source that tells them is used: the hypervisor's feature flag for 1:1, its answer to a
+ * hypercall (drivers/xen/dma/arm-asked.c), its node in the device tree, the command line
+ * (arm-published.c), and where none of them tells, probing (arm-probe.c). A source that
+ * contradicts itself is not passed over for the next one: DMA is refused then, as it is
+ * where nobody tells.
  */
 #define pr_fmt(fmt) "xen-dma: " fmt
 

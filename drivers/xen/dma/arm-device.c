@@ -117,6 +117,7 @@ static bool any_unprotected(void)
 static bool is_unprotected(struct device_node *np)
 {
 	switch (xen_source) {
+	case XEN_DMA_ASKED:
 	case XEN_DMA_OFFSET:
 	case XEN_DMA_RANGES:
 	case XEN_DMA_PARAM:
@@ -303,6 +304,13 @@ static void learn(struct device *dev)
 		adopt_bus_map(map);
 }
 
+/* Did the hypervisor itself tell, and of each page? */
+static bool is_first_hand(void)
+{
+	return xen_source == XEN_DMA_ASKED || xen_source == XEN_DMA_MIXED ||
+	       xen_source == XEN_DMA_PROBED;
+}
+
 /*
  * What was told is verified once, before the first device is given an address. Another
  * bus may know better than one that was wrong.
@@ -314,7 +322,7 @@ static void verify(void)
 
 	if (done || !xen_dma_table()->nr)
 		return;
-	if (xen_source == XEN_DMA_PROBED || xen_verify_memory()) {
+	if (is_first_hand() || xen_verify_memory()) {
 		done = true;
 		return;
 	}

@@ -207,6 +207,10 @@ void __init xen_learn_at_boot(void)
 	xen_note_moved(XEN_PFN_DOWN(virt_to_phys(HYPERVISOR_shared_info)),
 		       GFP_KERNEL);
 	xen_learn_registers();
-	read_published();
+	if (!xen_ask_at_boot(&xen_published))
+		read_published();
+	else if (xen_has_offset_param)
+		pr_warn("xen_dma_offset=%s: ignored, the hypervisor tells where memory is\n",
+			xen_offset_param);
 	xen_publish_table(&xen_published);
 }

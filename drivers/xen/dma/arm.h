@@ -16,8 +16,11 @@
  * enum xen_dma_source - who tells where the domain's memory is
  * @XEN_DMA_UNKNOWN:	nobody
  * @XEN_DMA_DIRECT:	the hypervisor's feature flag: it is mapped 1:1
- * @XEN_DMA_TRANSLATED:	xen,dma-translated or xen_dma_offset=translated: an IOMMU of
- *			Xen's translates for all devices
+ * @XEN_DMA_TRANSLATED:	the hypervisor, xen,dma-translated or
+ *			xen_dma_offset=translated: an IOMMU of Xen's translates for all
+ *			devices
+ * @XEN_DMA_ASKED:	the hypervisor, when it was asked
+ * @XEN_DMA_MIXED:	likewise; of devices it says that there are some of either kind
  * @XEN_DMA_OFFSET:	xen,dma-offset
  * @XEN_DMA_RANGES:	xen,dma-ranges
  * @XEN_DMA_PARAM:	xen_dma_offset=
@@ -29,6 +32,8 @@ enum xen_dma_source {
 	XEN_DMA_UNKNOWN,
 	XEN_DMA_DIRECT,
 	XEN_DMA_TRANSLATED,
+	XEN_DMA_ASKED,
+	XEN_DMA_MIXED,
 	XEN_DMA_OFFSET,
 	XEN_DMA_RANGES,
 	XEN_DMA_PARAM,
@@ -62,6 +67,7 @@ struct device;
 void xen_learn_registers(void);
 bool xen_arm_is_refused(struct device *dev);
 void xen_arm_refuse(struct device *dev);
+bool xen_ask_at_boot(struct xen_bus_table *table);
 int xen_probe_memory(void);
 bool xen_verify_memory(void);
 void xen_ask_returned(void);
