@@ -11,7 +11,6 @@
  */
 #include <linux/bits.h>
 #include <linux/ctype.h>
-#include <linux/hex.h>
 #include <linux/kernel.h>
 #include <linux/minmax.h>
 #include <linux/of.h>

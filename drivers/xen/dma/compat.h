@@ -17,6 +17,13 @@
 #include <linux/topology.h>
 #include <linux/version.h>
 
+/* hex_to_bin(), which older kernels have in linux/kernel.h. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 4, 0)
+#include <linux/kernel.h>
+#else
+#include <linux/hex.h>
+#endif
+
 /* The operations take a struct page and MMIO has operations of its own. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(7, 0, 0)
 #define XEN_DMA_OPS_TAKE_PAGE	1
