@@ -60,12 +60,14 @@ expression E;
 @leave@
 identifier count, frames;
 symbol XENMEM_decrease_reservation;
+expression E;
 @@
  int xenmem_reservation_decrease(int count, xen_pfn_t *frames)
  {
  ...
-+ xen_dma_pages_leave(frames, count);
- return HYPERVISOR_memory_op(XENMEM_decrease_reservation, ...);
++ xen_dma_pages_leave();
+-return HYPERVISOR_memory_op(XENMEM_decrease_reservation, E);
++return xen_dma_pages_left(frames, HYPERVISOR_memory_op(XENMEM_decrease_reservation, E));
  }
 
 @comes@

@@ -62,9 +62,12 @@ EDITS = {
     "drivers/xen/Kconfig": {r"^config SWIOTLB_XEN$": r"\g<0>",
                             r"^endmenu$": 'source "drivers/xen/dma/Kconfig"\n' r"\g<0>"},
     "drivers/xen/Makefile": {r"^(obj-\$\(CONFIG_SWIOTLB_XEN\)\s*\+= )swiotlb-xen\.o\n": r"\g<0>\1dma/\n"},
+    # Where memory is for a device is not where the kernel has it.
+    "drivers/xen/grant-table.c": {r"^(\t\tstruct page \*page = )pfn_to_page\(pfn\);$":
+                                  r"\1xen_coherent_page(args->vaddr, i);"},
     "drivers/xen/mem-reservation.c": {r"^#include <xen/swiotlb-xen\.h>$": r"\g<0>",
-                                      r"^\txen_dma_pages_leave\(frames, count\);$": r"\g<0>",
-                                      r"^\treturn HYPERVISOR_memory_op\(XENMEM_decrease_": r"\g<0>",
+                                      r"^\txen_dma_pages_leave\(\);$": r"\g<0>",
+                                      r"^\treturn xen_dma_pages_left\(frames,$": r"\g<0>",
                                       r"^\treturn xen_dma_pages_return\(frames,$": r"\g<0>"},
     "include/xen/arm/page.h": {
         r"^static inline (unsigned long pfn_to_bfn\(unsigned long pfn\))\n\{\n(?:[^}].*\n|\n)*\}$": r"\1;",

@@ -25,6 +25,7 @@ from bed.known import KERNELS
 MMU = "arch/x86/xen/mmu_pv.c"
 PAGE = "include/xen/arm/page.h"
 RESERVE = "drivers/xen/mem-reservation.c"
+GRANT = "drivers/xen/grant-table.c"
 KCONFIG = "drivers/xen/Kconfig"
 DRIVER = "drivers/xen/swiotlb-xen.c"
 APERTURE = "drivers/xen/dma/aperture.c"
@@ -160,10 +161,16 @@ def test_lays(stock, tree, repo):
         pytest.fail("pfn_to_bfn of the stock tree is not as expected")
     assert new == old
     old, new = texts(RESERVE)
-    assert new == old.replace("#include <xen/mem-reservation.h>\n", "#include <xen/mem-reservation.h>\n"
-                              "#include <xen/swiotlb-xen.h>\n").replace(
-        "\treturn HYPERVISOR_memory_op(XENMEM_decrease_", "\txen_dma_pages_leave(frames, count);\n"
-        "\treturn HYPERVISOR_memory_op(XENMEM_decrease_")
+    old = old.replace("#include <xen/mem-reservation.h>\n",
+                      "#include <xen/mem-reservation.h>\n#include <xen/swiotlb-xen.h>\n")
+    for what, before, call in (("decrease_reservation", "\txen_dma_pages_leave();\n", "left"),
+                               ("populate_physmap", "", "return")):
+        old = old.replace(f"\treturn HYPERVISOR_memory_op(XENMEM_{what}, &reservation);",
+                          f"{before}\treturn xen_dma_pages_{call}(frames,\n\t\t\t\t  "
+                          f"HYPERVISOR_memory_op(XENMEM_{what}, &reservation));")
+    assert re.sub(r"\s+", " ", new) == re.sub(r"\s+", " ", old)
+    old, new = texts(GRANT)
+    assert new == old.replace("page = pfn_to_page(pfn);", "page = xen_coherent_page(args->vaddr, i);")
     if (stock / graft.BINDING).exists():
         old, new = texts(graft.BINDING)
         assert new == old.replace("\nadditionalProperties: false\n", "\nallOf:\n  - $ref: /schemas/arm/xen,dma.yaml#\n"
@@ -316,6 +323,7 @@ def test_command_refuses(tmp_path):
     (RESERVE, r"^(\treturn HYPERVISOR_memory_op\(XENMEM_decrease_.*\n)", r"\1\1", "mem-reservation.c: has 2 times"),
     (RESERVE, r"^(int xenmem_reservation_decrease\()int count", r"\1unsigned int count", "reservation.c: has 0 times"),
     (RESERVE, r"^#include <xen/mem-reservation.h>\n", "", "mem-reservation.c: has 0 times"),
+    (GRANT, r"page = pfn_to_page\(pfn\)", "page = NULL", "grant-table.c: has 0 times"),
     (KCONFIG, r"^config SWIOTLB_XEN$", "config SWIOTLB_OTHER", "Kconfig: has 0 times"),
     ("arch/arm/xen/p2m.c", "set_foreign_p2m_mapping", "other", "p2m.c: does not mention set_foreign_p2m_mapping"),
     ("include/xen/arm/xen-ops.h", "xen_swiotlb_detect", "other", "xen-ops.h: does not mention xen_swiotlb_detect"),

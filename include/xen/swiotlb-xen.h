@@ -10,6 +10,7 @@
 #define __LINUX_SWIOTLB_XEN_H
 
 #include <linux/dma-direction.h>
+#include <linux/mm.h>
 #include <linux/swiotlb.h>
 #include <linux/types.h>
 
@@ -86,13 +87,36 @@ struct seq_file;
 void xen_arm_show_ranges(struct seq_file *s);
 void xen_arm_show_caches(struct seq_file *s);
 
+/**
+ * xen_coherent_page() - a page of coherent memory
+ * @vaddr:	what dma_alloc_coherent() returned
+ * @i:		which of its pages
+ *
+ * The bus address does not tell: it is one of the machine.
+ *
+ * Context: Any.
+ * Return: The page.
+ */
+static inline struct page *xen_coherent_page(void *vaddr, unsigned long i)
+{
+	vaddr += i << PAGE_SHIFT;
+	return is_vmalloc_addr(vaddr) ? vmalloc_to_page(vaddr) :
+					virt_to_page(vaddr);
+}
+
 /* Pages are about to be given back to the hypervisor, or have been given by it. */
 #if defined(CONFIG_XEN) && (defined(CONFIG_ARM) || defined(CONFIG_ARM64))
-void xen_dma_pages_leave(const xen_pfn_t *frames, int nr);
+void xen_dma_pages_leave(void);
+int xen_dma_pages_left(const xen_pfn_t *frames, int nr);
 int xen_dma_pages_return(const xen_pfn_t *frames, int nr);
 #elif defined(CONFIG_XEN)
-static inline void xen_dma_pages_leave(const xen_pfn_t *frames, int nr)
+static inline void xen_dma_pages_leave(void)
 {
+}
+
+static inline int xen_dma_pages_left(const xen_pfn_t *frames, int nr)
+{
+	return nr;
 }
 
 static inline int xen_dma_pages_return(const xen_pfn_t *frames, int nr)

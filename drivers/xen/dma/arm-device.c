@@ -27,6 +27,7 @@
 #include <asm/xen/xen-ops.h>
 
 #include "arm.h"
+#include "arm-policy.h"
 #include "compat.h"
 
 /* The boot parameter. "on" says that no IOMMU translates for any device. */
@@ -140,13 +141,8 @@ static bool is_news(struct device *dev)
 }
 
 /* On an unmodified Xen an IOMMU translates for most devices. Says so once for each. */
-static void leave_alone(struct device *dev)
+static void say_unsaid(struct device *dev)
 {
-	if (xen_initial_domain()) {
-		if (xen_all_unprotected)
-			pr_warn_once("xen_dma_probe=on: ignored, dom0 is never probed\n");
-		return;
-	}
 	if (is_news(dev))
 		dev_info(dev, "xen-dma: left to the generic DMA code, as an IOMMU of Xen's is taken to translate for it; where none does, it or its bus needs xen,dma-unprotected\n");
 }
@@ -275,7 +271,7 @@ static void set_map(struct device *dev)
 	if (!xen_dma_table()->nr ||
 	    (xen_source == XEN_DMA_BUS && !same && !repeats) ||
 	    (hw && !repeats && !leads_to_memory(hw))) {
-		xen_arm_refuse(dev);
+		xen_arm_refuse(dev, false);
 		return;
 	}
 
@@ -363,58 +359,83 @@ static void leave_to_iommu(struct device *dev)
 /* What is wrong for the machine must not be used. That is said here, and not again. */
 static void refuse_own_iommu(struct device *dev)
 {
-	refuse(dev);
-	set_bit(0, (unsigned long *)&dev->dma_range_map[1].cpu_start);
+	xen_arm_refuse(dev, true);
 	xen_bypass_dma_iommu(dev);
 	dev->dma_ops = &xen_swiotlb_dma_ops;
 	if (is_news(dev))
 		dev_err(dev, "xen-dma: DMA refused: the IOMMU that this kernel drives leads to addresses of the domain, not of the machine; if one of Xen's translates these, the device or its bus needs xen,dma-safe\n");
 }
 
-static void setup_direct(struct device *dev)
+static void use_ours(struct device *dev)
 {
-	if (is_translated_by_us(dev)) {
+	setup_aperture();
+	dev->dma_ops = &xen_swiotlb_dma_ops;
+}
+
+static void act(struct device *dev, enum xen_dma_verdict verdict)
+{
+	switch (verdict) {
+	case XEN_DMA_GENERIC:
+		break;
+	case XEN_DMA_GENERIC_UNSAID:
+		say_unsaid(dev);
+		break;
+	case XEN_DMA_OWN_IOMMU:
 		leave_to_iommu(dev);
-	} else {
-		setup_aperture();
-		dev->dma_ops = &xen_swiotlb_dma_ops;
+		break;
+	case XEN_DMA_OURS:
+		use_ours(dev);
+		break;
+	case XEN_DMA_SERVED:
+		serve(dev);
+		break;
+	case XEN_DMA_REFUSED:
+		refuse_own_iommu(dev);
+		break;
 	}
 }
 
-/* Not 1:1. What an IOMMU will do that is there, but not set up yet, is known later. */
-static void setup_elsewhere(struct device *dev, struct device_node *np)
+/* What an IOMMU will do that is there, but not set up yet, is known later. */
+static bool is_undecided(struct device *dev)
 {
-	if (is_translated_by_us(dev))
-		refuse_own_iommu(dev);
-	else if (dev_iommu_fwspec_get(dev) && !device_iommu_mapped(dev))
-		return;
-	else if (is_unprotected(np))
-		serve(dev);
-	else
-		leave_alone(dev);
+	return !xen_is_direct() && dev_iommu_fwspec_get(dev) &&
+	       !device_iommu_mapped(dev);
+}
+
+static struct xen_dma_facts facts_of(struct device *dev)
+{
+	struct device_node *np = node_of(dev);
+
+	return (struct xen_dma_facts) {
+		.direct = xen_is_direct(),
+		.dom0 = xen_initial_domain(),
+		.translated = xen_source == XEN_DMA_TRANSLATED,
+		.safe = is_safe(np),
+		.hardware = is_hardware(np),
+		.own_iommu = is_translated_by_us(dev),
+		.unprotected = is_unprotected(np),
+	};
 }
 
 /**
  * xen_setup_dma_ops() - set up a device's DMA
  * @dev:	device, with what its bus's dma-ranges say in its map
  *
- * Leaves alone what is behind an IOMMU of Xen's (xen,dma-safe), or in a 1:1 domain behind
- * one that the kernel drives. In a domain that is not mapped 1:1, somebody has to say that
- * there is no IOMMU of Xen's.
+ * As xen_dma_policy() has it.
  *
  * Context: Process, may sleep.
  */
 void xen_setup_dma_ops(struct device *dev)
 {
-	struct device_node *np = node_of(dev);
+	struct xen_dma_facts facts;
 
-	if (!xen_domain() || is_safe(np))
+	if (!xen_domain() || is_undecided(dev))
 		return;
 
 	mutex_lock(&xen_dma_mutex);
-	if (xen_is_direct())
-		setup_direct(dev);
-	else if (xen_source != XEN_DMA_TRANSLATED && is_hardware(np))
-		setup_elsewhere(dev, np);
+	facts = facts_of(dev);
+	if (facts.dom0 && !facts.direct && xen_all_unprotected)
+		pr_warn_once("xen_dma_probe=on: ignored, dom0 is never probed\n");
+	act(dev, xen_dma_policy(&facts));
 	mutex_unlock(&xen_dma_mutex);
 }

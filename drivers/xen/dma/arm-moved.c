@@ -13,29 +13,37 @@
 
 /**
  * xen_dma_pages_leave() - pages are about to be given back to the hypervisor
- * @frames:	each one's first frame, in Xen's pages
- * @nr:		how many pages of the kernel's
  *
- * Others may come in their place, and then nobody tells where they are.
+ * Who asks Xen where pages are holds the same mutex while it does, so no page is noted at
+ * the frame that it is just leaving.
  *
- * Context: Process, may sleep.
+ * Context: Process, may sleep; until xen_dma_pages_left().
  */
-void xen_dma_pages_leave(const xen_pfn_t *frames, int nr)
+void xen_dma_pages_leave(void)
+{
+	mutex_lock(&xen_dma_mutex);
+}
+
+/**
+ * xen_dma_pages_left() - pages have been given back to the hypervisor
+ * @frames:	each one's first frame, in Xen's pages
+ * @nr:		how many pages of the kernel's, or an error
+ *
+ * Others may come in their place, and then nobody tells where they are. What the
+ * hypervisor has not taken is where it was.
+ *
+ * Context: Process, may sleep; after xen_dma_pages_leave().
+ * Return: @nr.
+ */
+int xen_dma_pages_left(const xen_pfn_t *frames, int nr)
 {
 	int i, k;
 
-	if (xen_is_direct())
-		return;
-
-	/*
-	 * Who asks Xen holds this while it does, and does not ask about what is noted. So a
-	 * page is not noted at the frame that it is just leaving.
-	 */
-	mutex_lock(&xen_dma_mutex);
-	for (i = 0; i < nr; i++)
+	for (i = 0; i < nr && !xen_is_direct(); i++)
 		for (k = 0; k < XEN_PFN_PER_PAGE; k++)
 			xen_note_moved(frames[i] + k, GFP_NOIO | __GFP_NOWARN);
 	mutex_unlock(&xen_dma_mutex);
+	return nr;
 }
 
 /**

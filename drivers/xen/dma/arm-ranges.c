@@ -22,6 +22,8 @@
 #include <xen/bus-ranges.h>
 #include <xen/page.h>
 
+#include "compat.h"
+
 /* No machine address has more bits on any ARM processor. */
 #define XEN_MACHINE_BITS	52
 

@@ -396,16 +396,18 @@ struct xen_refusal {
 /**
  * xen_arm_refuse() - refuse a device's DMA
  * @dev:	device, with our operations
+ * @said:	the caller has said why
  *
  * What its bus says is of no use, and forgotten.
  *
  * Context: Process, may sleep.
  */
-void xen_arm_refuse(struct device *dev)
+void xen_arm_refuse(struct device *dev, bool said)
 {
 	struct xen_refusal *refusal = kzalloc(sizeof(*refusal),
 					      GFP_KERNEL | __GFP_NOFAIL);
 
+	refusal->said = said;
 	kfree(dev->dma_range_map);
 	dev->dma_range_map = &refusal->end;
 }
