@@ -317,6 +317,6 @@ static DECLARE_DELAYED_WORK(xen_ask_work, ask_returned);
 void xen_ask_returned(void)
 {
 	if (xen_dma_table()->nr && xen_returned_next(0) != XEN_IN_PLACE)
-		queue_delayed_work(system_unbound_wq, &xen_ask_work,
+		queue_delayed_work(system_freezable_wq, &xen_ask_work,
 				   XEN_ASK_DELAY);
 }
