@@ -122,8 +122,8 @@ static inline void xen_set_region(struct bus_dma_region *region,
 /* The device's operations are asked, whatever IOMMU the kernel drives for it. */
 static inline void xen_bypass_dma_iommu(struct device *dev)
 {
-#ifndef CONFIG_IOMMU_DMA
-	return;
+#if !defined(CONFIG_IOMMU_DMA) || LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0)
+	/* There the IOMMU has operations too, which ours take the place of. */
 #elif LINUX_VERSION_CODE < KERNEL_VERSION(7, 0, 0)
 	dev->dma_iommu = false;
 #else

@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A device behind an IOMMU that the kernel drives: it has the generic operations, what
- * it is given are addresses of the IOMMU's, and data arrives. What was unmapped is
- * stopped.
+ * A device behind an IOMMU that the kernel drives, which the generic code has to
+ * serve: its driver may set masks, what it is given are addresses of the IOMMU's, which
+ * makes one piece of several, and data arrives. What was unmapped is stopped.
  */
-#include <linux/dma-map-ops.h>
-#include <linux/iommu-dma.h>
 #include <linux/module.h>
 #include <linux/string.h>
 
@@ -28,12 +26,6 @@ static void check_data(struct kunit *test, void *addr, dma_addr_t bus,
 	xdt_fill(seen, len, seed + 1);
 	KUNIT_EXPECT_EQ(test, 0, xdt_poke(bus, seen, len));
 	KUNIT_EXPECT_EQ(test, len, xdt_match(addr, len, seed + 1, 0));
-}
-
-static void generic_operations(struct kunit *test)
-{
-	KUNIT_EXPECT_NULL(test, get_dma_ops(xdt_dev(test)));
-	KUNIT_EXPECT_TRUE(test, use_dma_iommu(xdt_dev(test)));
 }
 
 static void masks(struct kunit *test)
@@ -99,7 +91,6 @@ static void unmapped(struct kunit *test)
 }
 
 static struct kunit_case iommu_cases[] = {
-	KUNIT_CASE(generic_operations),
 	KUNIT_CASE(masks),
 	KUNIT_CASE(single),
 	KUNIT_CASE(list),
