@@ -396,7 +396,7 @@ each_segment(struct device *dev, struct scatterlist *sgl, int nents,
 	}
 }
 
-/* What the CPU wrote becomes visible, where it is not a copy; fails as soon as Xen doesn't do it. */
+/* What the CPU wrote becomes visible, but for copies; fails as soon as Xen doesn't do it. */
 static int clean_segments(struct device *dev, struct scatterlist *sgl,
 			  int nents, enum dma_data_direction dir)
 {

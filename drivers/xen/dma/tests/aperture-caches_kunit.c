@@ -40,6 +40,37 @@ static void xdt_leave_old(struct xdt *x, size_t size, u8 byte)
 	xdt_unmap(x->dev, bus, size, DMA_TO_DEVICE, 0);
 }
 
+/* A device must see the buffer's bytes, and zeroes beside a copy of them. */
+static void xdt_caches_device_side(struct xdt *x, dma_addr_t bus, size_t size,
+				   enum dma_data_direction dir)
+{
+	KUNIT_EXPECT_EQ_MSG(x->test, -1,
+			    xdt_dev_differs(x->scratch, bus, size, XDT_GUARD, size),
+			    "%zu bytes, direction %d: device reads other bytes",
+			    size, dir);
+	if (xdt_bounced(bus))
+		KUNIT_EXPECT_TRUE_MSG(x->test,
+				      xdt_slack_is_zero(x->scratch, bus, size),
+				      "%zu bytes, direction %d: device reads old bytes beside",
+				      size, dir);
+}
+
+/* The buffer must have the device's bytes in [from, to), and keep all others. */
+static void xdt_caches_cpu_side(struct xdt *x, const u8 *buf, size_t size,
+				size_t from, size_t to)
+{
+	KUNIT_EXPECT_EQ_MSG(x->test, -1,
+			    xdt_differs(buf - XDT_GUARD, size, 0, XDT_GUARD + from),
+			    "%zu bytes: lost before", size);
+	KUNIT_EXPECT_EQ_MSG(x->test, -1,
+			    xdt_differs(buf + from, size + 7, from, to - from),
+			    "%zu bytes: CPU does not see what came", size);
+	KUNIT_EXPECT_EQ_MSG(x->test, -1,
+			    xdt_differs(buf + to, size, XDT_GUARD + to,
+					size - to + XDT_GUARD),
+			    "%zu bytes: lost behind", size);
+}
+
 /*
  * Some of the mapping is written by the device; the rest of the buffer, and what lies
  * beside it, keeps its bytes. (In place, what is to come from the device may be lost
@@ -50,13 +81,13 @@ static void xdt_caches_life(struct xdt *x, size_t size,
 {
 	u8 *buf = x->buf + XDT_GUARD + xdt_below(&x->rnd, SZ_4K);
 	size_t from = xdt_below(&x->rnd, size);
-	size_t len = 1 + xdt_below(&x->rnd, size - from);
+	size_t to = from + 1 + xdt_below(&x->rnd, size - from);
 	bool lost = in_place && dir == DMA_FROM_DEVICE;
 	dma_addr_t bus;
 
 	if (lost) {
 		from = 0;
-		len = size;
+		to = size;
 	}
 	if (!in_place)
 		xdt_leave_old(x, round_up(size, XDT_SLOT), 0x5a);
@@ -64,34 +95,15 @@ static void xdt_caches_life(struct xdt *x, size_t size,
 	bus = xdt_map(x->dev, buf, size, dir, 0);
 	KUNIT_ASSERT_NE(x->test, bus, DMA_MAPPING_ERROR);
 	KUNIT_ASSERT_EQ(x->test, xdt_bounced(bus), !in_place);
-	KUNIT_EXPECT_TRUE_MSG(x->test, lost ||
-			      xdt_dev_differs(x->scratch, bus, size, XDT_GUARD,
-					      size) == -1,
-			      "%zu bytes, direction %d: device reads other bytes",
-			      size, dir);
-	if (!in_place)
-		KUNIT_EXPECT_TRUE_MSG(x->test,
-				      xdt_slack_is_zero(x->scratch, bus, size),
-				      "%zu bytes, direction %d: device reads old bytes beside",
-				      size, dir);
+	if (!lost)
+		xdt_caches_device_side(x, bus, size, dir);
 
 	if (dir == DMA_TO_DEVICE)
-		len = 0;
+		to = from;
 	else
-		xdt_dev_fill(bus + from, size + 7, from, len);
+		xdt_dev_fill(bus + from, size + 7, from, to - from);
 	xdt_unmap(x->dev, bus, size, dir, 0);
-	KUNIT_EXPECT_EQ_MSG(x->test, -1,
-			    xdt_differs(buf - XDT_GUARD, size, 0, XDT_GUARD + from),
-			    "%zu bytes, direction %d: lost before", size, dir);
-	KUNIT_EXPECT_EQ_MSG(x->test, -1,
-			    xdt_differs(buf + from, size + 7, from, len),
-			    "%zu bytes, direction %d: CPU does not see what came",
-			    size, dir);
-	from += len;
-	KUNIT_EXPECT_EQ_MSG(x->test, -1,
-			    xdt_differs(buf + from, size, XDT_GUARD + from,
-					size - from + XDT_GUARD),
-			    "%zu bytes, direction %d: lost behind", size, dir);
+	xdt_caches_cpu_side(x, buf, size, from, to);
 }
 
 static void xdt_caches_lives(struct xdt *x, size_t max, bool in_place)
