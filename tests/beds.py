@@ -183,7 +183,7 @@ ARM64 = [
     # 1:1; the device reaches all memory, or does not see the caches
     Bed("dom0-3g", "map sync sg parallel arm_map arm_masks arm_sg", "6.12 7.3 6.12-stock 6.12-rt",
         ("--dom0-mem", "3G", "--smp", "2"), CROSSING + " xdt_map.straddling_pages"),
-    Bed("dom0", OWN + " arm_moved", "6.12 6.12-stock 6.12-debug 6.12-rt", (), ONE_RUN, main="6.12"),
+    Bed("dom0", OWN + " arm_moved", "6.12 6.12-stock 6.12-debug 6.12-rt 6.1", (), ONE_RUN, main="6.12"),
     Bed("dom0-noncoherent", OWN + " arm_noncoherent", impossible=ONE_RUN, dts=NONCOHERENT, main="6.12"),
     Bed("restricted", "arm_restricted", dts=RESTRICTED),
     Bed("no-map", "arm_nomap", "6.12 7.3", dts=NO_MAP, main="6.12"),
@@ -201,7 +201,8 @@ ARM64 = [
     windows("36-high", (32 * GIB, 4 * GIB, 4 * GIB)),
     windows("two", (0, GIB + GIB // 4, GIB // 4), (16 * GIB, 4 * GIB, GIB), kernels="6.12"),
     # An unmodified hypervisor: probed
-    Bed("domu-1", OWN + " arm_fwcfg arm_moved", "6.12 6.12-stock 6.12-debug 6.12-rt", DOMU, ONE_RUN, main="6.12"),
+    Bed("domu-1", OWN + " arm_fwcfg arm_moved", "6.12 6.12-stock 6.12-debug 6.12-rt", DOMU, ONE_RUN,
+        main="6.12"),
     Bed("domu-noncoherent", OWN + " arm_noncoherent arm_moved", boot=DOMU + APART, impossible=ONE_RUN),
     Bed("domu-4", OWN + " arm_moved", "6.12 7.3 6.12-stock", DOMU_4, main="6.12"),
     Bed("domu-6", "arm_map arm_sg arm_moved", "6.12 7.3",
@@ -230,7 +231,8 @@ ARM64 = [
         boot=(*DOMU, "--append", "xen_dma_probe=off xen_dma_offset=0xe0000000")),
     Bed("published-1", "arm_map arm_fwcfg arm_moved", boot=DOMU + UNANSWERED, impossible=ONE_RUN, hypervisor="dma"),
     Bed("published-4", "arm_map arm_sg arm_moved", "6.12 7.3", DOMU_4 + UNANSWERED, hypervisor="dma", main="6.12"),
-    Bed("refused", "arm_refused", "6.12 7.3 6.12-stock", DOMU + UNPROBED, environment="XDT_BED=refused", main="6.12"),
+    Bed("refused", "arm_refused", "6.12 7.3 6.1 6.12-stock", DOMU + UNPROBED, environment="XDT_BED=refused",
+        main="6.12"),
     Bed("ranges-1", OWN + " arm_moved", boot=DOMU + UNPROBED + RANGES_1, impossible=ONE_RUN),
     Bed("ranges-4", "arm_map arm_moved", boot=DOMU_4 + UNPROBED + RANGES_4, main="6.12"),
     # Nobody says that there is no IOMMU, so there is one; but the command line may say it
