@@ -105,7 +105,7 @@ static const struct xae_case xae_cases[] = {
 	  -EPROTO, "order", { { 0x40, 0x40, 0x80000 } } },
 	{ "overlapping in the machine",
 	  { { 0x100, 2, { { 0, 0x80000, 0x40 }, { 0x40, 0x8003f, 0x40 } } } },
-	  -EPROTO, "overlap", { { 0, 0x40, 0x80000 } } },
+	  -EPROTO, "overlap" },
 	{ "before what was asked",
 	  { { 0x100, 1, { { -1, 0x80000, 0x40 } } } }, -EPROTO, "order" },
 	{ "an extent beyond what was asked",
