@@ -93,4 +93,17 @@ static inline bool xen_any_displaced(void)
 	return !xa_empty(&xen_displaced_pages) || READ_ONCE(xen_all_moved);
 }
 
+/**
+ * xen_must_look_up() - may a page's address in the machine be another than the domain's?
+ *
+ * Where the domain is mapped 1:1 nothing moves, so that foreign pages are all there is.
+ *
+ * Context: Any.
+ * Return: Whether it has to be looked up.
+ */
+static inline bool xen_must_look_up(void)
+{
+	return !xa_empty(&xen_displaced_pages) || xen_needs_table;
+}
+
 #endif /* __XEN_BUS_RANGES_H */

@@ -181,7 +181,7 @@ static inline unsigned long xen_pfn_to_mfn(unsigned long pfn)
 static __always_inline dma_addr_t xen_phys_to_bus(struct device *dev,
 						  phys_addr_t phys)
 {
-	if (unlikely(xen_any_displaced() || xen_needs_table))
+	if (unlikely(xen_must_look_up()))
 		return xen_arm_phys_to_bus(dev, phys);
 
 	return phys_to_dma(dev, phys);

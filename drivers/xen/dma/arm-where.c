@@ -285,14 +285,11 @@ static bool pages_follow(struct device *dev, phys_addr_t phys, size_t size)
 	return true;
 }
 
-/* Do all of these machine addresses lie in one window of the bus? */
+/* Do all of these machine addresses lie in one window of a bus that has some? */
 static bool is_in_one_window(struct device *dev, dma_addr_t machine, size_t size)
 {
 	const struct bus_dma_region *map = dev->dma_range_map;
 	dma_addr_t bus;
-
-	if (!map)
-		return true;
 
 	/* Of windows that lead to the same, the one that the device is given. */
 	bus = xen_arm_machine_to_bus(dev, machine);
@@ -324,7 +321,8 @@ bool xen_arm_is_contiguous(struct device *dev, phys_addr_t phys, size_t size)
 	else
 		one = pages_follow(dev, phys, size);
 
-	return one && is_in_one_window(dev, phys_to_machine(phys), size);
+	return one && (likely(!dev->dma_range_map) ||
+		       is_in_one_window(dev, phys_to_machine(phys), size));
 }
 
 /**
