@@ -78,6 +78,7 @@ STAGES = (
     Stage("largest", "the largest coherent allocations, beside stock's", ("test_largest.py",), (X86, STOCK),
           asked=True),
     Stage("resume", "a guest that was saved and restored gets a device", ("test_resume.py",), (X86,), asked=True),
+    Stage("xl", "a domain with hardware that xl makes on ARM", ("test_xl_arm.py",), (ARM64,), asked=True),
     Stage("inert", "bare metal, PVH, HVM: the driver does nothing", ("test_inert.py",), (X86,), asked=True),
 )
 
