@@ -53,7 +53,7 @@ static void in_place(struct kunit *test)
 
 static void data(struct kunit *test)
 {
-	void *mapped = ioremap_wc(region.start, PAGE_SIZE);
+	void __iomem *mapped = ioremap_wc(region.start, PAGE_SIZE);
 	struct device *dev = xdt_dev(test);
 	u8 bytes[64];
 	dma_addr_t bus;
