@@ -42,9 +42,6 @@ CASES = {
     "refused": (lambda: fetch.xen("arm64"), "xen_dma_probe=off", "unknown", "arm_refused arm_source"),
 }
 
-# The guest's memory comes in pieces of 2 MiB, of which some may follow each other in the machine.
-MAY_SKIP = {"xdt_arm_map.coherent_large"}
-
 
 @pytest.fixture(name="boot")
 def boot_with_guest(case, build, kselftest, booted, tmp_path_factory):
@@ -82,7 +79,7 @@ def test_xl_arm(case, boot, record_property):
     """Every script that was to run did, and passed."""
     results = boot.more["results"]
     bad = [f"{result.name}: {'skipped' if result.skipped else 'failed'}" for result in results
-           if not result.ok or result.skipped and result.name not in MAY_SKIP]
+           if not result.ok or result.skipped]
     ran = {result.group for result in results}
     bad += [f"{name} did not run" for name in CASES[case][3].split() if f"{name}.sh" not in ran]
     record_property("results", [len(results), len(bad)])
