@@ -172,6 +172,9 @@ SMMU_TOO = ("--pass-dts", """
 # What pages of others are not where an IOMMU translates: apart, though they are neighbours.
 TRANSLATED = ONE_RUN + " xdt_arm_foreign.straddling"
 
+# Where some devices are behind one, one that has no node counts as one that is not.
+MIXED = ONE_RUN + " xdt_arm_map.borrowed_node"
+
 # What strays are impossible in a domain that is mapped 1:1.
 ONE_ADDRESS = " xdt_arm_stray.other_address xdt_arm_stray.given_back"
 
@@ -255,10 +258,10 @@ ARM64 = [
         environment="XDT_IOMMU=1 XDT_STRAY=1", hypervisor="plain"),
     Bed("smmu-domu", "arm_safe arm_unsaid " + OWN + " arm_stray arm_moved", "6.12 7.3 6.12-stock",
         SMMU + DOMU + ALONE, TRANSLATED, environment="XDT_IOMMU=1 XDT_STRAY=1", hypervisor="plain", main="6.12"),
-    Bed("smmu-some", "arm_safe arm_map arm_fwcfg arm_stray", "6.12 6.12-stock", SMMU + DOMU, ONE_RUN,
+    Bed("smmu-some", "arm_safe arm_map arm_fwcfg arm_stray", "6.12 6.12-stock", SMMU + DOMU, MIXED,
         environment="XDT_IOMMU=1 XDT_STRAY=1", hypervisor="plain", main="6.12"),
     Bed("smmu-some-safe", "arm_safe arm_map arm_fwcfg arm_stray", "6.12",
-        (*SMMU, *DOMU, "--pass-props", "xen,dma-safe;", "--append", "xen_dma_offset=0xe0000000"), ONE_RUN,
+        (*SMMU, *DOMU, "--pass-props", "xen,dma-safe;", "--append", "xen_dma_offset=0xe0000000"), MIXED,
         environment="XDT_IOMMU=1 XDT_STRAY=1", hypervisor="plain"),
     # Machine addresses, and a judge of them
     Bed("fence-dom0", OWN + " arm_stray arm_moved", "6.12", FENCE_DOM0, ONE_RUN + ONE_ADDRESS,
