@@ -208,7 +208,7 @@ static struct xen_coherent_try find_pages(const struct xen_coherent_request *req
 
 	if (is_uncached(req) && !gfpflags_allow_blocking(gfp)) {
 		if (IS_ENABLED(CONFIG_DMA_COHERENT_POOL))
-			page = dma_alloc_from_pool(req->dev, size, &found.cpu,
+			page = xen_alloc_from_pool(req->dev, size, &found.cpu,
 						   gfp, is_reached);
 	} else {
 		if (!IS_ENABLED(CONFIG_HIGHMEM))

@@ -108,6 +108,19 @@ static inline int xen_alloc_contig_range(unsigned long pfn, unsigned long nr,
 #endif
 }
 
+/* Memory for whoever must not sleep, mapped for devices that do not see the caches. */
+static inline struct page *
+xen_alloc_from_pool(struct device *dev, size_t size, void **cpu, gfp_t gfp,
+		    bool (*fits)(struct device *dev, phys_addr_t phys,
+				 size_t size))
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(7, 0, 0)
+	return dma_alloc_from_pool(dev, size, cpu, gfp, fits);
+#else
+	return dma_alloc_from_pool(dev, size, cpu, gfp, 0, fits);
+#endif
+}
+
 static inline void xen_set_region(struct bus_dma_region *region,
 				  phys_addr_t phys, dma_addr_t dma, u64 size)
 {

@@ -291,6 +291,7 @@ static void coherent(struct kunit *test)
 	xdt_check_coherent(test, SZ_1M);
 }
 
+#ifdef CONFIG_XEN_GRANT_DMA_ALLOC
 /*
  * Memory for grants that devices reach, as display backends take it: the pages that leave
  * are those that were allocated, wherever they are for the device.
@@ -319,6 +320,7 @@ static void dma_pages(struct kunit *test)
 	}
 	KUNIT_EXPECT_EQ(test, 0, gnttab_dma_free_pages(&args));
 }
+#endif
 
 static struct kunit_case moved_cases[] = {
 	KUNIT_CASE(exchanged),

@@ -58,7 +58,7 @@ static void data(struct kunit *test)
 	u8 bytes[64];
 	dma_addr_t bus;
 
-	KUNIT_ASSERT_NOT_NULL(test, mapped);
+	KUNIT_ASSERT_TRUE(test, !!mapped);
 	xdt_mask(test, 64);
 	bus = dma_map_page(dev, nomap_page(test), 0, PAGE_SIZE, DMA_BIDIRECTIONAL);
 	KUNIT_EXPECT_FALSE(test, dma_mapping_error(dev, bus));
