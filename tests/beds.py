@@ -65,7 +65,8 @@ OWN = "arm_map arm_masks arm_sg arm_foreign"
 
 # What is not possible where all memory is in one run, or on one side of 4 GiB.
 CROSSING = "xdt_arm_map.across_runs xdt_arm_sg.across_runs xdt_arm_sg.beside_crossing"
-ONE_RUN = CROSSING + " xdt_arm_foreign.bounced_pages xdt_arm_foreign.bounced_list xdt_arm_foreign.bounced_sync"
+ONE_SIDE = "xdt_arm_foreign.bounced_pages xdt_arm_foreign.bounced_list xdt_arm_foreign.bounced_sync"
+ONE_RUN = f"{CROSSING} {ONE_SIDE}"
 
 # Device trees of dom0: a device that does not see the caches, one that an IOMMU is said
 # to protect, one that bounces through a pool of its own.
@@ -211,8 +212,8 @@ ARM64 = [
     Bed("domu-6", "arm_map arm_sg arm_moved", "6.12 7.3",
         ("--mem", "6G", "--domu", "768M", "--hole-every", "256M")),
     # A fragmented host: 2 MiB pieces that are no neighbours. And cache colouring: single pages.
-    Bed("domu-2m", "arm_pieces arm_map arm_sg arm_foreign arm_moved", "6.12", pieces("512M", 9), hypervisor="dma",
-        main="6.12"),
+    Bed("domu-2m", "arm_pieces arm_map arm_sg arm_foreign arm_moved", "6.12", pieces("512M", 9), ONE_SIDE,
+        hypervisor="dma", main="6.12"),
     Bed("domu-pages", "arm_pieces", boot=pieces("256M", 0), hypervisor="dma", main="6.12"),
     Bed("domu-4.20", "arm_map arm_foreign arm_fwcfg", "6.12", (*DOMU, "--xen-version", "4.20"), ONE_RUN),
     # The hypervisor tells when it is asked: of all memory, and of what kind the devices are
