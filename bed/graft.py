@@ -56,6 +56,9 @@ EDITS = {
     "arch/x86/include/asm/xen/swiotlb-xen.h": {
         r"^(int|void) xen_create_contiguous_region\([^;]*;\n": "",
         r"^(int|void) xen_destroy_contiguous_region\([^;]*;\n": ""},
+    # A device that is set up anew gets its map anew, too.
+    "arch/arm/mm/dma-mapping.c": {r"^\tif \(dev->dma_ops\)\n\t\treturn;$":
+                                  "\tif (dev->dma_ops && !xen_has_dma_ops(dev))\n\t\treturn;"},
     "arch/x86/xen/Makefile": {r"^(obj-\$\(CONFIG_XEN_PV\)\s*\+= mmu_)pv\.o\n": r"\g<0>\1linear.o\n"},
     # Comments that Coccinelle leaves of what it took out.
     "arch/x86/xen/mmu_pv.c": {r"^/\* Protected by xen_reservation_lock. \*/\n/\* 2MB \*/\n\n": ""},
@@ -66,8 +69,8 @@ EDITS = {
     "drivers/xen/grant-table.c": {r"^(\t\tstruct page \*page = )pfn_to_page\(pfn\);$":
                                   r"\1xen_coherent_page(args->vaddr, i);"},
     "drivers/xen/mem-reservation.c": {r"^#include <xen/swiotlb-xen\.h>$": r"\g<0>",
-                                      r"^\txen_dma_pages_leave\(\);$": r"\g<0>",
-                                      r"^\treturn xen_dma_pages_left\(frames,$": r"\g<0>",
+                                      r"^\txen_dma_pages_leave\(\);\n\treturn xen_dma_pages_left\(frames,\n.*;\n\}$":
+                                      r"\g<0>",
                                       r"^\treturn xen_dma_pages_return\(frames,$": r"\g<0>"},
     "include/xen/arm/page.h": {
         r"^static inline (unsigned long pfn_to_bfn\(unsigned long pfn\))\n\{\n(?:[^}].*\n|\n)*\}$": r"\1;",

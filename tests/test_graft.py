@@ -169,6 +169,8 @@ def test_lays(stock, tree, repo):
                           f"{before}\treturn xen_dma_pages_{call}(frames,\n\t\t\t\t  "
                           f"HYPERVISOR_memory_op(XENMEM_{what}, &reservation));")
     assert re.sub(r"\s+", " ", new) == re.sub(r"\s+", " ", old)
+    old, new = texts("arch/arm/mm/dma-mapping.c")
+    assert new == old.replace("\tif (dev->dma_ops)\n", "\tif (dev->dma_ops && !xen_has_dma_ops(dev))\n")
     old, new = texts(GRANT)
     assert new == old.replace("page = pfn_to_page(pfn);", "page = xen_coherent_page(args->vaddr, i);")
     if (stock / graft.BINDING).exists():
@@ -320,9 +322,10 @@ def test_command_refuses(tmp_path):
     (PAGE, r"^\treturn bfn;$", "\treturn phys_to_mach.rb_node ? 0 : bfn;", "phys_to_mach is still there"),
     (PAGE, r"^\treturn bfn;$", "\treturn RB_EMPTY_ROOT(&phys_to_mach) ? bfn : 0;", "phys_to_mach is still there"),
     (RESERVE, "XENMEM_decrease_reservation,", "XENMEM_other,", "mem-reservation.c: has 0 times"),
-    (RESERVE, r"^(\treturn HYPERVISOR_memory_op\(XENMEM_decrease_.*\n)", r"\1\1", "mem-reservation.c: has 2 times"),
+    (RESERVE, r"^(\treturn HYPERVISOR_memory_op\(XENMEM_decrease_.*\n)", r"\1\1", "mem-reservation.c: has 0 times"),
     (RESERVE, r"^(int xenmem_reservation_decrease\()int count", r"\1unsigned int count", "reservation.c: has 0 times"),
     (RESERVE, r"^#include <xen/mem-reservation.h>\n", "", "mem-reservation.c: has 0 times"),
+    ("arch/arm/mm/dma-mapping.c", r"if \(dev->dma_ops\)", "if (!dev)", "dma-mapping.c: has 0 times"),
     (GRANT, r"page = pfn_to_page\(pfn\)", "page = NULL", "grant-table.c: has 0 times"),
     (KCONFIG, r"^config SWIOTLB_XEN$", "config SWIOTLB_OTHER", "Kconfig: has 0 times"),
     ("arch/arm/xen/p2m.c", "set_foreign_p2m_mapping", "other", "p2m.c: does not mention set_foreign_p2m_mapping"),

@@ -30,6 +30,7 @@
 #include "compat.h"
 #include "coherent.h"
 #include "decide.h"
+#include "windows.h"
 
 /* How many unsuitable blocks are held, where it may not sleep and where it may. */
 #define XEN_TRIES_ATOMIC	16
@@ -86,12 +87,31 @@ static u64 reach_of(struct device *dev)
 }
 
 /*
+ * Where memory is for the device that has never left the domain, within the mask for
+ * coherent memory if the bus leads there more than once.
+ */
+static dma_addr_t bus_of(struct device *dev, phys_addr_t phys)
+{
+	const struct bus_dma_region *map = dev->dma_range_map;
+	const struct xen_bus_range *range;
+	u64 machine = phys;
+
+	if (xen_needs_table) {
+		range = xen_bus_find(xen_dma_table(), phys);
+		if (!range)
+			return DMA_MAPPING_ERROR;
+		machine += range->offset;
+	}
+	return map ? xen_window_to_bus(map, machine, reach_of(dev)) : machine;
+}
+
+/*
  * Does the device reach it, is it in one piece, and has none of it ever left the
  * domain? (The generic code does not look on every architecture.)
  */
 static bool is_reached(struct device *dev, phys_addr_t phys, size_t size)
 {
-	dma_addr_t bus = xen_phys_to_bus(dev, phys);
+	dma_addr_t bus = bus_of(dev, phys);
 	unsigned long first = XEN_PFN_DOWN(phys);
 	u64 last = bus + size - 1;
 
@@ -161,12 +181,13 @@ static bool is_uncached(const struct xen_coherent_request *req)
  */
 static struct xen_coherent_try find_by_arch(const struct xen_coherent_request *req)
 {
+	const struct bus_dma_region *map = req->dev->dma_range_map;
 	struct xen_coherent_try found = {};
 
-	if (!req->dev->dma_range_map)
+	if (!map || (!map->cpu_start && !map->dma_start && map->size == U64_MAX))
 		found = find_generic(req);
 	if (found.cpu)
-		found.bus = xen_phys_to_bus(req->dev, found.phys);
+		found.bus = bus_of(req->dev, found.phys);
 	return found;
 }
 
@@ -206,7 +227,8 @@ static struct xen_coherent_try find_pages(const struct xen_coherent_request *req
 		    __GFP_NOWARN;
 	struct page *page = NULL;
 
-	if (is_uncached(req) && !gfpflags_allow_blocking(gfp)) {
+	if (is_uncached(req) && !gfpflags_allow_blocking(gfp) &&
+	    !(req->attrs & DMA_ATTR_NO_KERNEL_MAPPING)) {
 		if (IS_ENABLED(CONFIG_DMA_COHERENT_POOL))
 			page = xen_alloc_from_pool(req->dev, size, &found.cpu,
 						   gfp, is_reached);
@@ -221,7 +243,7 @@ static struct xen_coherent_try find_pages(const struct xen_coherent_request *req
 	}
 	if (found.cpu) {
 		found.phys = page_to_phys(page);
-		found.bus = xen_phys_to_bus(req->dev, found.phys);
+		found.bus = bus_of(req->dev, found.phys);
 	}
 	return found;
 }
@@ -380,10 +402,10 @@ static unsigned long fit_reachable(unsigned long *map, unsigned long size,
 				   unsigned long start_addr)
 {
 	phys_addr_t phys = gen_pool_virt_to_phys(pool, start_addr);
-	dma_addr_t bus = xen_phys_to_bus(data, phys), last;
+	dma_addr_t bus = bus_of(data, phys), last;
 	size_t bytes = size << PAGE_SHIFT;
 
-	last = xen_phys_to_bus(data, phys + bytes - 1);
+	last = bus_of(data, phys + bytes - 1);
 	if (bus == DMA_MAPPING_ERROR || last != bus + bytes - 1 ||
 	    last > reach_of(data))
 		return size;
@@ -405,7 +427,7 @@ take_pooled(struct gen_pool *pool, const struct xen_coherent_request *req)
 	       (vaddr = gen_pool_alloc_algo(pool, size, fit_reachable,
 					    req->dev))) {
 		found.phys = gen_pool_virt_to_phys(pool, vaddr);
-		found.bus = xen_phys_to_bus(req->dev, found.phys);
+		found.bus = bus_of(req->dev, found.phys);
 		if (suits(req, &found)) {
 			found.cpu = memset((void *)vaddr, 0, size);
 			break;

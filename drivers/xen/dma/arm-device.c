@@ -18,7 +18,6 @@
 #include <linux/mm.h>
 #include <linux/of.h>
 #include <linux/slab.h>
-#include <linux/xarray.h>
 
 #include <xen/bus-ranges.h>
 #include <xen/swiotlb-xen.h>
@@ -132,18 +131,10 @@ static bool is_unprotected(struct device_node *np)
 	}
 }
 
-/* Is it the first time that something is said of the device? */
-static bool is_news(struct device *dev)
-{
-	static DEFINE_XARRAY(said);
-
-	return !xa_insert(&said, (unsigned long)dev, dev, GFP_KERNEL);
-}
-
 /* On an unmodified Xen an IOMMU translates for most devices. Says so once for each. */
 static void say_unsaid(struct device *dev)
 {
-	if (is_news(dev))
+	if (xen_arm_is_news(dev))
 		dev_info(dev, "xen-dma: left to the generic DMA code, as an IOMMU of Xen's is taken to translate for it; where none does, it or its bus needs xen,dma-unprotected\n");
 }
 
@@ -188,25 +179,29 @@ static void adopt_bus_map(const struct bus_dma_region *map)
 }
 
 /*
- * Does a bus's dma-ranges say of any memory what the table says? Then it was made to
+ * Does a bus's dma-ranges say what the table says, of all memory that is in both? Then it was made to
  * help a domain whose kernel knows no better, and does not come on top of the table.
  */
 static bool repeats_table(const struct bus_dma_region *map)
 {
 	const struct xen_bus_table *table = xen_dma_table();
+	bool repeats = false;
 	unsigned int i;
 
 	for (; map->size; map++)
 		for (i = 0; i < table->nr; i++) {
 			const struct xen_bus_range *range = &table->range[i];
 
-			if (range->start < map->cpu_start + map->size &&
-			    map->cpu_start < range->start + range->size &&
-			    map->dma_start - map->cpu_start == range->offset)
-				return true;
+			if (range->start > map->cpu_start + (map->size - 1) ||
+			    map->cpu_start > range->start + (range->size - 1))
+				continue;
+			if (map->dma_start - map->cpu_start != range->offset)
+				return false;
+			/* At the same addresses both say the same. */
+			repeats |= range->offset != 0;
 		}
 
-	return false;
+	return repeats;
 }
 
 static void setup_aperture(void)
@@ -271,7 +266,7 @@ static void set_map(struct device *dev)
 	if (!xen_dma_table()->nr ||
 	    (xen_source == XEN_DMA_BUS && !same && !repeats) ||
 	    (hw && !repeats && !leads_to_memory(hw))) {
-		xen_arm_refuse(dev, false);
+		xen_arm_refuse(dev);
 		return;
 	}
 
@@ -352,17 +347,17 @@ static void leave_to_iommu(struct device *dev)
 {
 	if (dev->dma_ops == &xen_swiotlb_dma_ops)
 		dev->dma_ops = NULL;
-	if (is_news(dev))
+	if (xen_arm_is_news(dev))
 		dev_info(dev, "xen-dma: left to the IOMMU that this kernel drives, which does not lead to other domains' pages; a backend needs iommu.passthrough=1\n");
 }
 
 /* What is wrong for the machine must not be used. That is said here, and not again. */
 static void refuse_own_iommu(struct device *dev)
 {
-	xen_arm_refuse(dev, true);
+	xen_arm_refuse(dev);
 	xen_bypass_dma_iommu(dev);
 	dev->dma_ops = &xen_swiotlb_dma_ops;
-	if (is_news(dev))
+	if (xen_arm_is_news(dev))
 		dev_err(dev, "xen-dma: DMA refused: the IOMMU that this kernel drives leads to addresses of the domain, not of the machine; if one of Xen's translates these, the device or its bus needs xen,dma-safe\n");
 }
 
@@ -395,16 +390,17 @@ static void act(struct device *dev, enum xen_dma_verdict verdict)
 	}
 }
 
-/* What an IOMMU will do that is there, but not set up yet, is known later. */
+/* Is there an IOMMU of the kernel's of which nobody knows yet whether it translates? */
 static bool is_undecided(struct device *dev)
 {
-	return !xen_is_direct() && dev_iommu_fwspec_get(dev) &&
-	       !device_iommu_mapped(dev);
+	return device_iommu_mapped(dev) ? !iommu_get_domain_for_dev(dev) :
+					  !!dev_iommu_fwspec_get(dev);
 }
 
 static struct xen_dma_facts facts_of(struct device *dev)
 {
 	struct device_node *np = node_of(dev);
+	bool unprotected = is_unprotected(np);
 
 	return (struct xen_dma_facts) {
 		.direct = xen_is_direct(),
@@ -412,8 +408,9 @@ static struct xen_dma_facts facts_of(struct device *dev)
 		.translated = xen_source == XEN_DMA_TRANSLATED,
 		.safe = is_safe(np),
 		.hardware = is_hardware(np),
-		.own_iommu = is_translated_by_us(dev),
-		.unprotected = is_unprotected(np),
+		.own_iommu = is_translated_by_us(dev) ||
+			     (is_undecided(dev) && unprotected),
+		.unprotected = unprotected,
 	};
 }
 
@@ -429,7 +426,9 @@ void xen_setup_dma_ops(struct device *dev)
 {
 	struct xen_dma_facts facts;
 
-	if (!xen_domain() || is_undecided(dev))
+	/* That is known when the device gets its driver, or it is taken for the worst. */
+	if (!xen_domain() ||
+	    (!xen_is_direct() && !dev->driver && is_undecided(dev)))
 		return;
 
 	mutex_lock(&xen_dma_mutex);

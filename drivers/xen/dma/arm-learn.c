@@ -21,7 +21,10 @@ static int ask_range(struct xen_asker *asker, unsigned long pfn, unsigned int nr
 	return asker->ask(asker, nr);
 }
 
-/* Puts a page into the table; what Xen does not tell of may be anywhere. */
+/*
+ * Puts a page into the table; what Xen does not tell of may be anywhere. One that has come
+ * back keeps its note, for the table may come to nothing yet; it is asked about again.
+ */
 static void learn_page(struct xen_bus_table *table, unsigned long pfn, u64 machine)
 {
 	unsigned long was = xen_displaced(pfn);
@@ -35,8 +38,6 @@ static void learn_page(struct xen_bus_table *table, unsigned long pfn, u64 machi
 	if (machine == XEN_NOWHERE ||
 	    xen_bus_add(table, phys, XEN_PAGE_SIZE, machine - phys))
 		xen_note_moved(pfn, GFP_KERNEL);
-	else if (returned)
-		xen_displaced_del(pfn);
 }
 
 /*

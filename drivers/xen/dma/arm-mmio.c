@@ -73,5 +73,5 @@ dma_addr_t xen_arm_mmio_to_bus(struct device *dev, phys_addr_t phys, size_t size
 	range = xen_bus_find(&xen_registers, phys);
 	if (!range || phys - range->start + size > range->size)
 		return DMA_MAPPING_ERROR;
-	return phys + range->offset;
+	return xen_arm_machine_to_bus(dev, phys + range->offset);
 }

@@ -231,7 +231,11 @@ const char *xen_bus_fill(struct xen_bus_table *table,
 	for (i = 0; i < ram->nr && !wrong; i++)
 		wrong = xen_bus_add(table, ram->range[i].start,
 				    ram->range[i].size, offset);
-	return wrong ?: xen_bus_seal(table);
+	if (wrong) {
+		xen_bus_free(table);
+		return wrong;
+	}
+	return xen_bus_seal(table);
 }
 
 /**

@@ -17,6 +17,7 @@
 #include <linux/seq_file.h>
 #include <linux/slab.h>
 #include <linux/swiotlb.h>
+#include <linux/xarray.h>
 
 #include <xen/bus-ranges.h>
 #include <xen/page.h>
@@ -382,39 +383,44 @@ bool xen_region_suits(phys_addr_t pstart, unsigned int order,
 }
 
 /**
- * struct xen_refusal - the map of a device whose DMA is refused
- * @end:	of an empty map, which leads nowhere; the driver core frees it with kfree()
- * @said:	bit 0: that has been said
+ * xen_arm_is_news() - is it the first time that something is said of a device?
+ * @dev:	device
+ *
+ * Context: Any.
+ * Return: Whether it is.
  */
-struct xen_refusal {
-	struct bus_dma_region end;
-	unsigned long said;
-};
+bool xen_arm_is_news(struct device *dev)
+{
+	static DEFINE_XARRAY_FLAGS(said, XA_FLAGS_LOCK_IRQ);
+	unsigned long flags;
+	int rc;
+
+	xa_lock_irqsave(&said, flags);
+	rc = __xa_insert(&said, (unsigned long)dev, dev, GFP_NOWAIT | __GFP_NOWARN);
+	xa_unlock_irqrestore(&said, flags);
+	return rc != -EBUSY;
+}
 
 /**
  * xen_arm_refuse() - refuse a device's DMA
  * @dev:	device, with our operations
- * @said:	the caller has said why
  *
- * What its bus says is of no use, and forgotten.
+ * What its bus says is of no use, and forgotten: an empty map leads nowhere.
  *
  * Context: Process, may sleep.
  */
-void xen_arm_refuse(struct device *dev, bool said)
+void xen_arm_refuse(struct device *dev)
 {
-	struct xen_refusal *refusal = kzalloc(sizeof(*refusal),
-					      GFP_KERNEL | __GFP_NOFAIL);
-
-	refusal->said = said;
 	kfree(dev->dma_range_map);
-	dev->dma_range_map = &refusal->end;
+	dev->dma_range_map = kzalloc(sizeof(*dev->dma_range_map),
+				     GFP_KERNEL | __GFP_NOFAIL);
 }
 
 /**
  * xen_arm_is_refused() - xen_arm_refuses() without a message
  * @dev:	device
  *
- * Nobody but xen_arm_refuse() makes an empty map: of_dma_get_range() does not.
+ * An empty map is xen_arm_refuse()'s, or a copy of it: of_dma_get_range() makes none.
  *
  * Context: Any.
  * Return: Whether it is.
@@ -437,8 +443,6 @@ bool xen_arm_is_refused(struct device *dev)
  */
 bool xen_arm_refuses(struct device *dev)
 {
-	struct xen_refusal *refusal;
-
 	/* The generic code, which bounces there, can't translate. */
 	if (unlikely(xen_needs_table && is_swiotlb_for_alloc(dev))) {
 		dev_err_ratelimited(dev,
@@ -448,9 +452,7 @@ bool xen_arm_refuses(struct device *dev)
 	if (likely(!xen_arm_is_refused(dev)))
 		return false;
 
-	refusal = container_of((struct bus_dma_region *)dev->dma_range_map,
-			       struct xen_refusal, end);
-	if (test_and_set_bit(0, &refusal->said))
+	if (!xen_arm_is_news(dev))
 		return true;
 	if (xen_dma_table()->nr)
 		dev_err(dev, "xen-dma: DMA refused: the bus's dma-ranges lead to none of this domain's memory\n");

@@ -66,7 +66,8 @@ struct device;
 
 void xen_learn_registers(void);
 bool xen_arm_is_refused(struct device *dev);
-void xen_arm_refuse(struct device *dev, bool said);
+bool xen_arm_is_news(struct device *dev);
+void xen_arm_refuse(struct device *dev);
 bool xen_ask_at_boot(struct xen_bus_table *table);
 int xen_probe_memory(void);
 bool xen_verify_memory(void);

@@ -90,10 +90,6 @@ static noinline dma_addr_t map_with_care(struct device *dev, phys_addr_t phys,
 
 	if (xen_dma_refuses(dev))
 		return DMA_MAPPING_ERROR;
-	if (xen_has_own_pool(dev))
-		return sg ? DMA_MAPPING_ERROR :
-			    swiotlb_map(dev, phys, size, DMA_BIDIRECTIONAL, attrs);
-
 	if (attrs & DMA_ATTR_REQUIRE_COHERENT) {
 		if (!(attrs & DMA_ATTR_NO_WARN))
 			dev_err_ratelimited(dev,
@@ -101,6 +97,11 @@ static noinline dma_addr_t map_with_care(struct device *dev, phys_addr_t phys,
 					    size);
 		return DMA_MAPPING_ERROR;
 	}
+
+	/* It traces by itself. */
+	if (xen_has_own_pool(dev))
+		return sg ? DMA_MAPPING_ERROR :
+			    swiotlb_map(dev, phys, size, DMA_BIDIRECTIONAL, attrs);
 
 	trace_swiotlb_bounced(dev, xen_phys_to_bus(dev, phys), size);
 	machine = map_in_aperture(dev, phys, size, sg, nr, attrs);

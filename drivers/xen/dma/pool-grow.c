@@ -291,7 +291,8 @@ static bool grow_now(const struct xen_pool_reach *reach, u32 nr)
 static void grow_span(const struct xen_span *span)
 {
 	const struct xen_pool_reach reach = xen_pool_reach_span(span);
-	bool low = is_low(reach.zones, ENOUGH_SHARE, 0);
+	/* What there is in a zone need not be in the span. */
+	bool low = span->first || is_low(reach.zones, ENOUGH_SHARE, 0);
 
 	do {
 		/* What was too large for what is there a small chunk doesn't help. */

@@ -6,10 +6,18 @@
 #ifndef _ASM_ARM_XEN_OPS_H
 #define _ASM_ARM_XEN_OPS_H
 
+#include <linux/device.h>
+#include <linux/kconfig.h>
+
 #include <xen/swiotlb-xen.h>
 #include <xen/xen-ops.h>
 
-struct device;
+/* Has the device the driver's operations? The next bus that sets it up may set its map. */
+static inline bool xen_has_dma_ops(const struct device *dev)
+{
+	return IS_ENABLED(CONFIG_SWIOTLB_XEN) &&
+	       dev->dma_ops == &xen_swiotlb_dma_ops;
+}
 
 #ifdef CONFIG_XEN
 void xen_setup_dma_ops(struct device *dev);

@@ -12,7 +12,8 @@
 
 static bool translated;
 module_param(translated, bool, 0444);
-MODULE_PARM_DESC(translated, "it is said, but not in the device tree, that an IOMMU translates for all devices");
+MODULE_PARM_DESC(translated,
+		 "it is said, but not in the device tree, that an IOMMU translates for all devices");
 
 /* Has the device, or what is above it, the property? A PCI device has no node of its own. */
 static bool has_flag(struct device *dev, const char *name)
