@@ -179,8 +179,9 @@ static void adopt_bus_map(const struct bus_dma_region *map)
 }
 
 /*
- * Does a bus's dma-ranges say what the table says, of all memory that is in both? Then it was made to
- * help a domain whose kernel knows no better, and does not come on top of the table.
+ * Does a bus's dma-ranges say what the table says, of all memory that is in both? Then it
+ * was made to help a domain whose kernel knows no better, and does not come on top of the
+ * table.
  */
 static bool repeats_table(const struct bus_dma_region *map)
 {
