@@ -187,10 +187,15 @@ static void xbl_noted(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, xen_learn_memory(&b->asker, &x->ram, &x->table), 0);
 	KUNIT_EXPECT_EQ(test, xbl_where(x, 10), 3999);
 	KUNIT_EXPECT_EQ(test, xbl_where(x, 20), XEN_MOVED);
-	KUNIT_EXPECT_EQ(test, xen_displaced(30), XEN_IN_PLACE);
-	KUNIT_EXPECT_EQ(test, xbl_where(x, 30), b->mfn[30]);
 	KUNIT_EXPECT_EQ(test, xbl_where(x, 40), XEN_MOVED);
 	KUNIT_EXPECT_FALSE(test, xen_has_returned(40));
+
+	/* The table might have come to nothing, so the note stays until it is there. */
+	KUNIT_EXPECT_EQ(test, xbl_where(x, 30), XEN_MOVED);
+	KUNIT_EXPECT_TRUE(test, xen_has_returned(30));
+	KUNIT_EXPECT_EQ(test, xen_learn_returned(&b->asker, &x->table), 1);
+	KUNIT_EXPECT_EQ(test, xen_displaced(30), XEN_IN_PLACE);
+	KUNIT_EXPECT_EQ(test, xbl_where(x, 30), b->mfn[30]);
 }
 
 /* Who tells nothing is not believed, and what fails leaves nothing. */
@@ -213,6 +218,17 @@ static void xbl_failing(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, x->table.nr, 0);
 		KUNIT_EXPECT_FALSE(test, xen_any_displaced());
 	}
+
+	/* A page that has come back stays noted, for others may believe another source. */
+	b = xbl_begin(test);
+	xbl_give_all(x, b, 1);
+	xen_note_moved(30, GFP_KERNEL);
+	xen_note_returned(30);
+	b->calls = 7;
+	KUNIT_EXPECT_EQ(test, xen_learn_memory(&b->asker, &x->ram, &x->table),
+			-EIO);
+	KUNIT_EXPECT_EQ(test, xbl_where(x, 30), XEN_MOVED);
+	xen_displaced_del(30);
 
 	/* Two pages at one frame. */
 	b = xbl_begin(test);
