@@ -212,7 +212,7 @@ ARM64 = [
     Bed("domu-6", "arm_map arm_sg arm_moved", "6.12 7.3",
         ("--mem", "6G", "--domu", "768M", "--hole-every", "256M")),
     # A fragmented host: 2 MiB pieces that are no neighbours. And cache colouring: single pages.
-    Bed("domu-2m", "arm_pieces arm_map arm_sg arm_foreign arm_moved", "6.12", pieces("512M", 9), ONE_SIDE,
+    Bed("domu-2m", "arm_pieces arm_map arm_sg arm_foreign arm_grant_dma arm_moved", "6.12", pieces("512M", 9), ONE_SIDE,
         hypervisor="dma", main="6.12"),
     Bed("domu-pages", "arm_pieces", boot=pieces("256M", 0), hypervisor="dma", main="6.12"),
     Bed("domu-4.20", "arm_map arm_foreign arm_fwcfg", "6.12", (*DOMU, "--xen-version", "4.20"), ONE_RUN),
@@ -247,7 +247,7 @@ ARM64 = [
     Bed("ranges-unprobeable", "boot_message", "6.12", DOMU + UNPROBEABLE + RANGES_1,
         disks=(("nvme0n1", 1, "", "nvme,serial=check"),)),
     # On stock it is chance what of these gets pages that have moved.
-    Bed("ranges-4-others", "arm_masks arm_sg arm_foreign", "6.12", DOMU_4 + UNPROBED + RANGES_4),
+    Bed("ranges-4-others", "arm_masks arm_sg arm_foreign arm_grant_dma", "6.12", DOMU_4 + UNPROBED + RANGES_4),
     Bed("ranges-probed", "arm_map arm_moved", "6.12", DOMU + RANGES_1, ONE_RUN),
     # An IOMMU: for no device (above); for all, which Xen, the command line or nobody says; for some
     Bed("smmu-dom0", OWN + " arm_stray arm_moved", "6.12 6.12-stock", SMMU, ONE_RUN + ONE_ADDRESS,

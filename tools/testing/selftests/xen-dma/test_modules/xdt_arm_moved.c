@@ -15,11 +15,9 @@
 #include <linux/jiffies.h>
 #include <linux/module.h>
 #include <linux/swap.h>
-#include <linux/vmalloc.h>
 
 #include <xen/balloon.h>
 #include <xen/features.h>
-#include <xen/grant_table.h>
 #include <xen/mem-reservation.h>
 
 #include "xdt_arm.h"
@@ -291,37 +289,6 @@ static void coherent(struct kunit *test)
 	xdt_check_coherent(test, SZ_1M);
 }
 
-#ifdef CONFIG_XEN_GRANT_DMA_ALLOC
-/*
- * Memory for grants that devices reach, as display backends take it: the pages that leave
- * are those that were allocated, wherever they are for the device.
- */
-static void dma_pages(struct kunit *test)
-{
-	enum { PAGES = 4 };
-	struct page *pages[PAGES] = { };
-	xen_pfn_t frames[PAGES];
-	struct gnttab_dma_alloc_args args = {
-		.dev = xdt_dev(test),
-		.coherent = true,
-		.nr_pages = PAGES,
-		.pages = pages,
-		.frames = frames,
-	};
-	unsigned int i;
-
-	xdt_mask(test, 64);
-	KUNIT_ASSERT_EQ(test, 0, gnttab_dma_alloc_pages(&args));
-	for (i = 0; i < PAGES; i++) {
-		void *at = args.vaddr + i * PAGE_SIZE;
-
-		KUNIT_EXPECT_PTR_EQ(test, pages[i], is_vmalloc_addr(at) ?
-				    vmalloc_to_page(at) : virt_to_page(at));
-	}
-	KUNIT_EXPECT_EQ(test, 0, gnttab_dma_free_pages(&args));
-}
-#endif
-
 static struct kunit_case moved_cases[] = {
 	KUNIT_CASE(exchanged),
 	KUNIT_CASE(exchanged_within),
@@ -330,9 +297,6 @@ static struct kunit_case moved_cases[] = {
 	KUNIT_CASE(ballooned),
 	KUNIT_CASE(grant_pages),
 	KUNIT_CASE(coherent),
-#ifdef CONFIG_XEN_GRANT_DMA_ALLOC
-	KUNIT_CASE(dma_pages),
-#endif
 	{ }
 };
 
