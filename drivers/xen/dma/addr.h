@@ -239,9 +239,13 @@ static inline bool xen_bus_to_phys(struct device *dev, dma_addr_t bus,
 	return xen_arm_bus_to_phys(dev, bus, phys);
 }
 
+/* Whether there is any memory that it does not map: mostly there is none. */
+extern bool xen_any_no_map;
+
 static inline bool xen_has_mapping(phys_addr_t phys)
 {
-	return !memblock_is_memory(phys) || memblock_is_map_memory(phys);
+	return likely(!xen_any_no_map) || !memblock_is_memory(phys) ||
+	       memblock_is_map_memory(phys);
 }
 
 static inline bool xen_dma_refuses(struct device *dev)

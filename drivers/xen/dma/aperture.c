@@ -266,16 +266,21 @@ static void report_failure(struct device *dev, size_t size, size_t needed)
 			    size, mask, total - min(free, total), total);
 }
 
-/* All of a block is as the CPU has it, for whoever does not see its caches. */
+/* What the CPU has written is there for whoever does not see its caches. */
+static noinline void clean_caches(void *bounce, size_t size)
+{
+	arch_sync_dma_for_device(virt_to_phys(bounce), size, DMA_BIDIRECTIONAL);
+	arch_sync_dma_flush();
+}
+
+/* The same for all of a block. */
 static noinline void clean_block(const struct xen_pool_block *block)
 {
 	const struct xen_pool_slot *s = block->slot;
 	u32 nr = s->bin != XEN_NO_BIN ? xen_pool_bin_slots[s->bin] : s->nr;
 
-	arch_sync_dma_for_device(virt_to_phys(xen_slot_vaddr(block->chunk,
-							     block->mslot)),
-				 (size_t)nr << XEN_SLOT_SHIFT, DMA_BIDIRECTIONAL);
-	arch_sync_dma_flush();
+	clean_caches(xen_slot_vaddr(block->chunk, block->mslot),
+		     (size_t)nr << XEN_SLOT_SHIFT);
 }
 
 /* The CPU sees what such a device has written. */
@@ -517,10 +522,8 @@ static __always_inline void sync_part(struct device *dev,
 	if (!coherent)
 		forget_caches(bounce, size);
 	copy_part(s, skip, bounce, size, !for_cpu);
-	if (coherent || for_cpu)
-		return;
-	arch_sync_dma_for_device(virt_to_phys(bounce), size, DMA_BIDIRECTIONAL);
-	arch_sync_dma_flush();
+	if (!coherent && !for_cpu)
+		clean_caches(bounce, size);
 }
 
 /**

@@ -184,7 +184,7 @@ static struct xen_coherent_try find_by_arch(const struct xen_coherent_request *r
 	const struct bus_dma_region *map = req->dev->dma_range_map;
 	struct xen_coherent_try found = {};
 
-	if (!map || (!map->cpu_start && !map->dma_start && map->size == U64_MAX))
+	if (!map || xen_window_is_same(map))
 		found = find_generic(req);
 	if (found.cpu)
 		found.bus = bus_of(req->dev, found.phys);

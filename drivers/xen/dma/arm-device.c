@@ -28,6 +28,7 @@
 #include "arm.h"
 #include "arm-policy.h"
 #include "compat.h"
+#include "windows.h"
 
 /* The boot parameter. "on" says that no IOMMU translates for any device. */
 static bool xen_may_probe __read_mostly = true;
@@ -214,12 +215,6 @@ static void setup_aperture(void)
 	done = true;
 }
 
-/* A bus that leads to machine addresses as they are, said in one window of 64 bits. */
-static bool leads_to_the_same(const struct bus_dma_region *map)
-{
-	return !map->cpu_start && !map->dma_start && map->size == U64_MAX;
-}
-
 static void set_same(struct device *dev)
 {
 	struct bus_dma_region *map = kcalloc(2, sizeof(*map),
@@ -261,7 +256,7 @@ static void set_map(struct device *dev)
 	if (hw && !hw->size)
 		return;
 
-	same = hw && leads_to_the_same(hw);
+	same = hw && xen_window_is_same(hw);
 	repeats = hw && !same && repeats_table(hw);
 	/* What one bus says holds for that bus. */
 	if (!xen_dma_table()->nr ||

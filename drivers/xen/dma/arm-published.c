@@ -15,6 +15,7 @@
 #include <xen/page.h>
 #include <xen/swiotlb-xen.h>
 
+#include "addr.h"
 #include "arm.h"
 
 /* The boot parameter. */
@@ -41,6 +42,16 @@ static void __init add_memory(u64 start, u64 size)
 	start = round_up(start, XEN_PAGE_SIZE);
 	if (start < end && xen_bus_add(&xen_ram, start, end - start, 0))
 		pr_warn("memory at %#llx is not known to DMA\n", start);
+}
+
+bool xen_any_no_map __ro_after_init;
+
+static void __init look_for_no_map(void)
+{
+	struct memblock_region *region;
+
+	for_each_mem_region(region)
+		xen_any_no_map |= memblock_is_nomap(region);
 }
 
 /*
@@ -191,6 +202,7 @@ static void __init read_published(void)
  */
 void __init xen_learn_at_boot(void)
 {
+	look_for_no_map();
 	read_memory();
 	if (xen_is_direct()) {
 		xen_source = XEN_DMA_DIRECT;
