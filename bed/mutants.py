@@ -62,12 +62,17 @@ def table():
 def compile_one(mutant, kernel):
     """Compile the file with its fault as it was compiled for a kernel; returns what the compiler has to say."""
     place, stem = mutant.path.parent, mutant.path.stem
-    if mutant.path.suffix == ".h":      # some file that includes it
-        stem = next(path.stem for path in sorted((base.TOP / place).glob("*.c"))
-                    if f'#include "{mutant.path.name}"' in path.read_text(encoding="utf-8"))
     if kernel.arch == "um":
         place = "drivers/xen-dma" / place.relative_to("drivers/xen")
-    words = (kernel.out / place / f".{stem}.o.cmd").read_text(encoding="utf-8").split("\n", 1)[0].split(" := ", 1)[1]
+
+    def told(stem):
+        """Where the compiler's words for a file are."""
+        return kernel.out / place / f".{stem}.o.cmd"
+    if mutant.path.suffix == ".h":      # some file that includes it and is a part of that kernel
+        stem = next(path.stem for path in sorted((base.TOP / mutant.path.parent).glob("*.c"))
+                    if told(path.stem).exists() and
+                    f'#include "{mutant.path.name}"' in path.read_text(encoding="utf-8"))
+    words = told(stem).read_text(encoding="utf-8").split("\n", 1)[0].split(" := ", 1)[1]
     with tempfile.TemporaryDirectory() as top:
         shutil.copytree(base.TOP / mutant.path.parent, top, dirs_exist_ok=True)
         Path(top, mutant.path.name).write_text(mutant.changed(base.TOP), encoding="utf-8")
