@@ -411,9 +411,11 @@ bool xen_arm_is_news(struct device *dev)
  */
 void xen_arm_refuse(struct device *dev)
 {
+	struct bus_dma_region *nowhere = kzalloc(sizeof(*nowhere),
+						 GFP_KERNEL | __GFP_NOFAIL);
+
 	kfree(dev->dma_range_map);
-	dev->dma_range_map = kzalloc(sizeof(*dev->dma_range_map),
-				     GFP_KERNEL | __GFP_NOFAIL);
+	dev->dma_range_map = nowhere;
 }
 
 /**

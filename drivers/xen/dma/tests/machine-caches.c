@@ -57,21 +57,30 @@ static u8 *cpu_side(phys_addr_t phys)
 	return phys_to_virt(round_down(phys, PAGE_SIZE));
 }
 
+/* A page that is in the caches only: nothing of it has reached memory. */
+static struct cached_page *cached_only(phys_addr_t phys)
+{
+	struct cached_page *page = kmalloc(sizeof(*page), GFP_ATOMIC | __GFP_NOFAIL);
+	unsigned long i;
+
+	memset(page->memory, MACHINE_GARBAGE, PAGE_SIZE);
+	for (i = 0; i < PAGE_SIZE; i++)
+		page->clean[i] = ~cpu_side(phys)[i];
+	return page;
+}
+
 /* The page that an address is in, noted when it is first looked at. */
 static struct cached_page *page_of(phys_addr_t phys)
 {
-	unsigned long pfn = PHYS_PFN(phys), flags, i;
-	struct cached_page *page = xa_load(&cached_pages, pfn);
+	struct cached_page *page = xa_load(&cached_pages, PHYS_PFN(phys));
+	unsigned long flags;
 
 	if (page)
 		return page;
 
-	page = kmalloc(sizeof(*page), GFP_ATOMIC | __GFP_NOFAIL);
-	memset(page->memory, MACHINE_GARBAGE, PAGE_SIZE);
-	for (i = 0; i < PAGE_SIZE; i++)
-		page->clean[i] = ~cpu_side(phys)[i];
+	page = cached_only(phys);
 	xa_lock_irqsave(&cached_pages, flags);
-	__xa_store(&cached_pages, pfn, page, GFP_ATOMIC | __GFP_NOFAIL);
+	__xa_store(&cached_pages, PHYS_PFN(phys), page, GFP_ATOMIC | __GFP_NOFAIL);
 	xa_unlock_irqrestore(&cached_pages, flags);
 	return page;
 }
