@@ -6,6 +6,7 @@
 #define pr_fmt(fmt) "xen-dma: " fmt
 
 #include <linux/err.h>
+#include <linux/math64.h>
 #include <linux/minmax.h>
 #include <linux/mm.h>
 #include <linux/of.h>
@@ -283,7 +284,7 @@ int xen_probe_memory(void)
 	}
 
 	pr_info("probed where memory is: %u ranges, in %llu ms\n", table.nr,
-		(local_clock() - begin) / NSEC_PER_MSEC);
+		div_u64(local_clock() - begin, NSEC_PER_MSEC));
 	xen_publish_table(&table);
 	xen_source = XEN_DMA_PROBED;
 	return 0;
