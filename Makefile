@@ -9,8 +9,9 @@ FLAVOUR ?= test
 STOCK ?=
 KSRC ?=
 DIR ?=
+STEPS ?=
 V ?= 0
-export KVER ARCH FLAVOUR STOCK KSRC DIR V
+export KVER ARCH FLAVOUR STOCK KSRC DIR STEPS V
 
 # The bed passes its own -j on; what this make was given is not for it.
 MAKEFLAGS =
@@ -33,6 +34,10 @@ help: ## this list
 .PHONY: demo
 demo: ## real disks, a network and edu do DMA through the driver, in a dom0 under Xen
 	@scripts/bed demo
+
+.PHONY: system
+system: ## the driver in a whole system: guests, driver domains, an IOMMU (STEPS=blk,net)
+	@scripts/bed system
 
 .PHONY: check
 check: ## what a change has to pass: all kinds of tests, on Linux 6.12

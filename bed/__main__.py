@@ -24,6 +24,7 @@ COMMANDS = {
     "mutants": "do the tests notice deliberate faults?",
     "bench": "what mappings cost, beside stock and the generic allocator",
     "compare": "stock and ours side by side: features, costs, limits",
+    "system": "show the driver in a whole system: guests, driver domains, an IOMMU as judge",
     "demo": "show the driver at work with real devices",
     "check": "run the tests",
     "clean": "delete what the others made",

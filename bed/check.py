@@ -70,6 +70,8 @@ STAGES = (
     Stage("demo", "make demo", ("test_demo.py",), (X86,)),
     Stage("x86", "the kselftest in a dom0, with ours and with stock", ("test_kselftest.py", "-k", "x86"),
           (X86, STOCK), (("--kver", "7.3"), ("--kver", "6.1"), flavour("debug"), flavour("race"))),
+    Stage("system", "the driver in a whole system: guests, driver domains, an IOMMU", ("test_system.py",),
+          (flavour("system"),)),
     Stage("boot", "scripts/boot and its exit statuses", ("test_boot.py",), (X86, ARM64)),
     Stage("arm", "dom0 and driver domains of ARM", ("test_kselftest.py", "-k", "arm"), (ARM64,),
           ((*ARM64, "--stock"), ("--arch", "arm64", "--kver", "7.3"), ("--arch", "arm64", "--kver", "6.1"),

@@ -27,6 +27,7 @@ FLAVOURS = {
     ("x86", "test"): ("test",),
     ("x86", "debug"): ("test", "debug"),
     ("x86", "race"): ("test", "race"),
+    ("x86", "system"): ("test", "system"),
     ("arm64", "test"): ("test",),
     ("arm64", "debug"): ("test", "debug"),
     ("arm64", "rt"): ("test", "rt"),

@@ -49,8 +49,10 @@ PROGRAMS = (*(f"/usr/lib/xen-{RELEASE}/bin/{name}" for name in (
             *(f"/usr/bin/{name}" for name in ("xenstore", "xenstore-ls", "xenstore-read", "xenstore-write")))
 PACKAGES = (f"xen-utils-{RELEASE}", "xenstore-utils")
 STACKS = {
-    "x86": Stack("x86_64-linux-gnu", (*PACKAGES, "qemu-system-xen", "seabios", "qemu-system-data"),
-                 (*PROGRAMS, "/usr/libexec/xen-qemu-system-i386"),
+    # And what tests make mirrors and encrypted disks with.
+    "x86": Stack("x86_64-linux-gnu",
+                 (*PACKAGES, "qemu-system-xen", "seabios", "qemu-system-data", "dmsetup", "mdadm"),
+                 (*PROGRAMS, "/usr/libexec/xen-qemu-system-i386", "/sbin/dmsetup", "/sbin/mdadm"),
                  (f"/usr/lib/xen-{RELEASE}/boot/hvmloader", "/usr/share/seabios/bios-256k.bin",
                   *(f"/usr/share/qemu/{name}" for name in ("linuxboot.bin", "linuxboot_dma.bin", "kvmvapic.bin",
                                                            "keymaps/en-us")))),
@@ -110,10 +112,11 @@ def directory(arch="x86"):
     known = place / "root" / ".stamp"
     with base.lock(f"toolstack-{arch}"):
         if not known.is_file() or known.read_text() != stamp:
-            # The packages stay for a change of this module; their directory gets its mark when it is whole.
-            if not (place / "debs/.whole").exists():
+            # The packages stay for a change of this module; their directory says which they are when it is whole.
+            whole, names = place / "debs/.whole", " ".join(stack.packages)
+            if not whole.exists() or whole.read_text() != names:
                 download(arch, stack, place)
-                (place / "debs/.whole").touch()
+                whole.write_text(names)
             assemble(arch, stack, place, stamp)
     return place / "root"
 

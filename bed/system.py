@@ -1,0 +1,262 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The driver in a whole system: Xen with its toolstack, guests, driver domains, real disks
+and networks, an IOMMU that tells of every stray DMA. Shows live what happens:
+
+    scripts/bed system blk net
+
+Each step boots once. Its script in tests/system runs in dom0 and prints KTAP; what guests
+have written to disks and sent to the network is looked at here when the machine has ended.
+tests/test_system.py runs the same steps as tests.
+
+To add a step, write tests/system/NAME.sh, which begins with ". /system/lib.sh", and a row of
+STEPS. All guests have one kernel, that of dom0 too (flavour "system"), and one initial file
+system, in which tests/system/guest.sh takes orders from dom0.
+"""
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from bed import base, initrd, ktap, smmu, toolstack
+from bed.base import TOP, Failure
+from bed.build import Kernel, install_kselftest
+from bed.known import edu_devices, one_of
+
+SCRIPTS = TOP / "tests/system"
+FLAVOUR = "system"
+
+# Where a disk's partition begins, what of it is read by default, and what may be written behind that.
+PART, READ, WRITE = 1 << 20, 32 << 20, 31 << 20
+
+# What goes over a network.
+SENT = 3000000
+
+# An IOMMU that Xen drives, strictly for dom0 too: it stops each DMA to what the domain does not own,
+# and Xen tells of it. credit2 can leave all processors idle on a busy host.
+JUDGE = ("-device", "intel-iommu,intremap=on")
+JUDGED_XEN = "sched=credit iommu=verbose,debug dom0-iommu=strict"
+FAULT = re.compile(r"\(XEN\) .*DMAR:\[DMA (Read|Write)\].* fault addr ([0-9a-f]+)")
+
+
+@dataclass(frozen=True)
+class Step:
+    """What is booted for a script of tests/system.
+
+    Its script is the one that is named as the step up to a hyphen.
+
+    `disks` are images, by the words for QEMU's device, of which each has a partition with random bytes; `nets`
+    are network cards, whose other end is a network of QEMU's own. Where it is `judged`, an IOMMU watches.
+    """
+
+    name: str
+    about: str
+    disks: dict = ()
+    nets: tuple = ()
+    devices: tuple = ()
+    boot: tuple = ()
+    read: int = READ
+    dom0_mem: str = "2G"
+    mem: str = "6G"
+    judged: bool = True
+    timeout: int = 1500
+
+    @property
+    def script(self):
+        """What runs in dom0."""
+        return SCRIPTS / f"{self.name.partition('-')[0]}.sh"
+
+
+DISKS = {"ata_piix": "ide-hd,bus=piix.0", "ahci": "ide-hd,bus=ide.0", "nvme": "nvme,serial=system"}
+PIIX = ("-device", "piix3-ide,id=piix")
+
+# Controllers by their drivers: what makes one, and the disk behind it.
+CONTROLLERS = {
+    "sym53c8xx": ("lsi53c895a,id=lsi", "scsi-hd,bus=lsi.0"),
+    "am53c974": ("am53c974,id=esp", "scsi-hd,bus=esp.0"),
+    "megaraid_sas": ("megasas,id=mega", "scsi-hd,bus=mega.0"),
+    # It wants a name of the disk's that is its own.
+    "mptsas": ("mptsas1068,id=mpt", "scsi-hd,bus=mpt.0,wwn=0x5000c50015ea71ac"),
+    "vmw_pvscsi": ("pvscsi,id=pvscsi", "scsi-hd,bus=pvscsi.0"),
+    "ehci-pci": ("usb-ehci,id=ehci", "usb-storage,bus=ehci.0"),
+    "xhci_hcd": ("qemu-xhci,id=xhci", "usb-storage,bus=xhci.0"),
+    "sdhci-pci": ("sdhci-pci", "sd-card"),
+}
+NICS = ("pcnet", "i82557b", "tulip", "e1000e", "vmxnet3")
+
+
+def devices(name, about, *without, **words):
+    """The step of all controllers and network cards but those."""
+    behind = {driver: row for driver, row in CONTROLLERS.items() if driver not in without}
+    return Step(f"devices-{name}", about, disks={driver: disk for driver, (_, disk) in behind.items()}, nets=NICS,
+                devices=tuple(word for card, _ in behind.values() for word in ("-device", card)), **words)
+
+
+STEPS = {step.name: step for step in (
+    Step("blk", "a guest on dom0's disks: IDE, AHCI, NVMe",
+         disks=DISKS, devices=PIIX),
+    Step("pci", "driver domains: edu, disk controllers, a network card",
+         disks={"ahci": "ide-hd,bus=ahci.0", "nvme": "nvme,serial=system,addr=8"}, nets=("e1000,addr=9",),
+         devices=(*edu_devices(2), "-device", "ahci,id=ahci,addr=7")),
+    Step("serve", "a storage domain and a network domain serve a guest", disks={"ahci": "ide-hd,bus=ahci.0"},
+         nets=("e1000,addr=9",), devices=("-device", "ahci,id=ahci,addr=7")),
+    Step("balloon", "dom0 loses memory and gets it back while its disks are read",
+         disks=DISKS, devices=PIIX),
+    Step("suspend", "dom0 suspends to memory while its disks are read", disks=DISKS, devices=PIIX, nets=("e1000",)),
+    Step("hotplug", "dom0 gets more memory than it was booted with, and DMA reaches it", read=768 << 20,
+         disks={"ahci": "ide-hd,bus=ide.0", "nvme": "nvme,serial=system"}, dom0_mem="640M",
+         boot=("--append", "memhp_default_state=online", "--xen-append", "dom0_mem=640M,max:2G")),
+    Step("judge", "the kselftest, while an IOMMU watches", devices=edu_devices(),
+         boot=("--append", "xen_dma.max=128M xen_dma.idle=2 xen_dma.coherent_pooled=0")),
+    Step("stray", "DMA past the API, which the IOMMU has to report", devices=edu_devices(2),
+         boot=("--append", "xen_dma.coherent_cache=0")),
+    Step("net", "a guest on the networks of dom0's cards", nets=("e1000", "rtl8139")),
+    Step("stacks", "encryption, a mirror, discard", disks={"ahci": "ide-hd,bus=ide.0", "nvme": "nvme,serial=system"}),
+    Step("stacks-forced", "the same with all DMA bounced", boot=("--append", "swiotlb=force"),
+         disks={"ahci": "ide-hd,bus=ide.0", "nvme": "nvme,serial=system"}),
+    # QEMU's lsi53c895a fetches its program over the bus from its own memory, which no IOMMU lets through.
+    devices("q35", "controllers and network cards, an IOMMU watches", "sym53c8xx", "am53c974"),
+    devices("pc", "the same on an older machine", judged=False),
+)}
+
+
+def digest(data):
+    """What tells that bytes are the same."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def make_disk(path, size):
+    """An image with a partition of random bytes; returns the sum of what is read of it."""
+    data = os.urandom(size)
+    path.write_bytes(b"")
+    os.truncate(path, PART + size + WRITE)
+    subprocess.run(["/usr/sbin/sfdisk", "-q", "--label", "dos", path], input=f"start={PART // 512}, type=83\n".encode(),
+                   check=True, stdout=subprocess.DEVNULL)
+    with open(path, "r+b") as file:
+        file.seek(PART)
+        file.write(data)
+    return digest(data)
+
+
+def make_media(step, place):
+    """The disks, and what goes over the networks; returns QEMU's words for all devices."""
+    words, media = list(step.devices), []
+    for name, device in dict(step.disks).items():
+        media.append(f"{name} {step.read} {make_disk(place / name, step.read)}\n")
+        words += ["-drive", f"if=none,id={name},format=raw,file={place / name}", "-device", f"{device},drive={name}"]
+    media.append(f"nics {len(step.nets)}\n")
+    if step.nets:
+        (place / "tftp").mkdir()
+        data = os.urandom(SENT)
+        (place / "tftp/sent").write_bytes(data)
+        media.append(f"net {SENT} {digest(data)}\n")
+    for number, device in enumerate(step.nets, 2):
+        received = place / f"received-{number}"
+        words += ["-netdev", f"user,id=net{number},restrict=on,net=10.0.{number}.0/24,tftp={place / 'tftp'},"
+                  f"guestfwd=tcp:10.0.{number}.100:8000-cmd:dd of={received} bs=64k status=none",
+                  "-device", f"{device},netdev=net{number},mac=52:54:00:00:00:{number:02x}"]
+    (place / "media").write_text("".join(media))
+    return words
+
+
+def prepare(step, kernel, kselftest, place):
+    """What scripts/boot is told; makes all that is booted in the empty directory `place`."""
+    words = make_media(step, place)
+    system = place / "system"
+    shutil.copytree(SCRIPTS, system)
+    shutil.copy(place / "media", system / "media")
+    shutil.copy(kernel.image, system / "kernel")
+    settings = {"arch": "x86", "domain": "guest", "nonce": "0", "word": "guest", "stay": "y", "way": "console"}
+    files = [*toolstack.files(), f"{kselftest}:/kselftest"]
+    initrd.make(system / "initrd", shutil.which("busybox"), settings, script=SCRIPTS / "guest.sh",
+                files=[*files, f"{SCRIPTS / 'hotplug'}:/etc/xen/scripts"])
+    return ["--kernel", kernel.image, "--timeout", step.timeout, "--mem", step.mem, "--dom0-mem", step.dom0_mem,
+            "--machine", "q35,kernel-irqchip=split" if step.judged else "pc", "--append", "loglevel=4",
+            *(["--xen-append", JUDGED_XEN] if step.judged else []),
+            *(word for file in (*files, f"{system}:/system") for word in ("--file", file)),
+            "--run", step.script, *step.boot, "--", *words, *(JUDGE if step.judged else ())]
+
+
+def look_at_host(place, lines):
+    """What the script told of as written or sent, against what is here: results like its own."""
+    for line in lines:
+        if found := re.match(r"# wrote (\S+) (\d+) (\d+) ([0-9a-f]+)$", line):
+            name, offset, size = found[1], int(found[2]), int(found[3])
+            with open(place / name, "rb") as file:
+                file.seek(offset)
+                right = digest(file.read(size)) == found[4]
+            yield ktap.Result(f"host.wrote_{name}_{offset >> 20}", right, group="host")
+        elif found := re.match(r"# sent (\d+) ([0-9a-f]+)$", line):
+            received = place / f"received-{found[1]}"
+            right = received.exists() and digest(received.read_bytes()) == found[2]
+            yield ktap.Result(f"host.sent_{found[1]}", right, group="host")
+
+
+def look_at_judge(console, lines):
+    """Each DMA that the IOMMU stopped must have been announced, and the other way round."""
+    faults = {(how.lower(), int(at, 16)) for how, at in FAULT.findall("\n".join(console))}
+    strays = {(how, int(at, 16) & -4096) for how, _, at in smmu.STRAY.findall("\n".join(lines))}
+    yield ktap.Result("judge.watches", any("Intel VT-d Interrupt Remapping enabled" in line for line in console),
+                      group="judge")
+    yield from (ktap.Result(f"judge.stopped_{how}_{at:#x}", False, group="judge") for how, at in faults - strays)
+    yield from (ktap.Result(f"judge.stray_{how}_{at:#x}", stray in faults, group="judge")
+                for stray in strays for how, at in [stray])
+
+
+def results(step, place, console, lines):
+    """All results of a step."""
+    yield from ktap.results(lines)
+    yield from look_at_host(place, lines)
+    if step.judged:
+        yield from look_at_judge(console, lines)
+
+
+def arguments(parser):
+    """What can be said on the command line."""
+    parser.add_argument("step", nargs="*", metavar="STEP",
+                        help="; ".join(f"{step.name} ({step.about})" for step in STEPS.values()))
+
+
+def show(step, kernel, kselftest):
+    """Run a step, its output shown as it comes; returns the number of its failures."""
+    with tempfile.TemporaryDirectory(prefix="xen-dma-system.") as place:
+        words = prepare(step, kernel, kselftest, Path(place))
+        lines = []
+        with subprocess.Popen([str(word) for word in (TOP / "scripts/boot", "--quiet", *words)],
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, errors="replace") as process:
+            for line in process.stdout:
+                lines.append(line.rstrip("\r\n"))
+                print(lines[-1], flush=True)
+        log = sorted((base.cache() / "log").glob(f"boot-*-{process.pid}.log"))[-1]
+        found = list(results(step, Path(place), log.read_text(errors="replace").replace("\r", "").splitlines(), lines))
+    bad = [result for result in found if not result.ok or result.skipped]
+    for result in found:
+        if result.group in ("host", "judge"):
+            print(f"{'ok' if result.ok else 'not ok'} {result.name}", *result.diagnostics[:5], sep="\n    ")
+    print(f"{step.name}: {len(found) - len(bad)} passed, {len(bad)} failed (console: {log})", flush=True)
+    return len(bad) + (process.returncode != 0 and not bad)
+
+
+def main(args):
+    """Run the chosen steps; 0 when nothing failed."""
+    names = args.step or os.environ.get("STEPS", "").replace(",", " ").split() or list(STEPS)
+    steps = [STEPS[one_of("step", name, STEPS)] for name in names]
+    base.need("fdisk", "busybox-static", "cpio", "qemu-system-x86")
+    kernel = Kernel.from_environment(flavour=FLAVOUR)
+    if kernel.arch != "x86":
+        raise Failure("the steps are for x86")
+    kernel.build()
+    with base.lock("system"):
+        place = base.cache() / "system"
+        shutil.rmtree(place, ignore_errors=True)
+        base.make_dirs(place)
+        kselftest = install_kselftest(kernel, kernel.tree, place)
+    failed = 0
+    for step in steps:
+        print(f"==> {step.name}: {step.about}", flush=True)
+        failed += show(step, kernel, kselftest)
+    return 1 if failed else 0

@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=sh
+#
+# What the steps share. They run in a PV dom0 with Xen's toolstack, make guests and tell
+# them what to do, and print results in KTAP. /system holds the guests' kernel and
+# initial file system, and the file media: a line "NAME BYTES SHA256" for each disk.
+
+# shellcheck source=bed/toolstack-start.sh
+. /usr/sbin/toolstack-start
+# shellcheck source=tools/testing/selftests/xen-dma/lib.sh
+cd /kselftest/xen-dma && . ./lib.sh
+
+driver=/sys/kernel/debug/xen-dma
+# The step's name: its results begin with it.
+step=$(sed -n '/^# Steps* "/{s/[^"]*"\([a-z]*\).*/\1/p;q}' "$0")
+mkdir -p /tmp/orders /etc/xen/scripts
+cp /system/hotplug/* /etc/xen/scripts/
+
+# said COMMAND...: run a tool that prints only when something is wrong
+said()
+{
+	"$@" >/tmp/said 2>&1 && return 0
+	ktap_print_msg "failed: $*: $(tail -n 3 /tmp/said | tr '\n' ' ')"
+	return 1
+}
+
+# create NAME [LINE]...: a PV guest with these lines in its configuration, until it takes
+# orders; $guest_append is for its kernel
+create()
+{
+	guest=$1
+	shift
+	{
+		printf '%s\n' "name = \"$guest\"" 'type = "pv"' 'kernel = "/system/kernel"' \
+			'ramdisk = "/system/initrd"' 'on_crash = "preserve"' \
+			"extra = \"console=hvc0 loglevel=4 panic=-1 ${guest_append:-}\""
+		for line in 'memory = 256' 'vcpus = 1' "$@"; do
+			echo "$line"
+		done
+	} >"/tmp/$guest.cfg"
+	rm -f "$toolstack_consoles/guest-$guest.log"
+	echo 0 >"/tmp/orders/$guest"
+	said xl create "/tmp/$guest.cfg" || {
+		sed 's/^/# /' "/tmp/$guest.cfg"
+		return 1
+	}
+	wait_until 180 "grep -qs '^guest: ready' '$toolstack_consoles/guest-$guest.log'" && return 0
+	ktap_print_msg "$guest does not come up: $(tail -n 5 "$toolstack_consoles/guest-$guest.log")"
+	return 1
+}
+
+# order NAME CODE: tell a guest to run that, and don't wait; lines become one
+order()
+{
+	number=$(($(cat "/tmp/orders/$1") + 1))
+	tty=$(xenstore-read "/local/domain/$(xl domid "$1")/console/tty") || return 1
+	echo "$number" >"/tmp/orders/$1"
+	echo "$number $(echo "$2" | tr '\n\t' '  ')" >"$tty"
+}
+
+# answer NAME SECONDS: wait for the end of its last order; prints what it said, returns its status
+answer()
+{
+	console=$toolstack_consoles/guest-$1.log
+	number=$(cat "/tmp/orders/$1")
+	wait_until "$2" "grep -qs '^guest: end $number ' '$console'" || {
+		ktap_print_msg "$1 does not end in $2 s: $(tail -n 5 "$console")"
+		return 124
+	}
+	tr -d '\r' <"$console" |
+		sed -n "/^guest: begin $number\$/,/^guest: end $number /p" | sed '1d;$d'
+	return "$(sed -n "s/^guest: end $number \([0-9]*\).*/\1/p" "$console")"
+}
+
+# in_guest NAME SECONDS CODE
+in_guest()
+{
+	order "$1" "$3" && answer "$1" "$2"
+}
+
+# destroy NAME: at once, and until Xen has forgotten it
+destroy()
+{
+	domid=$(xl domid "$1") && said xl destroy "$1" && wait_until 60 "! xl list $domid >/dev/null 2>&1"
+}
+
+# disk_of DRIVER: the disk that a PCI driver serves
+disk_of()
+{
+	for block in /sys/block/sd* /sys/block/nvme*n* /sys/block/mmcblk?; do
+		[ -e "$block" ] || continue
+		found=$(readlink -f "$block/device" | sed 's,/\(ata\|host\|nvme\|usb\|mmc_host\)[/0-9].*,,')
+		[ "$(basename "$(readlink "$found/driver")")" = "$1" ] || continue
+		basename "$block"
+		return 0
+	done
+	return 1
+}
+
+# part_of DRIVER: its disk's partition
+part_of()
+{
+	disk=$(disk_of "$1") || return 1
+	case $disk in *[0-9]) echo "${disk}p1" ;; *) echo "${disk}1" ;; esac
+}
+
+# read_once DRIVER BLOCK: the sum of what the host knows of its disk, past the page cache
+read_once()
+{
+	dd if="/dev/$(part_of "$1")" bs="$2" count=$(($(medium "$1" 2) / $2)) iflag=direct,fullblock 2>/dev/null |
+		sha256sum | cut -d' ' -f1
+}
+
+# get_and_send INTERFACE NETWORK: shell code that gets over a network what the host has, and
+# sends it back; for a domain with an address in 10.0.NETWORK.0
+get_and_send()
+{
+	cat <<-END
+		ifconfig $1 10.0.$2.20 netmask 255.255.255.0 up;
+		for try in 1 2 3 4 5 6 7 8 9 10; do
+			tftp -g -b 1428 -l /tmp/got -r sent 10.0.$2.2 && break; sleep 1;
+		done;
+		echo sum \$(sha256sum </tmp/got);
+		nc -w 10 10.0.$2.100 8000 </tmp/got && echo away
+	END
+}
+
+# got_and_sent NETWORK: is what that has printed right? The host looks at what was sent
+got_and_sent()
+{
+	cat >/tmp/got_and_sent
+	sum=$(sed -n 's/^sum \([0-9a-f]*\).*/\1/p' /tmp/got_and_sent)
+	ktap_print_msg "sent $1 $sum"
+	[ "$sum" = "$(medium net 3)" ] && grep -q '^away' /tmp/got_and_sent
+}
+
+# read_disk_in GUEST DRIVER DEVICE: has it what the host knows?
+read_disk_in()
+{
+	in_guest "$1" 300 "echo sum \$(dd if=$3 bs=1M count=$(($(medium "$2" 2) >> 20)) iflag=direct | sha256sum)" |
+		grep -q "^sum $(medium "$2" 3)"
+}
+
+# write_disk_in GUEST DRIVER DEVICE: behind what is read; the host looks at it
+write_disk_in()
+{
+	seek=$(($(medium "$2" 2) >> 20))
+	sum=$(in_guest "$1" 300 "dd if=/dev/urandom of=/tmp/new bs=1M count=8;
+		dd if=/tmp/new of=$3 bs=1M seek=$seek oflag=direct && echo sum \$(sha256sum </tmp/new)" |
+		sed -n 's/^sum \([0-9a-f]*\).*/\1/p')
+	ktap_print_msg "wrote $2 $(((seek + 1) << 20)) $((8 << 20)) $sum"
+	[ ${#sum} -eq 64 ]
+}
+
+# give_devices BDF...: they can be given to domains from now on
+give_devices()
+{
+	for bdf in "$@"; do
+		said xl pci-assignable-add "$bdf" || return 1
+	done
+}
+
+# memory_is PAGES...: has Xen that much free, by width?
+memory_is()
+{
+	wait_until 60 "[ \"\$(free_pages)\" = '$* ' ]" && return 0
+	ktap_print_msg "Xen had $*, and has $(free_pages)"
+	return 1
+}
+
+# pci_of VENDOR:DEVICE: where such devices are
+pci_of()
+{
+	for device in /sys/bus/pci/devices/*; do
+		[ "$(cat "$device/vendor"):$(cat "$device/device")" != "$1" ] || basename "$device"
+	done
+}
+
+# medium NAME FIELD: what the host knows of a disk: 2 its bytes, 3 its sum
+medium()
+{
+	awk -v name="$1" -v field="$2" '$1 == name { print $field }' /system/media
+}
+
+# bounced: how many mappings were, for whatever reason
+bounced()
+{
+	awk '{ n += $2 } END { print n + 0 }' "$driver/bounces"
+}
+
+# requests DISK: that it has done
+requests()
+{
+	awk '{ print $1 + $5 }' "/sys/block/$1/stat"
+}
+
+# free_pages: what Xen has free, by address width. Above 32 bits it keeps a page now and then for
+# its own bookkeeping of dom0, until it has enough of them.
+free_pages()
+{
+	for bits in ${*:-24 28 30 31 32}; do
+		/kselftest/xen-dma/xdt_xen free "$bits"
+	done | tr '\n' ' '
+}
+
+# result NAME COMMAND...: of this step. (The kernel's own helper takes words apart.)
+result()
+{
+	title=$step.$1
+	shift
+	if "$@"; then
+		ktap_test_pass "$title"
+	else
+		ktap_test_fail "$title"
+	fi
+}

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The steps of bed/system.py as tests: the driver in a whole system, with Xen's toolstack,
+guests, driver domains, and an IOMMU as the judge.
+"""
+
+import pytest
+
+from bed import system
+
+# What make check runs; all of it is for make check-all.
+QUICK = ("blk",)
+
+
+def cases():
+    """One for each step."""
+    for name in system.STEPS:
+        marks = [pytest.mark.xdist_group(f"system-{name}"), *([] if name in QUICK else [pytest.mark.full])]
+        yield pytest.param(name, id=name, marks=marks)
+
+
+@pytest.fixture(name="boot")
+def boot_step(name, build, kselftest, booted, tmp_path_factory):
+    """The boot; more["results"] are those of dom0, of the host and of the judge."""
+    step, place = system.STEPS[name], tmp_path_factory.mktemp(name)
+    kernel = build(kver="6.12", flavour=system.FLAVOUR)
+    boot = booted(("system", name), lambda: system.prepare(step, kernel, kselftest(kernel), place))
+    boot.more["results"] = list(system.results(step, place, boot.console(), boot.lines))
+    return boot
+
+
+@pytest.mark.parametrize("name", cases())
+def test_step(boot, record_property):
+    """Nothing failed, nothing was skipped, and the script came to its end."""
+    results = boot.more["results"]
+    bad = [result for result in results if not result.ok or result.skipped]
+    record_property("results", [len(results) - len(bad), len(bad)])
+    told = ["\n    ".join([f"not ok: {result.name}", *result.diagnostics[-20:]]) for result in bad]
+    assert boot.status == 0 and results and not bad, "\n".join([*told, str(boot)])
+
+
+def test_each_step_has_a_script():
+    """Scripts and rows belong together."""
+    scripts = {path.name for path in system.SCRIPTS.glob("*.sh")} - {"lib.sh", "guest.sh"}
+    assert scripts == {step.script.name for step in system.STEPS.values()}
