@@ -39,7 +39,7 @@ SENT = 3000000
 # An IOMMU that Xen drives, strictly for dom0 too: it stops each DMA to what the domain does not own,
 # and Xen tells of it. credit2 can leave all processors idle on a busy host.
 JUDGE = ("-device", "intel-iommu,intremap=on")
-JUDGED_XEN = "sched=credit iommu=verbose,debug dom0-iommu=strict"
+JUDGED_XEN = "sched=credit iommu=verbose,debug dom0-iommu=strict,map-inclusive"
 FAULT = re.compile(r"\(XEN\) .*DMAR:\[DMA (Read|Write)\].* fault addr ([0-9a-f]+)")
 
 

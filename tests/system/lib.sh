@@ -198,9 +198,14 @@ requests()
 # its own bookkeeping of dom0, until it has enough of them.
 free_pages()
 {
-	for bits in ${*:-24 28 30 31 32}; do
-		/kselftest/xen-dma/xdt_xen free "$bits"
+	for bits in 24 28 30 31 32; do
+		/kselftest/xen-dma/xdt_xen free $bits
 	done | tr '\n' ' '
+}
+
+all_free_pages()
+{
+	/kselftest/xen-dma/xdt_xen free 64
 }
 
 # result NAME COMMAND...: of this step. (The kernel's own helper takes words apart.)

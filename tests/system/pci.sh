@@ -55,8 +55,8 @@ lives()
 # all_memory_is PAGES: has Xen that much free in all?
 all_memory_is()
 {
-	wait_until 60 "[ \"\$(free_pages 64)\" = '$1 ' ]" && return 0
-	ktap_print_msg "Xen had $1 pages, and has $(free_pages 64)"
+	wait_until 60 "[ \$(all_free_pages) = $1 ]" && return 0
+	ktap_print_msg "Xen had $1 pages, and has $(all_free_pages)"
 	return 1
 }
 
@@ -79,9 +79,9 @@ result destroyed destroy owner
 result memory_after_domain memory_is $memory
 # By then Xen has all that it wants for its bookkeeping.
 result first_lives lives 1 $((times / 4))
-all=$(free_pages 64)
+all=$(all_free_pages)
 result more_lives lives $((times / 4 + 1)) "$times"
 # shellcheck disable=SC2086
 result memory_after_lives memory_is $memory
-result all_memory_after_lives all_memory_is "${all% }"
+result all_memory_after_lives all_memory_is "$all"
 ktap_finished

@@ -18,7 +18,7 @@ through()
 	dd if="/tmp/data-$1" of="$2" bs="${3}M" oflag=direct 2>/dev/null || return 1
 	rm "/tmp/data-$1"
 	for block in 64K "${3}M"; do
-		sum=$(dd if="$2" bs="$block" count=$(((($3 << 20)) / $(bytes_of "$block"))) iflag=direct,fullblock 2>/dev/null |
+		sum=$(dd if="$2" bs="$block" count=$((($3 << 20) / $(bytes_of "$block"))) iflag=direct,fullblock 2>/dev/null |
 			sha256sum | cut -d' ' -f1)
 		[ "$sum" = "$(cat "/tmp/$1")" ] || return 1
 	done
