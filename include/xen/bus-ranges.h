@@ -9,6 +9,9 @@
 #include <linux/types.h>
 #include <linux/xarray.h>
 
+/* No machine address has more bits on any ARM processor. */
+#define XEN_MACHINE_BITS	52
+
 /**
  * struct xen_bus_range - guest-physical memory that is in one piece in the machine
  * @start:	guest-physical address of the first byte
@@ -38,6 +41,7 @@ struct xen_bus_table {
 const char *xen_bus_add(struct xen_bus_table *table, u64 start, u64 size,
 			u64 offset);
 const char *xen_bus_seal(struct xen_bus_table *table);
+bool xen_bus_copy(struct xen_bus_table *to, const struct xen_bus_table *from);
 void xen_bus_free(struct xen_bus_table *table);
 const char *xen_bus_fill(struct xen_bus_table *table,
 			 const struct xen_bus_table *ram, u64 offset);
@@ -60,6 +64,11 @@ u64 xen_bus_highest(const struct xen_bus_table *table);
 
 /* The domain's table, empty where nothing is known. */
 const struct xen_bus_table *xen_dma_table(void);
+bool xen_dma_find(u64 phys, struct xen_bus_range *range);
+u64 xen_arm_highest(void);
+
+/* Is the table of a part of the memory only, and will it grow? */
+extern bool xen_part_known;
 
 /* Is that what devices need? Of what is mapped 1:1 nothing is looked up. */
 extern bool xen_needs_table;

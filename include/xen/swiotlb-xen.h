@@ -77,6 +77,7 @@ bool xen_arm_span(struct device *dev, u64 limit, unsigned int nr,
 		  struct xen_span *span);
 u64 xen_arm_last_bus(struct device *dev, u64 highest);
 u64 xen_arm_required_mask(struct device *dev);
+u64 xen_arm_last_of_machine(void);
 bool xen_arm_is_lost(phys_addr_t phys);
 bool xen_arm_is_contiguous(struct device *dev, phys_addr_t phys, size_t size);
 bool xen_arm_bus_to_phys(struct device *dev, dma_addr_t dma, phys_addr_t *phys);

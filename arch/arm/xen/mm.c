@@ -28,8 +28,13 @@
 #include <asm/cacheflush.h>
 #include <asm/xen/hypercall.h>
 
-/* Where the machine's memory ends, all ones when Xen does not tell. */
-static u64 last_of_machine(void)
+/**
+ * xen_arm_last_of_machine() - where the machine's memory ends
+ *
+ * Context: Any.
+ * Return: The last byte's address, all ones when Xen does not tell.
+ */
+u64 xen_arm_last_of_machine(void)
 {
 	long max_mfn = HYPERVISOR_memory_op(XENMEM_maximum_ram_page, NULL);
 
@@ -47,7 +52,7 @@ static u64 last_of_machine(void)
  */
 u64 xen_required_dma_mask(void)
 {
-	return DMA_BIT_MASK(fls64(last_of_machine()));
+	return DMA_BIT_MASK(fls64(xen_arm_last_of_machine()));
 }
 
 /**
@@ -60,7 +65,7 @@ u64 xen_required_dma_mask(void)
  */
 u64 xen_arm_required_mask(struct device *dev)
 {
-	u64 last = last_of_machine();
+	u64 last = xen_arm_last_of_machine();
 
 	return DMA_BIT_MASK(fls64(xen_arm_last_bus(dev, last) ?: last));
 }

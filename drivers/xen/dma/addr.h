@@ -24,6 +24,9 @@
  *   xen_bus_to_phys	is a bus address the domain's own memory, and where is that?
  *   xen_has_mapping	does the kernel map it? Memory that the device tree sets aside as
  *			no-map has pages, but no address and no lines in the caches
+ *   xen_is_learning	is there memory of which it is not known yet where it is? What has
+ *			failed for that is worth another try
+ *   xen_learn_more	waits until more is known; sleeps
  *   xen_dma_refuses	is there no address that a device may be given?
  *   xen_bus_has_windows	has the device's bus windows of its own?
  *   xen_dma_domain	is this a domain that all of this is for?
@@ -146,6 +149,15 @@ static inline bool xen_has_mapping(phys_addr_t phys)
 	return true;
 }
 
+static inline bool xen_is_learning(void)
+{
+	return false;
+}
+
+static inline void xen_learn_more(void)
+{
+}
+
 static inline bool xen_dma_refuses(struct device *dev)
 {
 	return false;
@@ -247,6 +259,13 @@ static inline bool xen_has_mapping(phys_addr_t phys)
 	return likely(!xen_any_no_map) || !memblock_is_memory(phys) ||
 	       memblock_is_map_memory(phys);
 }
+
+static inline bool xen_is_learning(void)
+{
+	return READ_ONCE(xen_part_known);
+}
+
+void xen_learn_more(void);
 
 static inline bool xen_dma_refuses(struct device *dev)
 {

@@ -328,20 +328,25 @@ static __always_inline dma_addr_t map_one(struct device *dev,
 	return bus;
 }
 
-/* From the first run that has one. */
+/* From the first run that has one. When all memory is known, there are other runs. */
 static struct xen_pool_block get_block(struct device *dev, u32 nr,
 				       enum xen_pool_effort effort)
 {
 	struct xen_pool_block block = {};
 	struct xen_span span;
+	bool was_learning;
 	unsigned int i;
 
-	for (i = 0; !block.slot && span_of(dev, i, &span); i++) {
-		const struct xen_pool_reach reach = xen_pool_reach_span(&span);
+	do {
+		was_learning = xen_is_learning();
+		for (i = 0; !block.slot && span_of(dev, i, &span); i++) {
+			const struct xen_pool_reach reach = xen_pool_reach_span(&span);
 
-		if (reach.zones)
-			block = xen_pool_get(&reach, nr, effort);
-	}
+			if (reach.zones)
+				block = xen_pool_get(&reach, nr, effort);
+		}
+	} while (!block.slot && was_learning && !xen_is_learning());
+
 	return block;
 }
 
@@ -569,31 +574,47 @@ out:
 	rcu_read_unlock();
 }
 
-/**
- * xen_aperture_obtain() - see to it that a device can be bounced for
- * @dev:	device, for messages
- * @limit:	highest bus address that it will use
- *
- * Where no chunk lies within the device's reach, one is made, to stay. Xen may have
- * none so low: then the device has to be refused.
- *
- * Context: Process, may sleep.
- * Return: 0, or -ENOMEM, with a message.
- */
-int xen_aperture_obtain(struct device *dev, u64 limit)
+/* Sees to it that there is a chunk in one of the runs that a device reaches. */
+static int obtain_chunk(struct device *dev, u64 limit)
 {
 	struct xen_span span;
 	int rc = -ENXIO;
 	unsigned int i;
-	const char *why;
 
 	for (i = 0; rc && xen_span_of(dev, limit, i, &span); i++) {
 		const struct xen_pool_reach reach = xen_pool_reach_span(&span);
 
 		rc = reach.zones ? xen_pool_obtain(&reach) : -ERANGE;
 	}
-	if (!rc)
-		return 0;
+	return rc;
+}
+
+/**
+ * xen_aperture_obtain() - see to it that a device can be bounced for
+ * @dev:	device, for messages
+ * @limit:	highest bus address that it will use
+ *
+ * Where no chunk lies within the device's reach, one is made, to stay. Xen may have
+ * none so low: then the device has to be refused. On ARM it may take until all memory is
+ * known.
+ *
+ * Context: Process, may sleep.
+ * Return: 0, or -ENOMEM, with a message.
+ */
+int xen_aperture_obtain(struct device *dev, u64 limit)
+{
+	const char *why;
+	bool again;
+	int rc;
+
+	do {
+		again = xen_is_learning();
+		rc = obtain_chunk(dev, limit);
+		if (!rc)
+			return 0;
+		if (again)
+			xen_learn_more();
+	} while (again);
 
 	if (rc == -ENXIO)
 		why = "the bus leads to none of the domain's memory below it";

@@ -93,14 +93,13 @@ static u64 reach_of(struct device *dev)
 static dma_addr_t bus_of(struct device *dev, phys_addr_t phys)
 {
 	const struct bus_dma_region *map = dev->dma_range_map;
-	const struct xen_bus_range *range;
+	struct xen_bus_range range;
 	u64 machine = phys;
 
 	if (xen_needs_table) {
-		range = xen_bus_find(xen_dma_table(), phys);
-		if (!range)
+		if (!xen_dma_find(phys, &range))
 			return DMA_MAPPING_ERROR;
-		machine += range->offset;
+		machine += range.offset;
 	}
 	return map ? xen_window_to_bus(map, machine, reach_of(dev)) : machine;
 }
@@ -486,16 +485,31 @@ static int __init xen_coherent_init(void)
 }
 core_initcall(xen_coherent_init);
 
+static struct xen_coherent_try take_known(const struct xen_coherent_request *req)
+{
+	struct xen_coherent_try found = find_memory(req);
+
+	if (found.cpu && unlikely(!suits(req, &found)))
+		found = search(req, found);
+	if (unlikely(!found.cpu) && !xen_has_own_pool(req->dev))
+		found = take_reserved(req);
+	return found;
+}
+
+/*
+ * Where not all memory is known, and what is known does not do, it waits for more; but not
+ * where it could hold up what others, that know more, wait for.
+ */
 static struct xen_coherent_try take_memory(const struct xen_coherent_request *req)
 {
+	bool waits = (req->gfp & GFP_KERNEL) == GFP_KERNEL, again = true;
 	struct xen_coherent_try found = {};
 
-	if (!xen_dma_refuses(req->dev)) {
-		found = find_memory(req);
-		if (found.cpu && unlikely(!suits(req, &found)))
-			found = search(req, found);
-		if (unlikely(!found.cpu) && !xen_has_own_pool(req->dev))
-			found = take_reserved(req);
+	while (again && !found.cpu && !xen_dma_refuses(req->dev)) {
+		again = xen_is_learning() && waits;
+		found = take_known(req);
+		if (!found.cpu && again)
+			xen_learn_more();
 	}
 	if (!found.cpu)
 		atomic_long_inc(&xen_failed);

@@ -10,6 +10,7 @@
 #include <linux/mm.h>
 #include <linux/mmzone.h>
 #include <linux/pfn.h>
+#include <linux/rcupdate.h>
 
 #include <xen/bus-ranges.h>
 #include <xen/swiotlb-xen.h>
@@ -88,16 +89,29 @@ static struct page *lowest_of(const struct xen_bus_range *range,
 	return NULL;
 }
 
+/* The @nr-th range from below; a copy, for the table may grow meanwhile. */
+static bool range_from_below(unsigned int nr, struct xen_bus_range *range)
+{
+	const struct xen_bus_table *table;
+	bool found;
+
+	rcu_read_lock();
+	table = xen_dma_table();
+	found = nr < table->nr;
+	if (found)
+		*range = table->range[table->by_machine[nr]];
+	rcu_read_unlock();
+	return found;
+}
+
 static struct page *lowest_block(unsigned int order, const struct xen_span *span,
 				 gfp_t gfp)
 {
-	const struct xen_bus_table *table = xen_dma_table();
 	unsigned int places = XEN_PLACES, i;
+	struct xen_bus_range range;
 
-	for (i = 0; i < table->nr && places; i++) {
-		struct page *page =
-			lowest_of(&table->range[table->by_machine[i]], order,
-				  span, gfp, &places);
+	for (i = 0; places && range_from_below(i, &range); i++) {
+		struct page *page = lowest_of(&range, order, span, gfp, &places);
 
 		if (page)
 			return page;

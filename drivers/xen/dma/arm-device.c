@@ -179,6 +179,13 @@ static void adopt_bus_map(const struct bus_dma_region *map)
 	xen_source = XEN_DMA_BUS;
 }
 
+/* Has a window, on the side of the machine, any of these addresses? */
+static bool overlaps(const struct bus_dma_region *window, u64 start, u64 size)
+{
+	return start <= window->cpu_start + (window->size - 1) &&
+	       window->cpu_start <= start + (size - 1);
+}
+
 /*
  * Does a bus's dma-ranges say what the table says, of all memory that is in both? Then it
  * was made to help a domain whose kernel knows no better, and does not come on top of the
@@ -194,8 +201,7 @@ static bool repeats_table(const struct bus_dma_region *map)
 		for (i = 0; i < table->nr; i++) {
 			const struct xen_bus_range *range = &table->range[i];
 
-			if (range->start > map->cpu_start + (map->size - 1) ||
-			    map->cpu_start > range->start + (range->size - 1))
+			if (!overlaps(map, range->start, range->size))
 				continue;
 			if (map->dma_start - map->cpu_start != range->offset)
 				return false;
@@ -225,6 +231,29 @@ static void set_same(struct device *dev)
 	dev->dma_range_map = map;
 }
 
+/*
+ * May a bus's dma-ranges still turn out to say what the table says, when more is known? A
+ * bus of hardware mostly contradicts the first part of the table.
+ */
+static bool may_repeat_table(const struct bus_dma_region *map)
+{
+	const struct xen_bus_table *table = xen_dma_table();
+	bool any_memory = false;
+	unsigned int i;
+
+	for (; map->size; map++) {
+		for (i = 0; i < table->nr; i++)
+			if (overlaps(map, table->range[i].start, table->range[i].size) &&
+			    map->dma_start - map->cpu_start != table->range[i].offset)
+				return false;
+		for (i = 0; i < xen_ram.nr; i++)
+			any_memory |= overlaps(map, xen_ram.range[i].start,
+					       xen_ram.range[i].size);
+	}
+
+	return any_memory;
+}
+
 /* Does a bus lead to any of the domain's memory? */
 static bool leads_to_memory(const struct bus_dma_region *map)
 {
@@ -232,14 +261,10 @@ static bool leads_to_memory(const struct bus_dma_region *map)
 	unsigned int i;
 
 	for (; map->size; map++)
-		for (i = 0; i < table->nr; i++) {
-			u64 machine = table->range[i].start +
-				      table->range[i].offset;
-
-			if (map->cpu_start <= machine + (table->range[i].size - 1) &&
-			    machine <= map->cpu_start + (map->size - 1))
+		for (i = 0; i < table->nr; i++)
+			if (overlaps(map, table->range[i].start +
+				     table->range[i].offset, table->range[i].size))
 				return true;
-		}
 
 	return false;
 }
@@ -257,6 +282,11 @@ static void set_map(struct device *dev)
 		return;
 
 	same = hw && xen_window_is_same(hw);
+	/* What is not known yet may tell; when all is known, there is no more of it. */
+	while (hw && !same && may_repeat_table(hw) && xen_learn_on())
+		;
+	while (hw && !leads_to_memory(hw) && !repeats_table(hw) && xen_learn_on())
+		;
 	repeats = hw && !same && repeats_table(hw);
 	/* What one bus says holds for that bus. */
 	if (!xen_dma_table()->nr ||

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Making a table of what the hypervisor tells of each page of an ARM domain, and learning
- * anew of pages that have come back. Who asks the hypervisor is behind a function.
+ * Making a table of what the hypervisor tells of each page of an ARM domain, in steps, and
+ * learning anew of pages that have come back. Who asks the hypervisor is behind a function.
  */
 #include <linux/errno.h>
 #include <linux/gfp.h>
@@ -12,23 +12,19 @@
 
 #include "arm-learn.h"
 
-static int ask_range(struct xen_asker *asker, unsigned long pfn, unsigned int nr)
-{
-	unsigned int i;
-
-	for (i = 0; i < nr; i++)
-		asker->pfn[i] = pfn + i;
-	return asker->ask(asker, nr);
-}
+/* Pages all over the memory of which one at least has to be told, and the calls for them. */
+#define XEN_SAMPLE_BATCHES	16
+#define XEN_SAMPLES		(XEN_SAMPLE_BATCHES * XEN_ASK_BATCH)
 
 /*
  * Puts a page into the table; what Xen does not tell of may be anywhere. One that has come
- * back keeps its note, for the table may come to nothing yet; it is asked about again.
+ * back keeps its note, for the table may come to nothing yet; it is asked about again. But
+ * when others have left since they were put there, it may have the frame of one of them.
  */
-static void learn_page(struct xen_bus_table *table, unsigned long pfn, u64 machine)
+static void learn_page(struct xen_learning *learning, unsigned long pfn, u64 machine)
 {
 	unsigned long was = xen_displaced(pfn);
-	bool returned = was == XEN_MOVED && xen_has_returned(pfn);
+	bool returned = was == XEN_MOVED && !learning->any_left && xen_has_returned(pfn);
 	u64 phys = (u64)pfn << XEN_PAGE_SHIFT;
 
 	/* What is on its way out, or another domain's. */
@@ -36,55 +32,109 @@ static void learn_page(struct xen_bus_table *table, unsigned long pfn, u64 machi
 		return;
 
 	if (machine == XEN_NOWHERE ||
-	    xen_bus_add(table, phys, XEN_PAGE_SIZE, machine - phys))
+	    xen_bus_add(&learning->table, phys, XEN_PAGE_SIZE, machine - phys))
 		xen_note_moved(pfn, GFP_KERNEL);
 }
 
-/*
- * Does the hypervisor tell of any page? Where it maps no grants at all, it does not, and
- * nothing is to be taken for moved. Mostly the first pages answer.
- */
-static int look_for_answer(struct xen_asker *asker, const struct xen_bus_table *ram)
+/* The frame of the @nr-th page of memory; how many follow it in its piece goes to @run. */
+static unsigned long page_at(const struct xen_bus_table *ram, unsigned long nr,
+			     unsigned long *run)
 {
-	unsigned int i, k;
+	const struct xen_bus_range *range = ram->range;
 
-	for (i = 0; i < ram->nr; i++) {
-		unsigned long pfn = ram->range[i].start >> XEN_PAGE_SHIFT;
-		unsigned long end = pfn + (ram->range[i].size >> XEN_PAGE_SHIFT);
+	while (nr >= range->size >> XEN_PAGE_SHIFT)
+		nr -= range++->size >> XEN_PAGE_SHIFT;
 
-		while (pfn < end) {
-			unsigned int nr = min_t(unsigned long, XEN_ASK_BATCH,
-						end - pfn);
-			int rc = ask_range(asker, pfn, nr);
-
-			if (rc)
-				return rc;
-			for (k = 0; k < nr; k++)
-				if (asker->machine[k] != XEN_NOWHERE)
-					return 0;
-			pfn += nr;
-			cond_resched();
-		}
-	}
-
-	return -ENODATA;
+	*run = (range->size >> XEN_PAGE_SHIFT) - nr;
+	return (range->start >> XEN_PAGE_SHIFT) + nr;
 }
 
-static int learn_range(struct xen_asker *asker, const struct xen_bus_range *ram,
-		       struct xen_bus_table *table)
+/*
+ * Asks about every so many pages, from the @first sample on. Of those that it is told of,
+ * the one that is lowest in the machine is where to begin.
+ */
+static int ask_samples(struct xen_learning *learning, unsigned int first)
 {
-	unsigned long pfn = ram->start >> XEN_PAGE_SHIFT;
-	unsigned long end = pfn + (ram->size >> XEN_PAGE_SHIFT);
+	unsigned long step = max(learning->pages / XEN_SAMPLES, 1UL);
+	unsigned long at = first * step, run;
+	struct xen_asker *asker = learning->asker;
+	u64 lowest = XEN_NOWHERE;
+	unsigned int nr = 0, i;
+	int rc;
 
-	while (pfn < end) {
-		unsigned int nr = min_t(unsigned long, XEN_ASK_BATCH, end - pfn), i;
-		int rc = ask_range(asker, pfn, nr);
+	for (; at < learning->pages && nr < XEN_ASK_BATCH; nr++) {
+		asker->pfn[nr] = page_at(learning->ram, at, &run);
+		at += step * XEN_SAMPLE_BATCHES;
+	}
+	rc = nr ? asker->ask(asker, nr) : 0;
+	if (rc)
+		return rc;
 
+	for (i = 0; i < nr; i++)
+		if (asker->machine[i] < lowest) {
+			lowest = asker->machine[i];
+			learning->next = (first + i * XEN_SAMPLE_BATCHES) * step;
+		}
+	return lowest == XEN_NOWHERE ? -ENODATA : 0;
+}
+
+/**
+ * xen_learn_begin() - find out whether the hypervisor tells of pages, and where to begin
+ * @learning:	who asks, and the memory; the rest is zero
+ *
+ * Of pages all over the memory some are asked about. Where Xen maps no grants at all, it
+ * tells of none, and nothing is to be taken for moved. Mostly the first call answers. The
+ * lowest memory in the machine is worth most, so that is asked about first.
+ *
+ * Context: Process, may sleep; no page leaves the domain meanwhile.
+ * Return: 0; -ENODATA when Xen tells of none of them; else what failed.
+ */
+int xen_learn_begin(struct xen_learning *learning)
+{
+	unsigned int i;
+	int rc = -ENODATA;
+
+	for (i = 0; i < learning->ram->nr; i++)
+		learning->pages += learning->ram->range[i].size >> XEN_PAGE_SHIFT;
+	for (i = 0; rc == -ENODATA && i < XEN_SAMPLE_BATCHES; i++) {
+		rc = ask_samples(learning, i);
+		cond_resched();
+	}
+	learning->left = rc ? 0 : learning->pages;
+	return rc;
+}
+
+/**
+ * xen_learn_next() - ask about the next pages
+ * @learning:	after xen_learn_begin()
+ * @batches:	how often to ask, for XEN_ASK_BATCH pages at most
+ *
+ * What is told goes into the table; @learning->left counts the pages that are not asked
+ * about.
+ *
+ * Context: Process, may sleep; no page leaves the domain meanwhile.
+ * Return: 0, or what failed. Then all that was told before is in the table.
+ */
+int xen_learn_next(struct xen_learning *learning, unsigned int batches)
+{
+	struct xen_asker *asker = learning->asker;
+
+	for (; batches && learning->left; batches--) {
+		unsigned long run, pfn = page_at(learning->ram, learning->next, &run);
+		unsigned int nr = min3(run, learning->left, XEN_ASK_BATCH + 0UL), i;
+		int rc;
+
+		for (i = 0; i < nr; i++)
+			asker->pfn[i] = pfn + i;
+		rc = asker->ask(asker, nr);
 		if (rc)
 			return rc;
 		for (i = 0; i < nr; i++)
-			learn_page(table, pfn + i, asker->machine[i]);
-		pfn += nr;
+			learn_page(learning, pfn + i, asker->machine[i]);
+		learning->left -= nr;
+		learning->next += nr;
+		if (learning->next == learning->pages)
+			learning->next = 0;
 		cond_resched();
 	}
 
@@ -92,28 +142,25 @@ static int learn_range(struct xen_asker *asker, const struct xen_bus_range *ram,
 }
 
 /**
- * xen_learn_memory() - ask for every page of the domain's memory
- * @asker:	who asks
- * @ram:	the memory
+ * xen_learn_table() - what has been told so far
+ * @learning:	after xen_learn_next()
  * @table:	an empty table, which is filled and sealed
  *
- * Context: Process, may sleep; no page leaves the domain meanwhile.
- * Return: 0; -ENODATA when Xen tells of no page, -EINVAL when what it tells can't be;
- * else what failed. @table is empty then.
+ * When nothing is left to be asked, @learning has no table any more.
+ *
+ * Context: Process, may sleep.
+ * Return: 0; -EINVAL when what was told can't be, or -ENOMEM, and @table is empty.
  */
-int xen_learn_memory(struct xen_asker *asker, const struct xen_bus_table *ram,
-		     struct xen_bus_table *table)
+int xen_learn_table(struct xen_learning *learning, struct xen_bus_table *table)
 {
-	int rc = look_for_answer(asker, ram);
-	unsigned int i;
+	if (!learning->left) {
+		*table = learning->table;
+		learning->table = (struct xen_bus_table) {};
+	} else if (!xen_bus_copy(table, &learning->table)) {
+		return -ENOMEM;
+	}
 
-	for (i = 0; !rc && i < ram->nr; i++)
-		rc = learn_range(asker, &ram->range[i], table);
-	if (!rc && xen_bus_seal(table))
-		rc = -EINVAL;
-	if (rc)
-		xen_bus_free(table);
-	return rc;
+	return xen_bus_seal(table) ? -EINVAL : 0;
 }
 
 /**

@@ -28,8 +28,30 @@ struct xen_asker {
 	u64 machine[XEN_ASK_BATCH];
 };
 
-int xen_learn_memory(struct xen_asker *asker, const struct xen_bus_table *ram,
-		     struct xen_bus_table *table);
+/**
+ * struct xen_learning - asking for all of the domain's memory, step by step
+ * @asker:	who asks
+ * @ram:	the memory
+ * @table:	what was told, not sealed
+ * @pages:	of the memory
+ * @left:	of these, how many are not asked about yet
+ * @next:	which of the pages is the next, counted from the lowest; behind the last one
+ *		follows the first
+ * @any_left:	pages have left the domain since it began
+ */
+struct xen_learning {
+	struct xen_asker *asker;
+	const struct xen_bus_table *ram;
+	struct xen_bus_table table;
+	unsigned long pages;
+	unsigned long left;
+	unsigned long next;
+	bool any_left;
+};
+
+int xen_learn_begin(struct xen_learning *learning);
+int xen_learn_next(struct xen_learning *learning, unsigned int batches);
+int xen_learn_table(struct xen_learning *learning, struct xen_bus_table *table);
 int xen_learn_returned(struct xen_asker *asker, const struct xen_bus_table *table);
 
 #endif /* __XEN_DMA_ARM_LEARN_H */

@@ -42,6 +42,8 @@ int xen_dma_pages_left(const xen_pfn_t *frames, int nr)
 	for (i = 0; i < nr && !xen_is_direct(); i++)
 		for (k = 0; k < XEN_PFN_PER_PAGE; k++)
 			xen_note_moved(frames[i] + k, GFP_NOIO | __GFP_NOWARN);
+	if (nr > 0)
+		xen_learn_left();
 	mutex_unlock(&xen_dma_mutex);
 	return nr;
 }

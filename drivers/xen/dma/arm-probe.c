@@ -6,13 +6,11 @@
 #define pr_fmt(fmt) "xen-dma: " fmt
 
 #include <linux/err.h>
-#include <linux/math64.h>
 #include <linux/minmax.h>
 #include <linux/mm.h>
 #include <linux/of.h>
 #include <linux/of_address.h>
 #include <linux/sched.h>
-#include <linux/sched/clock.h>
 #include <linux/slab.h>
 #include <linux/workqueue.h>
 
@@ -154,8 +152,16 @@ static int ask_xen(struct xen_asker *asker, unsigned int nr)
 	return end_grants(probe, nr) ?: rc;
 }
 
-static void end_probe(struct xen_probe *probe)
+/**
+ * xen_asker_end() - have done with asking
+ * @asker:	of xen_asker_begin()
+ *
+ * Context: Process.
+ */
+void xen_asker_end(struct xen_asker *asker)
 {
+	struct xen_probe *probe = container_of(asker, struct xen_probe, asker);
+
 	while (probe->nr_refs)
 		gnttab_free_grant_reference(probe->refs[--probe->nr_refs]);
 	kfree(probe);
@@ -173,8 +179,16 @@ static int take_references(struct xen_probe *probe)
 	return 0;
 }
 
-/* Gets ready to ask, or says why it can't. */
-static struct xen_probe *begin_probe(void)
+/**
+ * xen_asker_begin() - get ready to ask the hypervisor where pages are
+ *
+ * Until xen_asker_end() it holds grant references. One asks at a time.
+ *
+ * Context: Process, may sleep.
+ * Return: Who asks, under xen_dma_mutex; or -ENOMEM, -ENOSPC without grant references,
+ * else why Xen can't be asked.
+ */
+struct xen_asker *xen_asker_begin(void)
 {
 	struct xen_probe *probe = kzalloc(sizeof(*probe), GFP_KERNEL);
 	int rc;
@@ -186,7 +200,7 @@ static struct xen_probe *begin_probe(void)
 	rc = own_domid(&probe->domid) ?: find_window(&probe->window) ?:
 	     take_references(probe);
 	if (!rc)
-		return probe;
+		return &probe->asker;
 
 	kfree(probe);
 	return ERR_PTR(rc);
@@ -240,70 +254,40 @@ static bool verify_ranges(struct xen_asker *asker,
 bool xen_verify_memory(void)
 {
 	const struct xen_bus_table *table = xen_dma_table();
-	struct xen_probe *probe = begin_probe();
+	struct xen_asker *asker = xen_asker_begin();
 	unsigned long answers = 0;
 	bool right = true;
 	unsigned int i;
 
-	for (i = 0; !IS_ERR(probe) && right && i < table->nr;
+	for (i = 0; !IS_ERR(asker) && right && i < table->nr;
 	     i += XEN_ASK_BATCH / 2) {
-		right = verify_ranges(&probe->asker, &table->range[i],
+		right = verify_ranges(asker, &table->range[i],
 				      min(table->nr - i, XEN_ASK_BATCH / 2U),
 				      &answers);
 		cond_resched();
 	}
-	if (!IS_ERR(probe))
-		end_probe(probe);
+	if (!IS_ERR(asker))
+		xen_asker_end(asker);
 	if (!answers)
 		pr_warn("what %s says of memory could not be verified\n",
 			xen_source_names[xen_source]);
 	return right;
 }
 
-/**
- * xen_probe_memory() - ask for every page of the domain's memory
- *
- * Context: Process, may sleep; under xen_dma_mutex.
- * Return: 0; -ENODATA when Xen tells of no page; else what failed. There is a message.
- */
-int xen_probe_memory(void)
-{
-	struct xen_probe *probe = begin_probe();
-	int rc = PTR_ERR_OR_ZERO(probe);
-	struct xen_bus_table table = {};
-	u64 begin = local_clock();
-
-	if (!rc) {
-		rc = xen_learn_memory(&probe->asker, &xen_ram, &table);
-		end_probe(probe);
-	}
-	if (rc) {
-		pr_err("the hypervisor does not tell where memory is: error %d\n",
-		       rc);
-		return rc;
-	}
-
-	pr_info("probed where memory is: %u ranges, in %llu ms\n", table.nr,
-		div_u64(local_clock() - begin, NSEC_PER_MSEC));
-	xen_publish_table(&table);
-	xen_source = XEN_DMA_PROBED;
-	return 0;
-}
-
 /* Asks about pages that have come back, a batch at a time, so that others can leave. */
 static void ask_returned(struct work_struct *work)
 {
-	struct xen_probe *probe = begin_probe();
-	int nr = IS_ERR(probe) ? 0 : 1;
+	struct xen_asker *asker = xen_asker_begin();
+	int nr = IS_ERR(asker) ? 0 : 1;
 
 	while (nr > 0) {
 		mutex_lock(&xen_dma_mutex);
-		nr = xen_learn_returned(&probe->asker, xen_dma_table());
+		nr = xen_learn_returned(asker, xen_dma_table());
 		mutex_unlock(&xen_dma_mutex);
 		cond_resched();
 	}
-	if (!IS_ERR(probe))
-		end_probe(probe);
+	if (!IS_ERR(asker))
+		xen_asker_end(asker);
 }
 
 static DECLARE_DELAYED_WORK(xen_ask_work, ask_returned);

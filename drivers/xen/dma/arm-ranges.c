@@ -24,9 +24,6 @@
 
 #include "compat.h"
 
-/* No machine address has more bits on any ARM processor. */
-#define XEN_MACHINE_BITS	52
-
 /* What a table has room for at first, as an unsigned int. */
 #define XEN_FIRST_ROOM		16U
 
@@ -198,6 +195,26 @@ const char *xen_bus_seal(struct xen_bus_table *table)
 	else if (table->room > table->nr)
 		resize(table, table->nr);
 	return wrong;
+}
+
+/**
+ * xen_bus_copy() - copy a table
+ * @to:		an empty table, which is not sealed then
+ * @from:	the table, sealed or not
+ *
+ * Context: Process, may sleep; nobody else looks at @to.
+ * Return: Whether there was memory for it.
+ */
+bool xen_bus_copy(struct xen_bus_table *to, const struct xen_bus_table *from)
+{
+	if (!from->nr)
+		return true;
+	if (!resize(to, from->nr))
+		return false;
+
+	memcpy(to->range, from->range, from->nr * sizeof(*to->range));
+	to->nr = from->nr;
+	return true;
 }
 
 /**

@@ -52,6 +52,28 @@ static const struct xen_bus_table *xen_table __read_mostly = &xen_no_table;
 
 bool xen_needs_table __read_mostly;
 
+bool xen_part_known __read_mostly;
+
+/* All of the machine, where the memory may be as long as only a part is known. */
+static struct xen_bus_range xen_machine;
+static u32 xen_machine_index;
+static const struct xen_bus_table xen_anywhere = {
+	.nr = 1,
+	.room = 1,
+	.range = &xen_machine,
+	.by_machine = &xen_machine_index,
+};
+
+/**
+ * struct xen_published - a table that everybody looks at
+ * @table:	the table
+ * @rcu:	for when nobody does any more
+ */
+struct xen_published {
+	struct xen_bus_table table;
+	struct rcu_head rcu;
+};
+
 /**
  * pfn_to_bfn() - where a page is in the machine
  * @pfn:	its frame for the domain, in Xen's pages
@@ -60,12 +82,12 @@ bool xen_needs_table __read_mostly;
  *
  * Context: Any.
  * Return: Its frame in the machine, INVALID_P2M_ENTRY where it may be anywhere, and
- * @pfn where nothing is known.
+ * @pfn where nothing is known of any page.
  */
 unsigned long pfn_to_bfn(unsigned long pfn)
 {
 	u64 phys = (u64)pfn << XEN_PAGE_SHIFT;
-	const struct xen_bus_range *range;
+	struct xen_bus_range range;
 
 	if (unlikely(xen_any_displaced())) {
 		unsigned long mfn = xen_displaced(pfn);
@@ -76,21 +98,18 @@ unsigned long pfn_to_bfn(unsigned long pfn)
 	if (!xen_needs_table)
 		return pfn;
 
-	/* Unlike devices, the block layer asks while a table may still go. */
-	rcu_read_lock();
-	range = xen_bus_find(xen_dma_table(), phys);
-	if (range)
-		pfn = (phys + range->offset) >> XEN_PAGE_SHIFT;
-	rcu_read_unlock();
-	return pfn;
+	if (xen_dma_find(phys, &range))
+		return (phys + range.offset) >> XEN_PAGE_SHIFT;
+	return xen_is_learning() ? INVALID_P2M_ENTRY : pfn;
 }
 EXPORT_SYMBOL_GPL(pfn_to_bfn);
 
 /**
  * xen_dma_table() - where the domain's memory is
  *
- * Context: Any. When devices have addresses of the machine it does not change any more;
- * before that, under xen_dma_mutex or rcu_read_lock().
+ * What it says of an address, each later one says too, once a device has an address.
+ *
+ * Context: Any, under xen_dma_mutex or rcu_read_lock().
  * Return: The table, empty where nothing is known.
  */
 const struct xen_bus_table *xen_dma_table(void)
@@ -100,29 +119,100 @@ const struct xen_bus_table *xen_dma_table(void)
 }
 
 /**
+ * xen_dma_find() - the range of an address, as it is now
+ * @phys:	guest-physical address
+ * @range:	where a copy of it goes, for the table may be replaced any time
+ *
+ * Context: Any.
+ * Return: Whether the address is in one.
+ */
+bool xen_dma_find(u64 phys, struct xen_bus_range *range)
+{
+	const struct xen_bus_range *found;
+
+	rcu_read_lock();
+	found = xen_bus_find(xen_dma_table(), phys);
+	if (found)
+		*range = *found;
+	rcu_read_unlock();
+	return found;
+}
+
+static void free_published(struct rcu_head *rcu)
+{
+	struct xen_published *old = container_of(rcu, struct xen_published, rcu);
+
+	kvfree(old->table.range);
+	kvfree(old->table.by_machine);
+	kfree(old);
+}
+
+/**
  * xen_publish_table() - have everybody look at another table
  * @table:	the table, sealed; it is empty then
  *
- * Context: Process, may sleep; under xen_dma_mutex. No device has an address yet.
+ * Once a device has an address, it must say of each address what the last one says.
+ *
+ * Context: Process, may sleep; under xen_dma_mutex.
  */
 void xen_publish_table(struct xen_bus_table *table)
 {
-	const struct xen_bus_table *old = xen_table;
-	struct xen_bus_table *copy = NULL;
+	const struct xen_bus_table *old = xen_table, *new = &xen_no_table;
 
 	if (table->nr) {
-		copy = kmemdup(table, sizeof(*table), GFP_KERNEL | __GFP_NOFAIL);
+		struct xen_published *copy = kzalloc(sizeof(*copy),
+						     GFP_KERNEL | __GFP_NOFAIL);
+
+		copy->table = *table;
 		*table = (struct xen_bus_table) {};
+		new = &copy->table;
 	}
 	/* Who sees the pointer sees the ranges; pairs with xen_dma_table(). */
-	smp_store_release(&xen_table, copy ?: &xen_no_table);
-	if (old == &xen_no_table)
-		return;
+	smp_store_release(&xen_table, new);
+	if (old != &xen_no_table)
+		call_rcu(&container_of((struct xen_bus_table *)old,
+				       struct xen_published, table)->rcu, free_published);
+}
 
-	synchronize_rcu();
-	kvfree(old->range);
-	kvfree(old->by_machine);
-	kfree(old);
+/**
+ * xen_know_part() - say whether the table is of a part of the memory, and will grow
+ * @part:	whether it is
+ *
+ * Meanwhile the rest may be anywhere in the machine. What is true of that stays true when
+ * all is known, so that nobody has to take back what he has said of a device.
+ *
+ * Context: Process; under xen_dma_mutex. True before the first table, false after the last.
+ */
+void xen_know_part(bool part)
+{
+	if (part)
+		xen_machine.size = min(xen_arm_last_of_machine(),
+				       DMA_BIT_MASK(XEN_MACHINE_BITS)) + 1;
+	/* Who sees that all is known sees all of it; pairs with reach_table(). */
+	smp_store_release(&xen_part_known, part);
+}
+
+/* Where the memory may be, for what a device reaches of it; under rcu_read_lock(). */
+static const struct xen_bus_table *reach_table(void)
+{
+	/* Pairs with xen_know_part(). */
+	return smp_load_acquire(&xen_part_known) ? &xen_anywhere : xen_dma_table();
+}
+
+/**
+ * xen_arm_highest() - the highest machine address that memory may have
+ *
+ * Context: Any.
+ * Return: The address, 0 where nothing is known.
+ */
+u64 xen_arm_highest(void)
+{
+	u64 highest;
+
+	rcu_read_lock();
+	highest = xen_bus_highest(reach_table());
+	rcu_read_unlock();
+	return highest;
 }
 
 /**
@@ -170,14 +260,20 @@ dma_addr_t xen_arm_bus_to_machine(struct device *dev, dma_addr_t dma)
 bool xen_arm_span(struct device *dev, u64 limit, unsigned int nr,
 		  struct xen_span *span)
 {
-	const struct xen_bus_table *table = xen_dma_table();
+	const struct xen_bus_table *table;
+	bool found;
 
-	if (dev->dma_range_map)
-		return xen_window_span(dev->dma_range_map, table, limit, nr, span);
-
-	span->first = 0;
-	span->last = limit >= xen_bus_highest(table) ? U64_MAX : limit;
-	return !nr && xen_bus_lowest(table) <= limit;
+	rcu_read_lock();
+	table = reach_table();
+	if (dev->dma_range_map) {
+		found = xen_window_span(dev->dma_range_map, table, limit, nr, span);
+	} else {
+		span->first = 0;
+		span->last = limit >= xen_bus_highest(table) ? U64_MAX : limit;
+		found = !nr && xen_bus_lowest(table) <= limit;
+	}
+	rcu_read_unlock();
+	return found;
 }
 
 /**
@@ -201,7 +297,7 @@ u64 xen_arm_last_bus(struct device *dev, u64 highest)
  */
 static dma_addr_t phys_to_machine(phys_addr_t phys)
 {
-	const struct xen_bus_range *range;
+	struct xen_bus_range range;
 
 	if (unlikely(xen_any_displaced())) {
 		unsigned long mfn = xen_displaced(XEN_PFN_DOWN(phys));
@@ -215,8 +311,7 @@ static dma_addr_t phys_to_machine(phys_addr_t phys)
 	if (!xen_needs_table)
 		return phys;
 
-	range = xen_bus_find(xen_dma_table(), phys);
-	return range ? phys + range->offset : DMA_MAPPING_ERROR;
+	return xen_dma_find(phys, &range) ? phys + range.offset : DMA_MAPPING_ERROR;
 }
 
 /**
@@ -239,27 +334,30 @@ dma_addr_t xen_arm_phys_to_bus(struct device *dev, phys_addr_t phys)
  * xen_arm_is_lost() - does nobody know where in the machine a page is?
  * @phys:	guest-physical address
  *
+ * Or not yet.
+ *
  * Context: Any.
  * Return: Whether it is so.
  */
 bool xen_arm_is_lost(phys_addr_t phys)
 {
 	unsigned long mfn = xen_displaced(XEN_PFN_DOWN(phys));
+	struct xen_bus_range range;
 
 	return mfn == XEN_MOVED ||
-	       (mfn == XEN_IN_PLACE && !xen_bus_find(xen_dma_table(), phys));
+	       (mfn == XEN_IN_PLACE && !xen_dma_find(phys, &range));
 }
 
 /* Is memory in one piece in the machine, of which no page is displaced? */
 static bool is_in_one_range(phys_addr_t phys, size_t size)
 {
-	const struct xen_bus_range *range;
+	struct xen_bus_range range;
 
 	if (!xen_needs_table)
 		return true;
 
-	range = xen_bus_find(xen_dma_table(), phys);
-	return range && size <= range->size - (phys - range->start);
+	return xen_dma_find(phys, &range) &&
+	       size <= range.size - (phys - range.start);
 }
 
 /*
@@ -340,13 +438,16 @@ bool xen_arm_is_contiguous(struct device *dev, phys_addr_t phys, size_t size)
 bool xen_arm_bus_to_phys(struct device *dev, dma_addr_t dma, phys_addr_t *phys)
 {
 	dma_addr_t machine = xen_arm_bus_to_machine(dev, dma);
-	const struct xen_bus_range *range =
-		xen_bus_find_machine(xen_dma_table(), machine);
+	const struct xen_bus_range *range;
 
+	rcu_read_lock();
+	range = xen_bus_find_machine(xen_dma_table(), machine);
+	if (range)
+		*phys = machine - range->offset;
+	rcu_read_unlock();
 	if (!range)
 		return false;
 
-	*phys = machine - range->offset;
 	return likely(!xen_any_displaced()) ||
 	       xen_displaced(XEN_PFN_DOWN(*phys)) == XEN_IN_PLACE;
 }
@@ -364,14 +465,15 @@ bool xen_arm_bus_to_phys(struct device *dev, dma_addr_t dma, phys_addr_t *phys)
 bool xen_region_suits(phys_addr_t pstart, unsigned int order,
 		      unsigned int address_bits, dma_addr_t *dma_handle)
 {
-	const struct xen_bus_range *range = xen_bus_find(xen_dma_table(), pstart);
 	unsigned long pfn = XEN_PFN_DOWN(pstart);
 	u64 size = (u64)PAGE_SIZE << order, machine;
+	struct xen_bus_range range;
 
-	if (!range || pstart - range->start + size > range->size)
+	if (!xen_dma_find(pstart, &range) ||
+	    pstart - range.start + size > range.size)
 		return false;
 
-	machine = pstart + range->offset;
+	machine = pstart + range.offset;
 	if (!IS_ALIGNED(machine, size) || (machine + size - 1) >> address_bits)
 		return false;
 	if (xen_any_displaced() &&
@@ -456,7 +558,7 @@ bool xen_arm_refuses(struct device *dev)
 
 	if (!xen_arm_is_news(dev))
 		return true;
-	if (xen_dma_table()->nr)
+	if (READ_ONCE(xen_table) != &xen_no_table)
 		dev_err(dev, "xen-dma: DMA refused: the bus's dma-ranges lead to none of this domain's memory\n");
 	else if (xen_source == XEN_DMA_WRONG)
 		dev_err(dev, "xen-dma: DMA refused: what says where this domain's memory is for the bus is wrong, see above\n");
@@ -489,4 +591,5 @@ void xen_arm_show_ranges(struct seq_file *s)
 	foreign = xen_displaced_count(&moved, &own);
 	seq_printf(s, "foreign %lu\nmoved %lu\ntold %lu\n", foreign,
 		   moved, own);
+	xen_learn_show(s);
 }

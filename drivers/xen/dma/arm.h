@@ -49,12 +49,14 @@ extern const char * const xen_source_names[];
 extern struct xen_bus_table xen_ram;
 
 /*
- * For whoever changes the source or publishes a table. That is over before the first
- * device is given an address of the machine.
+ * For whoever changes the source or publishes a table, and for whoever asks Xen where pages
+ * are: none leaves the domain meanwhile. The source is settled before the first device is
+ * given an address of the machine; what is published after that only adds to the table.
  */
 extern struct mutex xen_dma_mutex;
 
 void xen_publish_table(struct xen_bus_table *table);
+void xen_know_part(bool part);
 
 /* Is it mapped 1:1, so that a page that comes back is where it was? */
 static inline bool xen_is_direct(void)
@@ -63,13 +65,21 @@ static inline bool xen_is_direct(void)
 }
 
 struct device;
+struct seq_file;
+struct xen_asker;
 
 void xen_learn_registers(void);
 bool xen_arm_is_refused(struct device *dev);
 bool xen_arm_is_news(struct device *dev);
 void xen_arm_refuse(struct device *dev);
 bool xen_ask_at_boot(struct xen_bus_table *table);
+struct xen_asker *xen_asker_begin(void);
+void xen_asker_end(struct xen_asker *asker);
 int xen_probe_memory(void);
+bool xen_learn_on(void);
+void xen_learn_left(void);
+void xen_aperture_fill(void);
+void xen_learn_show(struct seq_file *s);
 bool xen_verify_memory(void);
 void xen_ask_returned(void);
 

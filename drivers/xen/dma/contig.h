@@ -116,10 +116,9 @@ static inline int xen_give_back(phys_addr_t phys, struct page **pages,
 
 static inline u64 xen_contig_end(void)
 {
-	u64 last = xen_bus_highest(xen_dma_table());
-
 	/* The last number of a slot stands for none. */
-	return min(BIT_ULL(XEN_CONTIG_BITS) - SZ_2M, ALIGN(last + 1, SZ_2M));
+	return min(BIT_ULL(XEN_CONTIG_BITS) - SZ_2M,
+		   ALIGN(xen_arm_highest() + 1, SZ_2M));
 }
 
 static inline void xen_set_boot_size(unsigned long size)

@@ -91,27 +91,36 @@ int __ref xen_pool_init(void)
  * xen_pool_report() - tell the administrator what the pool consists of
  * @size:	its bytes
  *
- * Context: Process, or early boot; before any chunk comes or goes, so that the lists
- * need no lock.
+ * Chunks of early boot are meant; others may have come by then.
+ *
+ * Context: Process, or early boot.
  */
 void xen_pool_report(size_t size)
 {
-	const struct xen_pool_reach reach = xen_pool_reach(U64_MAX);
 	struct xen_pool_chunk *chunk;
-	char all[12], largest[12];
 	unsigned int chunks = 0, i;
+	char all[12], one[12];
+	size_t largest = 0;
 	u64 highest = 0;
 
-	for (i = 0; i < XEN_NR_ZONES; i++)
-		list_for_each_entry(chunk, &xen_pool_zones[i].chunks, list) {
+	for (i = 0; i < XEN_NR_ZONES; i++) {
+		struct xen_pool_zone *zone = &xen_pool_zones[i];
+		unsigned long flags;
+
+		raw_spin_lock_irqsave(&zone->lock, flags);
+		list_for_each_entry(chunk, &zone->chunks, list) {
+			if (chunk->origin != XEN_CHUNK_BOOT)
+				continue;
 			chunks++;
+			largest = max(largest, rounddown_pow_of_two(xen_chunk_size(chunk)));
 			highest = max_t(u64, highest, xen_chunk_last(chunk));
 		}
+		raw_spin_unlock_irqrestore(&zone->lock, flags);
+	}
 	string_get_size(size, 1, STRING_UNITS_2, all, sizeof(all));
-	string_get_size(xen_pool_largest(&reach, true), 1, STRING_UNITS_2,
-			largest, sizeof(largest));
+	string_get_size(largest, 1, STRING_UNITS_2, one, sizeof(one));
 	pr_info("aperture %s in %u chunks, largest %s, highest bus address %#llx\n",
-		all, chunks, largest, highest);
+		all, chunks, one, highest);
 }
 
 static void set_table(const struct xen_pool_chunk *chunk,

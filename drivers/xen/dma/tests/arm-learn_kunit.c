@@ -103,6 +103,25 @@ static void xbl_give_all(struct xbr *x, struct xbl *b, unsigned int most)
 	}
 }
 
+static struct xen_learning xbl_learning(struct xbr *x, struct xbl *b)
+{
+	return (struct xen_learning) { .asker = &b->asker, .ram = &x->ram };
+}
+
+/* All of it; an error leaves no table. */
+static int xbl_learn(struct xbr *x, struct xbl *b)
+{
+	struct xen_learning learning = xbl_learning(x, b);
+	int rc = xen_learn_begin(&learning);
+
+	while (!rc && learning.left)
+		rc = xen_learn_next(&learning, 3);
+	if (!rc)
+		rc = xen_learn_table(&learning, &x->table);
+	xen_bus_free(&learning.table);
+	return rc;
+}
+
 /* Where the driver takes a page to be; XEN_MOVED for anywhere. */
 static unsigned long xbl_where(struct xbr *x, unsigned int pfn)
 {
@@ -138,8 +157,7 @@ static void xbl_all(struct kunit *test)
 		struct xbl *b = xbl_begin(test);
 
 		xbl_give_all(x, b, most[i]);
-		KUNIT_EXPECT_EQ(test, xen_learn_memory(&b->asker, &x->ram,
-						       &x->table), 0);
+		KUNIT_EXPECT_EQ(test, xbl_learn(x, b), 0);
 		KUNIT_EXPECT_FALSE(test, xen_any_displaced());
 		KUNIT_EXPECT_EQ(test, x->table.nr, xbl_nr_ranges(b));
 		for (pfn = 0; pfn < XBL_PAGES; pfn++)
@@ -161,7 +179,7 @@ static void xbl_gaps(struct kunit *test)
 	for (pfn = 0; pfn < XBL_PAGES; pfn++)
 		if (xdt_chance(&x->rnd, 20))
 			b->mfn[pfn] = XBR_NONE;
-	KUNIT_EXPECT_EQ(test, xen_learn_memory(&b->asker, &x->ram, &x->table), 0);
+	KUNIT_EXPECT_EQ(test, xbl_learn(x, b), 0);
 	for (pfn = 0; pfn < XBL_PAGES; pfn++) {
 		KUNIT_EXPECT_EQ(test, xbl_where(x, pfn), b->mfn[pfn] == XBR_NONE ?
 				XEN_MOVED : b->mfn[pfn]);
@@ -184,7 +202,7 @@ static void xbl_noted(struct kunit *test)
 	xen_note_moved(40, GFP_KERNEL);
 	xen_note_returned(40);
 	b->mfn[40] = XBR_NONE;
-	KUNIT_EXPECT_EQ(test, xen_learn_memory(&b->asker, &x->ram, &x->table), 0);
+	KUNIT_EXPECT_EQ(test, xbl_learn(x, b), 0);
 	KUNIT_EXPECT_EQ(test, xbl_where(x, 10), 3999);
 	KUNIT_EXPECT_EQ(test, xbl_where(x, 20), XEN_MOVED);
 	KUNIT_EXPECT_EQ(test, xbl_where(x, 40), XEN_MOVED);
@@ -205,16 +223,14 @@ static void xbl_failing(struct kunit *test)
 	struct xbl *b = xbl_begin(test);
 	unsigned int calls;
 
-	KUNIT_EXPECT_EQ(test, xen_learn_memory(&b->asker, &x->ram, &x->table),
-			-ENODATA);
+	KUNIT_EXPECT_EQ(test, xbl_learn(x, b), -ENODATA);
 	KUNIT_EXPECT_FALSE(test, xen_any_displaced());
 
 	for (calls = 0; calls < 8; calls++) {
 		b = xbl_begin(test);
 		xbl_give_all(x, b, 1);
 		b->calls = calls;
-		KUNIT_EXPECT_EQ(test, xen_learn_memory(&b->asker, &x->ram,
-						       &x->table), -EIO);
+		KUNIT_EXPECT_EQ(test, xbl_learn(x, b), -EIO);
 		KUNIT_EXPECT_EQ(test, x->table.nr, 0);
 		KUNIT_EXPECT_FALSE(test, xen_any_displaced());
 	}
@@ -225,8 +241,7 @@ static void xbl_failing(struct kunit *test)
 	xen_note_moved(30, GFP_KERNEL);
 	xen_note_returned(30);
 	b->calls = 7;
-	KUNIT_EXPECT_EQ(test, xen_learn_memory(&b->asker, &x->ram, &x->table),
-			-EIO);
+	KUNIT_EXPECT_EQ(test, xbl_learn(x, b), -EIO);
 	KUNIT_EXPECT_EQ(test, xbl_where(x, 30), XEN_MOVED);
 	xen_displaced_del(30);
 
@@ -234,8 +249,7 @@ static void xbl_failing(struct kunit *test)
 	b = xbl_begin(test);
 	xbl_give_all(x, b, 1);
 	b->mfn[900] = b->mfn[5];
-	KUNIT_EXPECT_EQ(test, xen_learn_memory(&b->asker, &x->ram, &x->table),
-			-EINVAL);
+	KUNIT_EXPECT_EQ(test, xbl_learn(x, b), -EINVAL);
 	KUNIT_EXPECT_EQ(test, x->table.nr, 0);
 }
 
@@ -294,7 +308,7 @@ static void xbl_returned(struct kunit *test)
 	unsigned int pfn;
 
 	xbl_give_all(x, b, 40);
-	KUNIT_ASSERT_EQ(test, xen_learn_memory(&b->asker, &x->ram, &x->table), 0);
+	KUNIT_ASSERT_EQ(test, xbl_learn(x, b), 0);
 	while (rounds-- && test->status == KUNIT_SUCCESS) {
 		xbl_ask_returned(test, b, xbl_shuffle(test, b));
 		for (pfn = 0; pfn < XBL_PAGES; pfn++)
@@ -311,7 +325,7 @@ static void xbl_returned_failing(struct kunit *test)
 	struct xbr *x = test->priv;
 
 	xbl_give_all(x, b, 40);
-	KUNIT_ASSERT_EQ(test, xen_learn_memory(&b->asker, &x->ram, &x->table), 0);
+	KUNIT_ASSERT_EQ(test, xbl_learn(x, b), 0);
 	xen_note_moved(3, GFP_KERNEL);
 	xen_note_returned(3);
 	b->calls = 0;
@@ -323,8 +337,182 @@ static void xbl_returned_failing(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, xen_any_displaced());
 }
 
+/* What has been told so far is what everybody looks at. */
+static void xbl_publish(struct kunit *test, struct xen_learning *learning)
+{
+	struct xbr *x = test->priv;
+
+	xen_bus_free(&x->table);
+	KUNIT_EXPECT_EQ(test, xen_learn_table(learning, &x->table), 0);
+}
+
+/* No page is taken to be where it is not; with @all, each that Xen tells of is known. */
+static void xbl_check(struct kunit *test, const struct xbl *b, bool all)
+{
+	struct xbr *x = test->priv;
+	unsigned int pfn;
+
+	for (pfn = 0; pfn < XBL_PAGES; pfn++) {
+		unsigned long at = xbl_where(x, pfn);
+
+		if (at == XEN_MOVED && (!all || b->mfn[pfn] == XBR_NONE))
+			continue;
+		KUNIT_EXPECT_EQ_MSG(test, at, b->mfn[pfn], "page %u", pfn);
+	}
+}
+
+/* How many pages are known. */
+static unsigned int xbl_nr_known(struct kunit *test)
+{
+	struct xbr *x = test->priv;
+	unsigned int pfn, nr = 0;
+
+	for (pfn = 0; pfn < XBL_PAGES; pfn++)
+		nr += xbl_where(x, pfn) != XEN_MOVED;
+	return nr;
+}
+
+/* Step by step: more and more is known, and of each page it is asked once. */
+static void xbl_steps(struct kunit *test)
+{
+	struct xbl *b = xbl_begin(test);
+	struct xbr *x = test->priv;
+	struct xen_learning learning = xbl_learning(x, b);
+	unsigned int pfn, known = 0;
+
+	xbl_give_all(x, b, 40);
+	KUNIT_ASSERT_EQ(test, xen_learn_begin(&learning), 0);
+	KUNIT_EXPECT_EQ(test, learning.left, 900);
+	memset(b->asked, 0, sizeof(b->asked));
+	while (learning.left && test->status == KUNIT_SUCCESS) {
+		unsigned long left = learning.left;
+
+		KUNIT_EXPECT_EQ(test, xen_learn_next(&learning, 1), 0);
+		KUNIT_EXPECT_GT(test, left, learning.left);
+		KUNIT_EXPECT_LE(test, left - learning.left, XEN_ASK_BATCH);
+		xbl_publish(test, &learning);
+		KUNIT_EXPECT_EQ(test, xbl_nr_known(test), known + left - learning.left);
+		known = xbl_nr_known(test);
+		xbl_check(test, b, false);
+	}
+	xbl_check(test, b, true);
+	KUNIT_EXPECT_EQ(test, x->table.nr, xbl_nr_ranges(b));
+	for (pfn = 0; pfn < XBL_PAGES; pfn++)
+		KUNIT_EXPECT_EQ(test, b->asked[pfn], xbl_is_ram(pfn));
+	KUNIT_EXPECT_FALSE(test, xen_any_displaced());
+}
+
+/* The lowest of the pages that are tried is the first. */
+static void xbl_lowest(struct kunit *test)
+{
+	struct xbl *b = xbl_begin(test);
+	struct xbr *x = test->priv;
+	struct xen_learning learning = xbl_learning(x, b);
+	unsigned int pfn;
+
+	for (pfn = 0; pfn < XBL_PAGES; pfn++)
+		if (xbl_is_ram(pfn))
+			b->mfn[pfn] = 2000 + pfn;
+	b->mfn[480] = 5;
+	KUNIT_EXPECT_EQ(test, xen_learn_begin(&learning), 0);
+	KUNIT_EXPECT_EQ(test, xen_learn_next(&learning, 1), 0);
+	xbl_publish(test, &learning);
+	KUNIT_EXPECT_EQ(test, xbl_where(x, 480), 5);
+	KUNIT_EXPECT_EQ(test, xbl_where(x, 479), XEN_MOVED);
+	xen_bus_free(&learning.table);
+}
+
+/* Only one page answers, wherever it is. */
+static void xbl_one_answer(struct kunit *test)
+{
+	struct xbr *x = test->priv;
+	unsigned int pfn;
+
+	for (pfn = 0; pfn < XBL_PAGES; pfn += 33) {
+		struct xbl *b = xbl_begin(test);
+
+		if (!xbl_is_ram(pfn))
+			continue;
+		b->mfn[pfn] = 77;
+		KUNIT_EXPECT_EQ(test, xbl_learn(x, b), 0);
+		KUNIT_EXPECT_EQ(test, xbl_where(x, pfn), 77);
+		KUNIT_EXPECT_EQ(test, xbl_nr_known(test), 1);
+		xa_destroy(&xen_displaced_pages);
+	}
+}
+
+/*
+ * Pages leave and come back between the steps, before and after they are asked about, and
+ * those that are back are asked about too. Another domain's page is mapped for a while.
+ */
+static void xbl_steps_shuffled(struct kunit *test)
+{
+	unsigned long rounds = xdt_scaled(20);
+	struct xbr *x = test->priv;
+
+	while (rounds-- && test->status == KUNIT_SUCCESS) {
+		struct xbl *b = xbl_begin(test);
+		struct xen_learning learning = xbl_learning(x, b);
+		unsigned int theirs = 100 + xdt_below(&x->rnd, 500);
+
+		xbl_give_all(x, b, 40);
+		KUNIT_ASSERT_EQ(test, xen_learn_begin(&learning), 0);
+		while (learning.left) {
+			unsigned int returned = xbl_shuffle(test, b);
+
+			learning.any_left = true;
+			if (xdt_chance(&x->rnd, 50))
+				xbl_ask_returned(test, b, returned);
+			b->calls = UINT_MAX;
+			xen_note_moved(theirs, GFP_KERNEL);
+			b->mfn[theirs] = XBR_NONE;
+			xen_displaced_add(theirs, XBL_FRAMES, GFP_KERNEL);
+			KUNIT_EXPECT_EQ(test, xen_learn_next(&learning, 1), 0);
+			KUNIT_EXPECT_EQ(test, xbl_where(x, theirs), XBL_FRAMES);
+			xen_note_moved(theirs, GFP_KERNEL);
+			if (!learning.left || xdt_chance(&x->rnd, 50))
+				xbl_publish(test, &learning);
+			xbl_check(test, b, false);
+			while (xen_learn_returned(&b->asker, &x->table) > 0)
+				;
+		}
+		xbl_check(test, b, true);
+		xa_destroy(&xen_displaced_pages);
+	}
+}
+
+/* What was told before an error stays, and only that. */
+static void xbl_steps_failing(struct kunit *test)
+{
+	struct xbr *x = test->priv;
+	unsigned int calls;
+
+	for (calls = 0; calls < 8; calls++) {
+		struct xbl *b = xbl_begin(test);
+		struct xen_learning learning = xbl_learning(x, b);
+		unsigned long known;
+
+		xbl_give_all(x, b, 40);
+		KUNIT_ASSERT_EQ(test, xen_learn_begin(&learning), 0);
+		b->calls = calls;
+		KUNIT_EXPECT_EQ(test, xen_learn_next(&learning, UINT_MAX), -EIO);
+		known = learning.pages - learning.left;
+		KUNIT_EXPECT_EQ(test, !known, !calls);
+		xbl_publish(test, &learning);
+		KUNIT_EXPECT_EQ(test, xbl_nr_known(test), known);
+		xbl_check(test, b, false);
+		KUNIT_EXPECT_FALSE(test, xen_any_displaced());
+		xen_bus_free(&learning.table);
+	}
+}
+
 static struct kunit_case xbl_cases[] = {
 	KUNIT_CASE(xbl_all),
+	KUNIT_CASE(xbl_steps),
+	KUNIT_CASE(xbl_lowest),
+	KUNIT_CASE(xbl_one_answer),
+	KUNIT_CASE(xbl_steps_shuffled),
+	KUNIT_CASE(xbl_steps_failing),
 	KUNIT_CASE(xbl_gaps),
 	KUNIT_CASE(xbl_noted),
 	KUNIT_CASE(xbl_failing),
