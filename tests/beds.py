@@ -211,6 +211,12 @@ ARM64 = [
     Bed("domu-4", OWN + " arm_moved", "6.12 7.3 6.12-stock", DOMU_4, main="6.12"),
     Bed("domu-6", "arm_map arm_sg arm_moved", "6.12 7.3",
         ("--mem", "6G", "--domu", "768M", "--hole-every", "256M")),
+    # At work before all memory is probed: a large domain; in pieces of which one is low; one of small pieces
+    Bed("learning", "arm_learning arm_map arm_masks arm_moved", "6.12 7.3", ("--mem", "8G", "--domu", "2G"), ONE_RUN,
+        environment="XDT_EARLY=1", main="6.12"),
+    Bed("learning-6", "arm_learning arm_map arm_masks arm_sg", "6.12",
+        ("--mem", "6G", "--domu", "768M", "--hole-every", "256M")),
+    Bed("learning-2m", "arm_learning arm_map", "6.12", pieces("1G", 9), hypervisor="dma"),
     # A fragmented host: 2 MiB pieces that are no neighbours. And cache colouring: single pages.
     Bed("domu-2m", "arm_pieces arm_map arm_sg arm_foreign arm_grant_dma arm_moved", "6.12", pieces("512M", 9), ONE_SIDE,
         hypervisor="dma", main="6.12"),

@@ -10,8 +10,31 @@
 # XDT_WINDOW=iommu that the kernel does, XDT_WINDOW=none that no device is to do anything.
 . ./lib.sh
 
-# prepare_arm: the modules that all of these tests need
+ranges=/sys/kernel/debug/xen-dma/ranges
+
+# figure_of NAME: what $ranges tells of it; 0 where there is no such line
+figure_of()
+{
+	n=$(sed -n "s/^$1 //p" "$ranges" 2>/dev/null)
+	echo "${n:-0}"
+}
+
+# all_asked: the driver has asked the hypervisor about all memory, or will not ask any more
+all_asked()
+{
+	[ "$(figure_of unasked)" -eq 0 ]
+}
+
+# prepare_arm: the modules that all of these tests need, and a driver that knows all it can
 prepare_arm()
+{
+	load_arm
+	wait_until 300 all_asked ||
+		ktap_print_msg "$(figure_of unasked) pages are not asked about"
+}
+
+# load_arm: the modules alone
+load_arm()
 {
 	case $(uname -m) in
 	aarch64|arm*) ;;
