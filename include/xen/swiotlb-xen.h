@@ -42,6 +42,8 @@ u64 xen_required_dma_mask(void);
 struct page *xen_alloc_reachable(unsigned int order, const struct xen_span *span,
 				 gfp_t gfp);
 void xen_free_reachable(struct page *page, unsigned int order);
+unsigned int xen_alloc_pieces(unsigned int order, const struct xen_span *span,
+			      unsigned int nr, struct list_head *pieces);
 
 /* Cache maintenance of memory that another domain owns. */
 int xen_dma_sync_for_cpu(struct device *dev, dma_addr_t handle, size_t size,

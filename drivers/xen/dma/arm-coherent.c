@@ -496,10 +496,7 @@ static struct xen_coherent_try take_known(const struct xen_coherent_request *req
 	return found;
 }
 
-/*
- * Where not all memory is known, and what is known does not do, it waits for more; but not
- * where it could hold up what others, that know more, wait for.
- */
+/* Where what is known of memory does not do, it waits for more to be known, if it may. */
 static struct xen_coherent_try take_memory(const struct xen_coherent_request *req)
 {
 	bool waits = (req->gfp & GFP_KERNEL) == GFP_KERNEL, again = true;

@@ -7,10 +7,14 @@
  * may not be, for any block, which may happen to suit.
  */
 #include <linux/gfp.h>
+#include <linux/list.h>
+#include <linux/minmax.h>
 #include <linux/mm.h>
 #include <linux/mmzone.h>
 #include <linux/pfn.h>
 #include <linux/rcupdate.h>
+#include <linux/sched.h>
+#include <linux/sizes.h>
 
 #include <xen/bus-ranges.h>
 #include <xen/swiotlb-xen.h>
@@ -19,6 +23,9 @@
 
 /* How many places are tried for contiguous pages, for it takes long. */
 #define XEN_PLACES		256
+
+/* Blocks that are looked at for small pieces, log2 of their pages: 4 MiB. */
+#define LOOK_ORDER		min_t(unsigned int, MAX_PAGE_ORDER, get_order(SZ_4M))
 
 static bool is_within(struct page *page, unsigned int order,
 		      const struct xen_span *span)
@@ -142,6 +149,89 @@ struct page *xen_alloc_reachable(unsigned int order, const struct xen_span *span
 		page = any_block(order, span, gfp);
 
 	return page;
+}
+
+/* Pages of a block, each by itself, if others can leave them. */
+static struct page *pages_at(unsigned long pfn, unsigned int order)
+{
+	unsigned long last = pfn + (1UL << order) - 1;
+
+	if (!pfn_valid(pfn) || !pfn_valid(last) || PageHighMem(pfn_to_page(last)) ||
+	    page_zone(pfn_to_page(pfn)) != page_zone(pfn_to_page(last)) ||
+	    xen_alloc_contig_range(pfn, 1UL << order, GFP_KERNEL | __GFP_NOWARN))
+		return NULL;
+	return pfn_to_page(pfn);
+}
+
+/* Pages of a block, each by itself, wherever the page allocator has one. */
+static struct page *pages_anywhere(unsigned int order)
+{
+	struct page *page = alloc_pages(GFP_KERNEL | __GFP_NOWARN | __GFP_NORETRY, order);
+
+	if (page)
+		split_page(page, order);
+	return page;
+}
+
+/* Takes what suits of a large block, and frees the rest; how many there are. */
+static unsigned int take_of(struct page *block, unsigned int order,
+			    const struct xen_span *span, unsigned int nr,
+			    struct list_head *pieces)
+{
+	unsigned int found = 0;
+	unsigned long i;
+
+	for (i = 0; i < 1UL << LOOK_ORDER; i += 1UL << order) {
+		if (found < nr && is_within(block + i, order, span)) {
+			list_add_tail(&block[i].lru, pieces);
+			found++;
+		} else {
+			xen_free_reachable(block + i, order);
+		}
+	}
+	return found;
+}
+
+/**
+ * xen_alloc_pieces() - allocate small blocks that are each contiguous in the machine
+ * @order:	log2 of each one's pages, of less than 4 MiB
+ * @span:	where they may be in the machine
+ * @nr:		how many are wanted
+ * @pieces:	where their first pages go
+ *
+ * What is around the lowest memory is allocated, 4 MiB at a time, for the lowest is mostly
+ * together there; what does not suit is freed again.
+ *
+ * Context: Process, may sleep.
+ * Return: How many there are.
+ */
+unsigned int xen_alloc_pieces(unsigned int order, const struct xen_span *span,
+			      unsigned int nr, struct list_head *pieces)
+{
+	unsigned int places = XEN_PLACES, found = 0, i;
+	unsigned long last = ULONG_MAX;
+	struct xen_bus_range range;
+	struct page *block;
+
+	for (i = 0; found < nr && places && range_from_below(i, &range); i++) {
+		unsigned long pfn = ALIGN_DOWN(PHYS_PFN(range.start), 1UL << LOOK_ORDER);
+
+		if (range.start + range.offset > span->last)
+			break;
+		if (pfn == last || range.size < (u64)PAGE_SIZE << order)
+			continue;
+		last = pfn;
+		places--;
+		block = pages_at(pfn, LOOK_ORDER);
+		if (block)
+			found += take_of(block, order, span, nr - found, pieces);
+		cond_resched();
+	}
+	/* Where no particular pages can be had, it takes luck. */
+	block = found || !i ? NULL : pages_anywhere(LOOK_ORDER);
+	if (block)
+		found += take_of(block, order, span, nr, pieces);
+	return found;
 }
 
 /**

@@ -10,10 +10,12 @@
 #include <xen/swiotlb-xen.h>
 
 #include "addr.h"
+#include "arm.h"
 
 static int ranges_show(struct seq_file *s, void *unused)
 {
 	xen_arm_show_ranges(s);
+	xen_learn_show(s);
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(ranges);

@@ -216,9 +216,13 @@ static void setup_aperture(void)
 {
 	static bool done;
 
-	if (!done)
-		xen_aperture_setup();
+	if (done)
+		return;
+
 	done = true;
+	xen_aperture_setup();
+	while (!xen_aperture_fill(xen_learn_asked()) && xen_learn_on())
+		;
 }
 
 static void set_same(struct device *dev)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The pool's first chunks, of memory that is found as it becomes known.
+ * The pool's first chunks, of memory that is found as it becomes known: where it
+ * is in small pieces, of such.
  */
 #define pr_fmt(fmt) "xen-dma: " fmt
 
@@ -10,6 +11,7 @@
 #include <linux/sizes.h>
 #include <linux/swiotlb.h>
 
+#include <xen/page.h>
 #include <xen/swiotlb-xen.h>
 
 #include "addr.h"
@@ -22,6 +24,13 @@
 
 /* So much of it is waited for where not all memory is known yet. Bytes. */
 #define SETUP_FIRST	SZ_4M
+
+/*
+ * A device waits for no more than so much memory to be known. If none of that is in pieces as
+ * large as chunks mostly are, the aperture begins with this much in smaller ones. Bytes.
+ */
+#define LOOK_FOR_LARGE	SZ_64M
+#define FIRST_PIECES	SZ_1M
 
 /* Bytes that it is to have, and that it has got. */
 static size_t wanted;
@@ -42,20 +51,23 @@ static void say_once(void)
 
 /**
  * xen_aperture_fill() - make what is still missing of the aperture
+ * @asked:	about so many pages, of Xen's, it has been asked where they are
  *
  * Of the lowest memory in the machine that is known, in pieces as large as there are, from
  * one range or from several. When it is complete, or all memory is known, a line says what
  * came of it.
  *
- * Context: Process, may sleep; under xen_dma_mutex.
+ * Context: Process, may sleep; under xen_dma_mutex, after xen_aperture_setup().
+ * Return: Whether a device need not wait for more.
  */
-void xen_aperture_fill(void)
+bool xen_aperture_fill(unsigned long asked)
 {
 	const struct xen_span all = { .last = DMA_BIT_MASK(XEN_WIDEST_BITS) };
+	size_t first = min_t(size_t, wanted, SETUP_FIRST);
 	unsigned int order = XEN_CHUNK_MAX_ORDER;
 
 	if (!wanted)
-		return;
+		return true;
 
 	while (done < wanted && order >= XEN_CHUNK_MIN_ORDER) {
 		size_t bytes = PAGE_SIZE << order;
@@ -67,15 +79,21 @@ void xen_aperture_fill(void)
 		else
 			done += bytes;
 	}
+	/* They cost each look-up, so they are for who has nothing else. */
+	if ((!done || xen_pool_has_pieces()) && done < first && !xen_is_learning())
+		done += xen_pool_add_pieces(&all, first - done, XEN_CHUNK_BOOT);
+	else if (!done && asked >= LOOK_FOR_LARGE >> XEN_PAGE_SHIFT)
+		done = xen_pool_add_pieces(&all, FIRST_PIECES, XEN_CHUNK_BOOT);
 	if (done == wanted || !xen_is_learning())
 		say_once();
+
+	return done >= first || asked >= LOOK_FOR_LARGE >> XEN_PAGE_SHIFT;
 }
 
 /**
- * xen_aperture_setup() - make an aperture of the domain's own memory
+ * xen_aperture_setup() - get ready to make an aperture of the domain's own memory
  *
- * Where nothing can be exchanged. Where not all memory is known yet, a part of it will do,
- * and who asks about memory adds the rest.
+ * Where nothing can be exchanged. xen_aperture_fill() makes it, as memory becomes known.
  *
  * Context: Process, may sleep; under xen_dma_mutex, before any device uses the aperture.
  */
@@ -92,7 +110,4 @@ void xen_aperture_setup(void)
 
 	wanted = max_t(size_t, round_down(size, PAGE_SIZE << XEN_CHUNK_MIN_ORDER),
 		       PAGE_SIZE << XEN_CHUNK_MIN_ORDER);
-	do
-		xen_aperture_fill();
-	while (done < min_t(size_t, wanted, SETUP_FIRST) && xen_learn_on());
 }

@@ -62,6 +62,17 @@ static unsigned long nr_asked(void)
 	return xen_learning->pages - xen_learning->left;
 }
 
+/**
+ * xen_learn_asked() - how many pages have been asked about
+ *
+ * Context: Process; under xen_dma_mutex.
+ * Return: Pages of Xen's, as many as there can be when there is no more to be asked.
+ */
+unsigned long xen_learn_asked(void)
+{
+	return xen_learning ? nr_asked() : ULONG_MAX;
+}
+
 static int publish(void)
 {
 	struct xen_bus_table table = {};
@@ -97,7 +108,7 @@ static void end_learning(int rc)
 {
 	struct xen_learning *learning = xen_learning;
 
-	xen_know_part(false);
+	xen_know_part(0);
 	report(rc);
 	xen_learning = NULL;
 	xen_asker_end(learning->asker);
@@ -201,7 +212,7 @@ static void learn_work(struct work_struct *work)
 		learn_group(false);
 	goes_on = xen_learning;
 	if (!goes_on || table != xen_dma_table())
-		xen_aperture_fill();
+		xen_aperture_fill(xen_learn_asked());
 	memalloc_noio_restore(noio);
 	mutex_unlock(&xen_dma_mutex);
 	if (goes_on)
@@ -252,7 +263,7 @@ int xen_probe_memory(void)
 		return rc;
 	}
 
-	xen_know_part(true);
+	xen_know_part(xen_arm_last_of_machine());
 	xen_next_table = XEN_FIRST_PAGES;
 	/* What the kernel does not map it can't bounce. */
 	while (xen_learning && (!xen_dma_table()->nr || xen_any_no_map))

@@ -176,20 +176,19 @@ void xen_publish_table(struct xen_bus_table *table)
 
 /**
  * xen_know_part() - say whether the table is of a part of the memory, and will grow
- * @part:	whether it is
+ * @last:	the machine's last address of memory, 0 when there is nothing more to come
  *
  * Meanwhile the rest may be anywhere in the machine. What is true of that stays true when
  * all is known, so that nobody has to take back what he has said of a device.
  *
- * Context: Process; under xen_dma_mutex. True before the first table, false after the last.
+ * Context: Process; under xen_dma_mutex. Before the first table, and after the last.
  */
-void xen_know_part(bool part)
+void xen_know_part(u64 last)
 {
-	if (part)
-		xen_machine.size = min(xen_arm_last_of_machine(),
-				       DMA_BIT_MASK(XEN_MACHINE_BITS)) + 1;
+	if (last)
+		xen_machine.size = min(last, DMA_BIT_MASK(XEN_MACHINE_BITS)) + 1;
 	/* Who sees that all is known sees all of it; pairs with reach_table(). */
-	smp_store_release(&xen_part_known, part);
+	smp_store_release(&xen_part_known, last != 0);
 }
 
 /* Where the memory may be, for what a device reaches of it; under rcu_read_lock(). */
@@ -591,5 +590,4 @@ void xen_arm_show_ranges(struct seq_file *s)
 	foreign = xen_displaced_count(&moved, &own);
 	seq_printf(s, "foreign %lu\nmoved %lu\ntold %lu\n", foreign,
 		   moved, own);
-	xen_learn_show(s);
 }

@@ -56,7 +56,7 @@ extern struct xen_bus_table xen_ram;
 extern struct mutex xen_dma_mutex;
 
 void xen_publish_table(struct xen_bus_table *table);
-void xen_know_part(bool part);
+void xen_know_part(u64 last);
 
 /* Is it mapped 1:1, so that a page that comes back is where it was? */
 static inline bool xen_is_direct(void)
@@ -78,7 +78,8 @@ void xen_asker_end(struct xen_asker *asker);
 int xen_probe_memory(void);
 bool xen_learn_on(void);
 void xen_learn_left(void);
-void xen_aperture_fill(void);
+unsigned long xen_learn_asked(void);
+bool xen_aperture_fill(unsigned long asked);
 void xen_learn_show(struct seq_file *s);
 bool xen_verify_memory(void);
 void xen_ask_returned(void);

@@ -58,6 +58,14 @@ static inline void xen_free_extent(struct page *page, unsigned int order)
 	__free_pages(page, order);
 }
 
+/* What is too small can be exchanged for what is not. */
+static inline unsigned int xen_find_pieces(unsigned int order,
+					   const struct xen_span *span,
+					   unsigned int nr, struct list_head *pieces)
+{
+	return 0;
+}
+
 /**
  * xen_make_contiguous() - see to it that memory is contiguous in the machine
  * @phys:	where a block begins, for the domain
@@ -142,6 +150,14 @@ static inline struct page *xen_alloc_extent(const struct xen_span *span,
 static inline void xen_free_extent(struct page *page, unsigned int order)
 {
 	xen_free_reachable(page, order);
+}
+
+/* Up to @nr blocks that need not be as large as chunks mostly are; how many there are. */
+static inline unsigned int xen_find_pieces(unsigned int order,
+					   const struct xen_span *span,
+					   unsigned int nr, struct list_head *pieces)
+{
+	return xen_alloc_pieces(order, span, nr, pieces);
 }
 
 static inline int xen_make_contiguous(phys_addr_t phys, struct page **pages,

@@ -119,8 +119,12 @@ void xen_pool_report(size_t size)
 	}
 	string_get_size(size, 1, STRING_UNITS_2, all, sizeof(all));
 	string_get_size(largest, 1, STRING_UNITS_2, one, sizeof(one));
-	pr_info("aperture %s in %u chunks, largest %s, highest bus address %#llx\n",
-		all, chunks, one, highest);
+	if (largest < BIT(XEN_POOL_GRANULE_SHIFT))
+		pr_info("aperture %s in pieces of %s at most, highest bus address %#llx: what is larger can't be bounced\n",
+			all, one, highest);
+	else
+		pr_info("aperture %s in %u chunks, largest %s, highest bus address %#llx\n",
+			all, chunks, one, highest);
 }
 
 static void set_table(const struct xen_pool_chunk *chunk,
@@ -128,6 +132,9 @@ static void set_table(const struct xen_pool_chunk *chunk,
 {
 	dma_addr_t bus;
 
+	/* Those have entries already, or still. */
+	if (xen_chunk_is_piece(chunk))
+		return;
 	for (bus = chunk->bus; bus < chunk->bus + xen_chunk_size(chunk);
 	     bus += BIT(XEN_POOL_GRANULE_SHIFT))
 		/* Who looks an address up needs no lock. */
@@ -246,13 +253,14 @@ void xen_pool_locate_chunk(struct xen_pool_chunk *chunk)
 /**
  * xen_pool_add_chunk() - make a chunk of an extent
  * @extent:	its address, where the kernel sees it, and where it comes from
- * @size:	bytes; the extent is aligned to at least a granule in the machine
+ * @size:	bytes; the extent is aligned to them, or at least to a granule, in the machine
  * @gfp:	how to allocate its descriptors
  *
  * What is in the extent stays there; users of blocks clear it.
  *
  * Context: As @gfp says; early boot.
- * Return: 0, -ENOMEM, or -ERANGE for an extent that the table does not cover.
+ * Return: 0, -ENOMEM, or -ERANGE for an extent that the table does not cover, or that is
+ * smaller than chunks may be.
  */
 int xen_pool_add_chunk(const struct xen_pool_chunk *extent, size_t size,
 		       gfp_t gfp)
@@ -260,6 +268,7 @@ int xen_pool_add_chunk(const struct xen_pool_chunk *extent, size_t size,
 	dma_addr_t last = extent->bus + size - 1;
 	u32 nr_slots = size >> XEN_SLOT_SHIFT;
 	struct xen_pool_chunk *chunk;
+	int rc = -ENOMEM;
 
 	if (last > xen_pool_last)
 		return -ERANGE;
@@ -267,18 +276,26 @@ int xen_pool_add_chunk(const struct xen_pool_chunk *extent, size_t size,
 	if (!chunk)
 		return -ENOMEM;
 	*chunk = *extent;
+	chunk->nr_slots = nr_slots;
 	chunk->slot = meta_alloc(array_size(nr_slots, sizeof(*chunk->slot)),
 				 gfp);
-	if (!chunk->slot) {
-		meta_free(chunk, sizeof(*chunk));
-		return -ENOMEM;
+	if (!chunk->slot)
+		goto free_chunk;
+	if (xen_chunk_is_piece(chunk)) {
+		rc = xen_pool_note_piece(chunk, gfp);
+		if (rc)
+			goto free_slots;
 	}
 
-	chunk->nr_slots = nr_slots;
 	xen_pool_locate_chunk(chunk);
 	xen_pool_insert_chunk(chunk);
-
 	return 0;
+
+free_slots:
+	meta_free(chunk->slot, array_size(nr_slots, sizeof(*chunk->slot)));
+free_chunk:
+	meta_free(chunk, sizeof(*chunk));
+	return rc;
 }
 
 /**

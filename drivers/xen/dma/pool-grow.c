@@ -36,14 +36,19 @@
 #define GROW_SLOTS	((PAGE_SIZE << GROW_ORDER) >> XEN_SLOT_SHIFT)
 #define ATOMIC_ORDER	max_t(unsigned int, XEN_CHUNK_MIN_ORDER, get_order(SZ_1M))
 
+/* What there is to be for a device where chunks are smaller, and at least. Bytes. */
+#define OBTAIN_PIECES	SZ_512K
+#define LEAST_PIECES	SZ_64K
+
 /* The worker may not wait for I/O, which may wait for room in the pool. */
 #define GROW_GFP	(GFP_NOIO | __GFP_NORETRY)
 
 /* The default limit is this share of the memory, and 1 GiB at most. */
 #define MAX_SHARE	8
 
-/* Bytes in all chunks. */
+/* Bytes in all chunks, and how many of these are smaller than a granule. */
 static atomic_long_t pool_bytes;
+static atomic_t nr_pieces;
 
 unsigned long xen_pool_boot_bytes;
 
@@ -191,6 +196,51 @@ static void look_for_growth(const struct xen_pool_reach *reach, bool found)
 }
 
 /**
+ * xen_pool_add_pages() - add a chunk that is made of a block of pages
+ * @page:	the first page, of xen_alloc_extent() or the like; on error it stays the
+ *		caller's
+ * @order:	log2 of the pages
+ * @bits:	width of the machine addresses that it may have
+ * @origin:	what it is for
+ * @gfp:	allocation flags
+ *
+ * Context: As @gfp says.
+ * Return: 0, -ENOSPC at the limit, or why they can't be made contiguous or a chunk.
+ */
+int xen_pool_add_pages(struct page *page, unsigned int order, unsigned int bits,
+		       enum xen_chunk_origin origin, gfp_t gfp)
+{
+	struct xen_pool_chunk extent = { .origin = origin };
+	phys_addr_t phys = page_to_phys(page);
+	size_t size = PAGE_SIZE << order;
+	bool all;
+	int rc;
+
+	if (!reserve_bytes(size, origin))
+		return -ENOSPC;
+
+	rc = xen_make_contiguous(phys, NULL, order, bits, gfp, &extent.bus,
+				 &extent.exchanged);
+	if (rc)
+		goto unreserve;
+
+	extent.vaddr = page_address(page);
+	/* What is left to Xen of the lowest memory is not for wide devices. */
+	rc = -ENOMEM;
+	if (!extent.exchanged || bits == XEN_RESERVE_BITS ||
+	    (extent.bus + size - 1) >> XEN_RESERVE_BITS)
+		rc = xen_pool_add_chunk(&extent, size, gfp);
+	if (!rc)
+		return 0;
+
+	if (extent.exchanged)
+		xen_give_back(phys, NULL, order, gfp, &all);
+unreserve:
+	atomic_long_sub(size, &pool_bytes);
+	return rc;
+}
+
+/**
  * xen_pool_grow() - add a chunk that is made of pages of the domain
  * @span:	where it may be in the machine
  * @order:	log2 of its pages
@@ -204,47 +254,76 @@ static void look_for_growth(const struct xen_pool_reach *reach, bool found)
 int xen_pool_grow(const struct xen_span *span, unsigned int order,
 		  enum xen_chunk_origin origin, gfp_t gfp)
 {
-	struct xen_pool_chunk extent = { .origin = origin };
-	unsigned int bits = xen_limit_bits(span->last);
-	size_t size = PAGE_SIZE << order;
 	struct page *page;
-	phys_addr_t phys;
-	bool all;
 	int rc;
 
 	/* Without chunks from early boot (swiotlb=noforce) there is none. */
 	if (!xen_pool_table)
 		return -ENODEV;
-	if (!reserve_bytes(size, origin))
+	/* What is at the limit need not look for pages. */
+	if (origin == XEN_CHUNK_GROWN &&
+	    atomic_long_read(&pool_bytes) + (PAGE_SIZE << order) > pool_limit())
 		return -ENOSPC;
 
-	rc = -ENOMEM;
 	page = xen_alloc_extent(span, order, gfp);
 	if (!page)
-		goto unreserve;
+		return -ENOMEM;
 
-	phys = page_to_phys(page);
-	rc = xen_make_contiguous(phys, NULL, order, bits, gfp, &extent.bus,
-				 &extent.exchanged);
+	rc = xen_pool_add_pages(page, order, xen_limit_bits(span->last), origin, gfp);
 	if (rc)
-		goto free;
+		xen_free_extent(page, order);
+	return rc;
+}
 
-	extent.vaddr = page_address(page);
-	/* What is left to Xen of the lowest memory is not for wide devices. */
-	rc = -ENOMEM;
-	if (!extent.exchanged || bits == XEN_RESERVE_BITS ||
-	    (extent.bus + size - 1) >> XEN_RESERVE_BITS)
-		rc = xen_pool_add_chunk(&extent, size, gfp);
-	if (!rc)
+/* Makes chunks of blocks of one size; returns their bytes. */
+static size_t add_pieces_of(unsigned int order, const struct xen_span *span,
+			    size_t size, enum xen_chunk_origin origin)
+{
+	/* The aperture leaves some to devices that it has none for. */
+	int most = origin == XEN_CHUNK_BOOT ? XEN_MAX_PIECES * 3 / 4 : XEN_MAX_PIECES;
+	int nr = min_t(int, size >> (PAGE_SHIFT + order), most - atomic_read(&nr_pieces));
+	unsigned int bits = fls64(span->last);
+	struct page *page, *next;
+	LIST_HEAD(pieces);
+	size_t added = 0;
+
+	if (nr <= 0)
 		return 0;
 
-	if (extent.exchanged)
-		xen_give_back(phys, NULL, order, gfp, &all);
-free:
-	xen_free_extent(page, order);
-unreserve:
-	atomic_long_sub(size, &pool_bytes);
-	return rc;
+	xen_find_pieces(order, span, nr, &pieces);
+	list_for_each_entry_safe(page, next, &pieces, lru) {
+		list_del(&page->lru);
+		if (xen_pool_add_pages(page, order, bits, origin, GFP_KERNEL)) {
+			xen_free_extent(page, order);
+			continue;
+		}
+		atomic_inc(&nr_pieces);
+		added += PAGE_SIZE << order;
+	}
+	return added;
+}
+
+/**
+ * xen_pool_add_pieces() - make chunks that are smaller than chunks mostly are
+ * @span:	where they may be in the machine
+ * @size:	how much is wanted, bytes
+ * @origin:	what they are for
+ *
+ * Of pieces as large as there are, but XEN_MAX_PIECES of them at most.
+ *
+ * Context: Process, may sleep.
+ * Return: Bytes that were added.
+ */
+size_t xen_pool_add_pieces(const struct xen_span *span, size_t size,
+			   enum xen_chunk_origin origin)
+{
+	unsigned int order = XEN_CHUNK_MIN_ORDER;
+	size_t added = 0;
+
+	xen_pool_allow_pieces();
+	while (order-- && added < size)
+		added += add_pieces_of(order, span, size - added, origin);
+	return added;
 }
 
 /* The same, and less than 2^@order pages where that can't be had. */
@@ -345,6 +424,8 @@ static int release_chunk(struct xen_pool_chunk *chunk)
 			return rc;
 	}
 
+	if (xen_chunk_is_piece(chunk))
+		xen_pool_forget_piece(chunk);
 	xen_free_extent(virt_to_page(chunk->vaddr), order);
 	atomic_long_sub(xen_chunk_size(chunk), &pool_bytes);
 	/* A driver that is wrong about what it has mapped may be looking. */
@@ -468,6 +549,13 @@ struct xen_pool_block xen_pool_get(const struct xen_pool_reach *reach, u32 nr,
 	return block;
 }
 
+/* Is there a chunk for a device? Of pieces there are to be so many bytes. */
+static bool has_chunk(const struct xen_pool_reach *reach, bool reserve, u64 pieces)
+{
+	return xen_pool_has_pieces() ? xen_pool_bytes(reach) >= pieces :
+				       xen_pool_largest(reach, reserve);
+}
+
 /**
  * xen_pool_obtain() - see to it that there is a chunk
  * @reach:	what a device may use, some of the machine at least
@@ -484,12 +572,15 @@ int xen_pool_obtain(const struct xen_pool_reach *reach)
 	int rc = 0;
 
 	mutex_lock(&obtain_mutex);
-	if (!xen_pool_largest(reach, false))
+	if (!has_chunk(reach, false, OBTAIN_PIECES)) {
 		rc = grow_some(&span, GROW_ORDER,
 			       XEN_CHUNK_OBTAINED, GFP_KERNEL | __GFP_NORETRY);
+		if (rc && xen_pool_has_pieces())
+			xen_pool_add_pieces(&span, OBTAIN_PIECES, XEN_CHUNK_OBTAINED);
+	}
 	mutex_unlock(&obtain_mutex);
 
-	return xen_pool_largest(reach, true) ? 0 : rc;
+	return has_chunk(reach, true, LEAST_PIECES) ? 0 : rc;
 }
 
 /**
@@ -531,6 +622,8 @@ static void forget_chunk(struct xen_pool_chunk *chunk)
 	if (chunk->origin != XEN_CHUNK_BOOT) {
 		WARN_ON(release_chunk(chunk));
 	} else {
+		if (xen_chunk_is_piece(chunk))
+			xen_pool_forget_piece(chunk);
 		kvfree(chunk->slot);
 		kvfree(chunk);
 	}
@@ -566,9 +659,12 @@ void xen_pool_destroy(void)
 		memset(xen_pool_table, 0,
 		       xen_pool_granules * sizeof(*xen_pool_table));
 	atomic_long_set(&pool_bytes, 0);
+	atomic_set(&nr_pieces, 0);
 	xen_pool_boot_bytes = 0;
 	xen_pool_max = ULONG_MAX;
 	bitmap_zero(wanted, XEN_WIDEST_BITS + 1);
+	if (xen_pool_has_pieces())
+		xen_pool_forbid_pieces();
 	for (i = 0; i <= XEN_WIDEST_BITS; i++) {
 		failures[0][i].until = 0;
 		failures[1][i].until = 0;

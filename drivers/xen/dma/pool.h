@@ -3,7 +3,9 @@
  * The pool: low, machine-contiguous memory that is handed out in blocks.
  *
  * It consists of chunks, each one extent of the machine, found through a table
- * indexed by machine address. A chunk is divided into slots of IO_TLB_SIZE bytes,
+ * indexed by machine address. Where the domain's memory is in pieces that are smaller than
+ * what an entry of the table stands for, chunks are as small as pages, and each page has an
+ * entry in an xarray. A chunk is divided into slots of IO_TLB_SIZE bytes,
  * numbered by their machine address. Zones are parts of the machine that devices of
  * the common widths reach.
  *
@@ -12,6 +14,7 @@
  *   pool-cpu.c		each CPU keeps magazines of blocks of common sizes
  *   pool-grow.c	chunks come when room runs low, and go when they are idle
  *   pool-boot.c	the first chunks
+ *   pool-pieces.c	chunks that are too small for the table
  *   pool-resume.c	chunks whose domain has moved
  *
  * A slot has a descriptor. In the first one of a free block it links a list; while
@@ -25,6 +28,7 @@
 #include <linux/cache.h>
 #include <linux/compiler.h>
 #include <linux/dma-mapping.h>
+#include <linux/jump_label.h>
 #include <linux/limits.h>
 #include <linux/list.h>
 #include <linux/log2.h>
@@ -47,6 +51,14 @@
  * below 4 GiB; where it is found it may lie higher, and the table is that much larger.
  */
 #define XEN_POOL_GRANULE_SHIFT	(XEN_CONTIG_BITS > 32 ? 21 : 18)
+
+/*
+ * Where memory is found, chunks may be smaller, down to a page, if need be: so many of them
+ * at most, for they are in lists that are walked under a lock. (The tests under UML have
+ * them too.)
+ */
+#define XEN_POOL_PIECES		(!IS_ENABLED(CONFIG_XEN_PV))
+#define XEN_MAX_PIECES		1024U
 
 #define XEN_SLOT_SHIFT		IO_TLB_SHIFT
 #define XEN_SLOT_SIZE		BIT(XEN_SLOT_SHIFT)
@@ -306,6 +318,15 @@ DECLARE_PER_CPU(struct xen_pool_cpu [XEN_NR_ZONES], xen_pool_cpus);
 /* By the number of zones that a device may use: the one to try first. */
 extern u8 xen_pool_home[XEN_NR_ZONES + 1];
 
+/* Has the pool ever had a chunk that is smaller than a granule? */
+DECLARE_STATIC_KEY_FALSE(xen_pool_in_pieces);
+
+/* pool-pieces.c */
+void xen_pool_allow_pieces(void);
+int xen_pool_note_piece(struct xen_pool_chunk *chunk, gfp_t gfp);
+void xen_pool_forget_piece(const struct xen_pool_chunk *chunk);
+struct xen_pool_chunk *xen_pool_find_piece(u64 machine);
+
 /* pool-slots.c; callers hold the zone's lock. */
 void xen_pool_free_slots(struct xen_pool_chunk *chunk, u32 mslot, u32 nr);
 u32 xen_pool_take_slots(struct xen_pool_zone *zone, u32 nr, u32 start, u32 end,
@@ -336,6 +357,10 @@ void xen_pool_drain(const struct xen_pool_reach *reach, bool reserve);
 /* pool-grow.c */
 int xen_pool_grow(const struct xen_span *span, unsigned int order,
 		  enum xen_chunk_origin origin, gfp_t gfp);
+int xen_pool_add_pages(struct page *page, unsigned int order, unsigned int bits,
+		       enum xen_chunk_origin origin, gfp_t gfp);
+size_t xen_pool_add_pieces(const struct xen_span *span, size_t size,
+			   enum xen_chunk_origin origin);
 struct xen_pool_block xen_pool_get(const struct xen_pool_reach *reach, u32 nr,
 				   enum xen_pool_effort effort);
 int xen_pool_obtain(const struct xen_pool_reach *reach);
@@ -353,9 +378,20 @@ void xen_pool_flush_resume(void);
 #endif
 void xen_pool_count(long bytes);
 
+/* Nearly all pools have none, and then the question costs no more than a NOP. */
+static __always_inline bool xen_pool_has_pieces(void)
+{
+	return XEN_POOL_PIECES && static_branch_unlikely(&xen_pool_in_pieces);
+}
+
 static inline struct xen_pool_chunk *xen_chunk_at(u32 mslot)
 {
-	return READ_ONCE(xen_pool_table[mslot >> XEN_GRANULE_SLOTS_SHIFT]);
+	struct xen_pool_chunk *chunk =
+		READ_ONCE(xen_pool_table[mslot >> XEN_GRANULE_SLOTS_SHIFT]);
+
+	if (unlikely(!chunk) && xen_pool_has_pieces())
+		return xen_pool_find_piece((u64)mslot << XEN_SLOT_SHIFT);
+	return chunk;
 }
 
 /* The descriptor of a slot that is in the pool. */
@@ -382,6 +418,12 @@ static inline size_t xen_chunk_size(const struct xen_pool_chunk *chunk)
 	return (size_t)chunk->nr_slots << XEN_SLOT_SHIFT;
 }
 
+/* Is it too small for the table? */
+static inline bool xen_chunk_is_piece(const struct xen_pool_chunk *chunk)
+{
+	return XEN_POOL_PIECES && chunk->nr_slots < BIT(XEN_GRANULE_SLOTS_SHIFT);
+}
+
 static inline dma_addr_t xen_chunk_last(const struct xen_pool_chunk *chunk)
 {
 	return chunk->bus + xen_chunk_size(chunk) - 1;
@@ -402,10 +444,14 @@ static inline void *xen_slot_vaddr(const struct xen_pool_chunk *chunk, u32 mslot
 static inline struct xen_pool_chunk *xen_pool_find(dma_addr_t machine)
 {
 	u64 granule = machine >> XEN_POOL_GRANULE_SHIFT;
+	struct xen_pool_chunk *chunk;
 
 	if (granule >= xen_pool_granules)
 		return NULL;
-	return READ_ONCE(xen_pool_table[granule]);
+	chunk = READ_ONCE(xen_pool_table[granule]);
+	if (!chunk && xen_pool_has_pieces())
+		return xen_pool_find_piece(machine);
+	return chunk;
 }
 
 /**
@@ -586,6 +632,7 @@ static __always_inline void xen_pool_put(struct xen_pool_chunk *chunk, u32 mslot
 #if IS_ENABLED(CONFIG_XEN_DMA_KUNIT_TEST)
 void xen_pool_flush_work(void);
 void xen_pool_destroy(void);
+void xen_pool_forbid_pieces(void);
 void xen_pool_cancel_rebalance(void);
 void xen_pool_flush_rebalance(void);
 #endif
