@@ -221,6 +221,8 @@ ARM64 = [
     Bed("domu-2m", "arm_pieces arm_map arm_sg arm_foreign arm_grant_dma arm_moved", "6.12", pieces("512M", 9), ONE_SIDE,
         hypervisor="dma", main="6.12"),
     Bed("domu-pages", "arm_pieces", boot=pieces("256M", 0), hypervisor="dma", main="6.12"),
+    Bed("domu-small", "arm_small", "6.12", (*pieces("768M", 0), "--hole-every", "256M"), hypervisor="dma",
+        main="6.12"),
     Bed("domu-4.20", "arm_map arm_foreign arm_fwcfg", "6.12", (*DOMU, "--xen-version", "4.20"), ONE_RUN),
     # The hypervisor tells when it is asked: of all memory, and of what kind the devices are
     Bed("asked-1", "arm_source arm_map arm_fwcfg arm_moved", "6.12 7.3", ONLY_ASKED, ONE_RUN, hypervisor="dma",

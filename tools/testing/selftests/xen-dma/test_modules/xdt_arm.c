@@ -18,6 +18,7 @@
 #include <linux/vmalloc.h>
 
 #include <xen/balloon.h>
+#include <xen/mem-reservation.h>
 
 #include "xdt_arm.h"
 
@@ -408,6 +409,33 @@ void *xdt_at(struct kunit *test, phys_addr_t phys)
 	return take(&phys, 1, 0);
 }
 EXPORT_SYMBOL_GPL(xdt_at);
+
+/**
+ * xdt_permute() - send pages out and have memory back in their places, in another order
+ * @test: the test, which fails and ends when the hypervisor does not do it
+ * @addr: their addresses; what they held is lost
+ * @nr: number of @addr, XDT_PERMUTED at most
+ * @shift: which order
+ *
+ * Context: may sleep.
+ */
+void xdt_permute(struct kunit *test, void **addr, unsigned int nr, unsigned int shift)
+{
+	xen_pfn_t frames[XDT_PERMUTED];
+	unsigned int i;
+
+	KUNIT_ASSERT_LE(test, nr, ARRAY_SIZE(frames));
+	for (i = 0; i < nr; i++)
+		frames[i] = xen_page_to_gfn(virt_to_page(addr[i]));
+	KUNIT_ASSERT_EQ(test, nr, xenmem_reservation_decrease(nr, frames));
+	for (i = 0; i < nr; i++) {
+		void *other = addr[nr - 1 - (i + shift) % nr];
+
+		frames[i] = xen_page_to_gfn(virt_to_page(other));
+	}
+	KUNIT_ASSERT_EQ(test, nr, xenmem_reservation_increase(nr, frames));
+}
+EXPORT_SYMBOL_GPL(xdt_permute);
 
 static bool wait_pages(unsigned long pages)
 {

@@ -13,6 +13,9 @@
 /* No test bed has so many. */
 #define XDT_MAX_RUNS	64U
 
+/* So many pages leave at a time at most. */
+#define XDT_PERMUTED	64U
+
 /* A part that may be mapped anywhere. */
 #define XDT_ANYWHERE	DMA_MAPPING_ERROR
 
@@ -61,6 +64,7 @@ unsigned int xdt_from_runs(struct kunit *test, unsigned int order,
 			   void **blocks);
 void *xdt_across(struct kunit *test, size_t *half);
 void *xdt_at(struct kunit *test, phys_addr_t phys);
+void xdt_permute(struct kunit *test, void **addr, unsigned int nr, unsigned int shift);
 bool xdt_settled(void);
 struct xdt_foreign *xdt_foreign(struct kunit *test, unsigned int nr, u64 above);
 void xdt_add_foreign(struct xdt_foreign *foreign);
