@@ -38,6 +38,23 @@ struct xen_bus_table {
 	u32 *by_machine;
 };
 
+/**
+ * xen_overlaps() - have two runs of addresses some in common?
+ * @start:	first address of the one
+ * @size:	its bytes
+ * @other:	first address of the other
+ * @bytes:	its bytes
+ *
+ * Neither runs past the last address.
+ *
+ * Context: Any.
+ * Return: Whether they have.
+ */
+static inline bool xen_overlaps(u64 start, u64 size, u64 other, u64 bytes)
+{
+	return other - start < size || start - other < bytes;
+}
+
 const char *xen_bus_add(struct xen_bus_table *table, u64 start, u64 size,
 			u64 offset);
 const char *xen_bus_seal(struct xen_bus_table *table);

@@ -70,6 +70,7 @@ bool xen_region_contiguous(phys_addr_t phys, size_t size);
 void xen_aperture_setup(void);
 void xen_learn_at_boot(void);
 bool xen_arm_refuses(struct device *dev);
+dma_addr_t xen_arm_in_place(phys_addr_t phys);
 dma_addr_t xen_arm_phys_to_bus(struct device *dev, phys_addr_t phys);
 dma_addr_t xen_arm_machine_to_bus(struct device *dev, dma_addr_t machine);
 dma_addr_t xen_arm_bus_to_machine(struct device *dev, dma_addr_t dma);

@@ -93,15 +93,10 @@ static u64 reach_of(struct device *dev)
 static dma_addr_t bus_of(struct device *dev, phys_addr_t phys)
 {
 	const struct bus_dma_region *map = dev->dma_range_map;
-	struct xen_bus_range range;
-	u64 machine = phys;
+	dma_addr_t machine = xen_arm_in_place(phys);
 
-	if (xen_needs_table) {
-		if (!xen_dma_find(phys, &range))
-			return DMA_MAPPING_ERROR;
-		machine += range.offset;
-	}
-	return map ? xen_window_to_bus(map, machine, reach_of(dev)) : machine;
+	return !map || machine == DMA_MAPPING_ERROR ? machine :
+	       xen_window_to_bus(map, machine, reach_of(dev));
 }
 
 /*

@@ -182,8 +182,7 @@ static void adopt_bus_map(const struct bus_dma_region *map)
 /* Has a window, on the side of the machine, any of these addresses? */
 static bool overlaps(const struct bus_dma_region *window, u64 start, u64 size)
 {
-	return start <= window->cpu_start + (window->size - 1) &&
-	       window->cpu_start <= start + (size - 1);
+	return xen_overlaps(start, size, window->cpu_start, window->size);
 }
 
 /*

@@ -124,7 +124,8 @@ static bool sort_ranges(struct xen_bus_table *table)
 		sort(range, table->nr, sizeof(*range), compare_starts, NULL);
 
 	for (i = 0; i < table->nr; i++) {
-		if (n && range[i].start <= last_of(&range[n - 1]))
+		if (n && xen_overlaps(range[n - 1].start, range[n - 1].size,
+				      range[i].start, range[i].size))
 			return false;
 		if (n && follows(&range[n - 1], range[i].start, range[i].offset))
 			range[n - 1].size += range[i].size;
@@ -152,11 +153,11 @@ static bool sort_machine(struct xen_bus_table *table)
 		       compare_machine, NULL, range);
 
 	for (i = 1; i < table->nr; i++) {
-		const struct xen_bus_range *below =
-			&range[table->by_machine[i - 1]];
+		const struct xen_bus_range *below = &range[table->by_machine[i - 1]];
+		const struct xen_bus_range *above = &range[table->by_machine[i]];
 
-		if (machine_of(&range[table->by_machine[i]]) - machine_of(below) <
-		    below->size)
+		if (xen_overlaps(machine_of(below), below->size,
+				 machine_of(above), above->size))
 			return false;
 	}
 	return true;
@@ -306,15 +307,29 @@ const char *xen_bus_read_offset(const __be32 *prop, int len, u64 *offset)
 	return NULL;
 }
 
-/* Can rows of two addresses and a size be read? */
-static const char *check_rows(int len, int addr_cells, int size_cells)
+/**
+ * struct xen_row_cells - how a row of two addresses and a size lies in a property
+ * @addr:	cells of an address; the first one is the machine's
+ * @size:	cells of the size
+ * @start_at:	where the guest-physical address begins
+ * @size_at:	where the size begins
+ */
+struct xen_row_cells {
+	int addr;
+	int size;
+	int start_at;
+	int size_at;
+};
+
+/* Can such rows be read? */
+static const char *check_rows(int len, const struct xen_row_cells *cells)
 {
 	if (!len)
 		return "is empty";
-	if (addr_cells < 1 || addr_cells > 2 || size_cells < 1 ||
-	    size_cells > 2)
+	if (cells->addr < 1 || cells->addr > 2 || cells->size < 1 ||
+	    cells->size > 2)
 		return "has addresses or sizes that are neither one cell nor two";
-	if (len % ((2 * addr_cells + size_cells) * (int)sizeof(__be32)))
+	if (len % ((2 * cells->addr + cells->size) * (int)sizeof(__be32)))
 		return "does not consist of whole rows";
 	return NULL;
 }
@@ -326,6 +341,20 @@ static const char *add_row(struct xen_bus_table *table, u64 start, u64 size,
 	if (machine >= BIT_ULL(XEN_MACHINE_BITS))
 		return "a range overflows";
 	return xen_bus_add(table, start, size, machine - start);
+}
+
+static const char *read_rows(struct xen_bus_table *table, const __be32 *prop,
+			     int len, const struct xen_row_cells *cells)
+{
+	const char *wrong = check_rows(len, cells);
+	int row = 2 * cells->addr + cells->size;
+
+	for (; !wrong && len; len -= row * sizeof(*prop), prop += row)
+		wrong = add_row(table,
+				of_read_number(prop + cells->start_at, cells->addr),
+				of_read_number(prop + cells->size_at, cells->size),
+				of_read_number(prop, cells->addr));
+	return wrong ?: xen_bus_seal(table);
 }
 
 /**
@@ -342,15 +371,14 @@ static const char *add_row(struct xen_bus_table *table, u64 start, u64 size,
 const char *xen_bus_read_rows(struct xen_bus_table *table, const __be32 *prop,
 			      int len, int addr_cells, int size_cells)
 {
-	const char *wrong = check_rows(len, addr_cells, size_cells);
-	int row = 2 * addr_cells + size_cells;
+	const struct xen_row_cells cells = {
+		.addr = addr_cells,
+		.size = size_cells,
+		.start_at = addr_cells,
+		.size_at = 2 * addr_cells,
+	};
 
-	for (; !wrong && len; len -= row * sizeof(*prop), prop += row)
-		wrong = add_row(table,
-				of_read_number(prop + addr_cells, addr_cells),
-				of_read_number(prop + 2 * addr_cells, size_cells),
-				of_read_number(prop, addr_cells));
-	return wrong ?: xen_bus_seal(table);
+	return read_rows(table, prop, len, &cells);
 }
 
 /**
@@ -367,16 +395,14 @@ const char *xen_bus_read_rows(struct xen_bus_table *table, const __be32 *prop,
 const char *xen_bus_read_regs(struct xen_bus_table *table, const __be32 *prop,
 			      int len, int addr_cells, int size_cells)
 {
-	const char *wrong = check_rows(len, addr_cells, size_cells);
-	int row = 2 * addr_cells + size_cells;
+	const struct xen_row_cells cells = {
+		.addr = addr_cells,
+		.size = size_cells,
+		.start_at = addr_cells + size_cells,
+		.size_at = addr_cells,
+	};
 
-	for (; !wrong && len; len -= row * sizeof(*prop), prop += row)
-		wrong = add_row(table,
-				of_read_number(prop + addr_cells + size_cells,
-					       addr_cells),
-				of_read_number(prop + addr_cells, size_cells),
-				of_read_number(prop, addr_cells));
-	return wrong ?: xen_bus_seal(table);
+	return read_rows(table, prop, len, &cells);
 }
 
 /*

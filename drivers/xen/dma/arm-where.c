@@ -86,8 +86,7 @@ struct xen_published {
  */
 unsigned long pfn_to_bfn(unsigned long pfn)
 {
-	u64 phys = (u64)pfn << XEN_PAGE_SHIFT;
-	struct xen_bus_range range;
+	dma_addr_t machine;
 
 	if (unlikely(xen_any_displaced())) {
 		unsigned long mfn = xen_displaced(pfn);
@@ -98,8 +97,9 @@ unsigned long pfn_to_bfn(unsigned long pfn)
 	if (!xen_needs_table)
 		return pfn;
 
-	if (xen_dma_find(phys, &range))
-		return (phys + range.offset) >> XEN_PAGE_SHIFT;
+	machine = xen_arm_in_place((phys_addr_t)pfn << XEN_PAGE_SHIFT);
+	if (machine != DMA_MAPPING_ERROR)
+		return machine >> XEN_PAGE_SHIFT;
 	return xen_is_learning() ? INVALID_P2M_ENTRY : pfn;
 }
 EXPORT_SYMBOL_GPL(pfn_to_bfn);
@@ -142,8 +142,7 @@ static void free_published(struct rcu_head *rcu)
 {
 	struct xen_published *old = container_of(rcu, struct xen_published, rcu);
 
-	kvfree(old->table.range);
-	kvfree(old->table.by_machine);
+	xen_bus_free(&old->table);
 	kfree(old);
 }
 
@@ -290,14 +289,29 @@ u64 xen_arm_last_bus(struct device *dev, u64 highest)
 	return map ? xen_window_last(map, highest) : highest;
 }
 
+/**
+ * xen_arm_in_place() - where memory is in the machine that has never left the domain
+ * @phys:	guest-physical address
+ *
+ * Context: Any.
+ * Return: The machine address, DMA_MAPPING_ERROR where the table has none.
+ */
+dma_addr_t xen_arm_in_place(phys_addr_t phys)
+{
+	struct xen_bus_range range;
+
+	if (!xen_needs_table)
+		return phys;
+
+	return xen_dma_find(phys, &range) ? phys + range.offset : DMA_MAPPING_ERROR;
+}
+
 /*
  * Where memory is in the machine, DMA_MAPPING_ERROR for anywhere. What is mapped 1:1
  * need not be RAM.
  */
 static dma_addr_t phys_to_machine(phys_addr_t phys)
 {
-	struct xen_bus_range range;
-
 	if (unlikely(xen_any_displaced())) {
 		unsigned long mfn = xen_displaced(XEN_PFN_DOWN(phys));
 
@@ -307,10 +321,7 @@ static dma_addr_t phys_to_machine(phys_addr_t phys)
 			return ((dma_addr_t)mfn << XEN_PAGE_SHIFT) |
 			       xen_offset_in_page(phys);
 	}
-	if (!xen_needs_table)
-		return phys;
-
-	return xen_dma_find(phys, &range) ? phys + range.offset : DMA_MAPPING_ERROR;
+	return xen_arm_in_place(phys);
 }
 
 /**

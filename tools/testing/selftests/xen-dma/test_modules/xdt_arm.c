@@ -941,6 +941,20 @@ void xdt_arm_exit(struct kunit *test)
 }
 EXPORT_SYMBOL_GPL(xdt_arm_exit);
 
+/**
+ * xdt_node_of() - a device's node, or that of the bridge above it
+ * @dev: device; a PCI device has no node of its own
+ *
+ * Return: the node, which is not held; NULL where there is none.
+ */
+struct device_node *xdt_node_of(struct device *dev)
+{
+	while (dev && !dev->of_node)
+		dev = dev->parent;
+	return dev ? dev->of_node : NULL;
+}
+EXPORT_SYMBOL_GPL(xdt_node_of);
+
 static int __init arm_init(void)
 {
 	find_runs();

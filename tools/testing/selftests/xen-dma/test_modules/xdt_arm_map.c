@@ -187,14 +187,11 @@ static bool is_displaced(void)
 /* What xen,reg of the device's bus makes of an address; DMA_MAPPING_ERROR where it doesn't. */
 static dma_addr_t mmio_where(struct kunit *test, phys_addr_t phys)
 {
-	struct device *dev = xdt_dev(test);
 	dma_addr_t found = DMA_MAPPING_ERROR;
 	const __be32 *row;
 	int len = 0, i;
 
-	while (!dev->of_node)
-		dev = dev->parent;
-	row = of_get_property(dev->of_node, "xen,reg", &len);
+	row = of_get_property(xdt_node_of(xdt_dev(test)), "xen,reg", &len);
 	for (i = 0; row && i < len / (int)(6 * sizeof(*row)); i++, row += 6) {
 		u64 size = of_read_number(row + 2, 2);
 		u64 start = of_read_number(row + 4, 2);
@@ -238,8 +235,8 @@ static void borrowed_node(struct kunit *test)
 {
 	struct device_node *np =
 		of_find_node_with_property(NULL, "xen,dma-unprotected");
-	struct device *owner = xdt_dev(test), *dev;
 	struct platform_device *pdev;
+	struct device *dev;
 	void *buf = xdt_pages(test, 0);
 	dma_addr_t bus;
 
@@ -247,13 +244,12 @@ static void borrowed_node(struct kunit *test)
 	if (np && xdt_has_iommu())
 		kunit_skip(test, "an IOMMU has some devices: whose node is it?");
 
-	while (!owner->of_node)
-		owner = owner->parent;
 	pdev = platform_device_register_simple("xdt-borrowed", PLATFORM_DEVID_NONE,
 					       NULL, 0);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, pdev);
 	dev = &pdev->dev;
-	KUNIT_EXPECT_EQ(test, 0, of_dma_configure(dev, owner->of_node, true));
+	KUNIT_EXPECT_EQ(test, 0,
+			of_dma_configure(dev, xdt_node_of(xdt_dev(test)), true));
 	KUNIT_EXPECT_EQ(test, 0, dma_set_mask(dev, DMA_BIT_MASK(64)));
 	bus = dma_map_single(dev, buf, PAGE_SIZE, DMA_TO_DEVICE);
 	KUNIT_EXPECT_EQ(test, bus, xdt_where(test, buf));

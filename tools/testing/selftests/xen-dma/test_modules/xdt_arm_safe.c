@@ -15,15 +15,13 @@ module_param(translated, bool, 0444);
 MODULE_PARM_DESC(translated,
 		 "it is said, but not in the device tree, that an IOMMU translates for all devices");
 
-/* Has the device, or what is above it, the property? A PCI device has no node of its own. */
+/* Has the device, or what is above it, the property? */
 static bool has_flag(struct device *dev, const char *name)
 {
 	struct device_node *node;
 	bool found = false;
 
-	while (dev && !dev->of_node)
-		dev = dev->parent;
-	for (node = dev ? of_node_get(dev->of_node) : NULL; node && !found;
+	for (node = of_node_get(xdt_node_of(dev)); node && !found;
 	     node = of_get_next_parent(node))
 		found = of_property_present(node, name);
 	of_node_put(node);

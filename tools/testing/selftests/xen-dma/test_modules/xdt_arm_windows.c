@@ -64,13 +64,6 @@ static struct page *memory[ARRAY_SIZE(kinds)];
 
 /* What the tree says */
 
-static struct device_node *bridge_of(struct device *dev)
-{
-	while (dev && !dev->of_node)
-		dev = dev->parent;
-	return dev ? dev->of_node : NULL;
-}
-
 /* An address of PCI has three cells, of which the first one has flags. */
 static void read_windows(struct device_node *bridge)
 {
@@ -553,7 +546,7 @@ static int windows_init(struct kunit *test)
 
 	if (rc)
 		return rc;
-	bridge = bridge_of(xdt_dev(test));
+	bridge = xdt_node_of(xdt_dev(test));
 	KUNIT_ASSERT_NOT_NULL(test, bridge);
 	read_windows(bridge);
 	if (!nr_windows)
