@@ -60,19 +60,6 @@ static unsigned long wanted[BITS_TO_LONGS(XEN_WIDEST_BITS + 1)];
 static struct xen_span wanted_spans[XEN_WIDEST_BITS + 1];
 static DEFINE_RAW_SPINLOCK(wanted_lock);	/* for both */
 
-/**
- * struct xen_pool_failure - growth that has failed
- * @until:	when it may be tried again, in jiffies; they don't wrap around
- * @order:	the smallest chunk that could not be had, log2 of its pages
- */
-struct xen_pool_failure {
-	u64 until;
-	unsigned int order;
-};
-
-/* By the width, of the worker and of those who could not wait for it. */
-static struct xen_pool_failure failures[2][XEN_WIDEST_BITS + 1];
-
 /* One device's chunk serves the next of its width, if that waits for it. */
 static DEFINE_MUTEX(obtain_mutex);
 
@@ -108,30 +95,18 @@ static bool reserve_bytes(size_t size, enum xen_chunk_origin origin)
 	return false;
 }
 
-/*
- * What has just failed is not tried again for a second, for those who want it may
- * come by the thousand. That a large chunk can't be had says nothing of small ones,
- * nor what can't be had at once of what the worker gets.
- */
-static bool has_failed(bool atomic, unsigned int bits, unsigned int order)
+static bool has_failed(bool atomic, const struct xen_span *span,
+		       unsigned int order)
 {
-	const struct xen_pool_failure *failure = &failures[atomic][bits];
-
-	return order >= READ_ONCE(failure->order) &&
-	       time_before64(get_jiffies_64(), READ_ONCE(failure->until));
+	return xen_pool_has_failed(atomic, span, order, get_jiffies_64());
 }
 
 /* At the limit a try costs little, and a release may make room any time. */
-static void note_failure(bool atomic, unsigned int bits, unsigned int order,
-			 int rc)
+static void note_failure(bool atomic, const struct xen_span *span,
+			 unsigned int order, int rc)
 {
-	struct xen_pool_failure *failure = &failures[atomic][bits];
-
-	if (rc == -ENOSPC)
-		return;
-
-	WRITE_ONCE(failure->order, order);
-	WRITE_ONCE(failure->until, get_jiffies_64() + HZ);
+	if (rc != -ENOSPC)
+		xen_pool_note_failure(atomic, span, order, get_jiffies_64());
 }
 
 /*
@@ -185,7 +160,7 @@ static void look_for_growth(const struct xen_pool_reach *reach, bool found)
 
 	span = span_of_reach(reach);
 	bits = span_bits(&span);
-	if (has_failed(false, bits, XEN_CHUNK_MIN_ORDER) || test_bit(bits, wanted))
+	if (has_failed(false, &span, XEN_CHUNK_MIN_ORDER) || test_bit(bits, wanted))
 		return;
 
 	raw_spin_lock_irqsave(&wanted_lock, flags);
@@ -344,17 +319,16 @@ static bool grow_now(const struct xen_pool_reach *reach, u32 nr)
 				  get_order((size_t)nr << XEN_SLOT_SHIFT));
 	unsigned int order = max_t(unsigned int, need, ATOMIC_ORDER);
 	const struct xen_span span = span_of_reach(reach);
-	unsigned int bits = span_bits(&span);
 	int rc = -ENOMEM;
 
-	if (need > GROW_ORDER || has_failed(true, bits, need))
+	if (need > GROW_ORDER || has_failed(true, &span, need))
 		return false;
 	/* On PREEMPT_RT the page allocator may sleep for its locks. */
 	if (IS_ENABLED(CONFIG_PREEMPT_RT) && !preemptible())
 		return false;
 
 	for (; order >= need; order--) {
-		if (has_failed(true, bits, order))
+		if (has_failed(true, &span, order))
 			continue;
 		rc = xen_pool_grow(&span, order, XEN_CHUNK_GROWN, GFP_NOWAIT);
 		if (!rc) {
@@ -363,7 +337,7 @@ static bool grow_now(const struct xen_pool_reach *reach, u32 nr)
 		}
 	}
 
-	note_failure(true, bits, need, rc);
+	note_failure(true, &span, need, rc);
 	return false;
 }
 
@@ -380,7 +354,7 @@ static void grow_span(const struct xen_span *span)
 					     GROW_GFP);
 
 		if (rc) {
-			note_failure(false, span_bits(span), 0, rc);
+			note_failure(false, span, 0, rc);
 			break;
 		}
 		low = is_low(reach.zones, ENOUGH_SHARE, 0);
@@ -665,9 +639,6 @@ void xen_pool_destroy(void)
 	bitmap_zero(wanted, XEN_WIDEST_BITS + 1);
 	if (xen_pool_has_pieces())
 		xen_pool_forbid_pieces();
-	for (i = 0; i <= XEN_WIDEST_BITS; i++) {
-		failures[0][i].until = 0;
-		failures[1][i].until = 0;
-	}
+	xen_pool_forget_failures();
 }
 #endif

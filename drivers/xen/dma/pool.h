@@ -13,6 +13,7 @@
  *   pool-chunks.c	chunks, the table that finds them, and their zones
  *   pool-cpu.c		each CPU keeps magazines of blocks of common sizes
  *   pool-grow.c	chunks come when room runs low, and go when they are idle
+ *   pool-failures.c	what could not grow is not tried again at once
  *   pool-boot.c	the first chunks
  *   pool-pieces.c	chunks that are too small for the table
  *   pool-resume.c	chunks whose domain has moved
@@ -366,6 +367,12 @@ struct xen_pool_block xen_pool_get(const struct xen_pool_reach *reach, u32 nr,
 int xen_pool_obtain(const struct xen_pool_reach *reach);
 void xen_pool_lose_chunk(struct xen_pool_chunk *chunk, bool used);
 
+/* pool-failures.c */
+bool xen_pool_has_failed(bool atomic, const struct xen_span *span,
+			 unsigned int order, u64 now);
+void xen_pool_note_failure(bool atomic, const struct xen_span *span,
+			   unsigned int order, u64 now);
+
 /* pool-boot.c */
 void xen_pool_report(size_t size);
 size_t xen_pool_add_extents(void *vaddr, size_t size, unsigned int address_bits);
@@ -633,6 +640,7 @@ static __always_inline void xen_pool_put(struct xen_pool_chunk *chunk, u32 mslot
 void xen_pool_flush_work(void);
 void xen_pool_destroy(void);
 void xen_pool_forbid_pieces(void);
+void xen_pool_forget_failures(void);
 void xen_pool_cancel_rebalance(void);
 void xen_pool_flush_rebalance(void);
 #endif
