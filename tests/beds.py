@@ -243,7 +243,7 @@ ARM64 = [
         boot=(*DOMU, "--append", "xen_dma_probe=off xen_dma_offset=0xe0000000")),
     Bed("published-1", "arm_map arm_fwcfg arm_moved", boot=DOMU + UNANSWERED, impossible=ONE_RUN, hypervisor="dma"),
     Bed("published-4", "arm_map arm_sg arm_moved", "6.12 7.3", DOMU_4 + UNANSWERED, hypervisor="dma", main="6.12"),
-    Bed("refused", "arm_refused", "6.12 7.3 6.1 6.12-stock", DOMU + UNPROBED, environment="XDT_BED=refused",
+    Bed("refused", "arm_refused arm_again", "6.12 7.3 6.1 6.12-stock", DOMU + UNPROBED, environment="XDT_BED=refused",
         main="6.12"),
     Bed("ranges-1", OWN + " arm_moved", boot=DOMU + UNPROBED + RANGES_1, impossible=ONE_RUN),
     Bed("ranges-4", "arm_map arm_moved", boot=DOMU_4 + UNPROBED + RANGES_4, main="6.12"),

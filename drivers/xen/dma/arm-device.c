@@ -274,7 +274,7 @@ static bool leads_to_memory(const struct bus_dma_region *map)
 
 /*
  * Leaves in the device's map what its bus makes of machine addresses, or refuses its
- * DMA. It may have been set up before.
+ * DMA. An empty map was copied from a device's that was refused.
  */
 static void set_map(struct device *dev)
 {
@@ -368,14 +368,20 @@ static bool is_translated_by_us(struct device *dev)
 	return domain && domain->type != IOMMU_DOMAIN_IDENTITY;
 }
 
-/*
- * The IOMMU makes a device's addresses ones of the domain's, which in a 1:1 domain are the
- * machine's but for pages of others. The operations may be ours since before it was known.
- */
-static void leave_to_iommu(struct device *dev)
+/* The operations may be ours since a time when less was known. */
+static void leave_to_others(struct device *dev)
 {
 	if (dev->dma_ops == &xen_swiotlb_dma_ops)
 		dev->dma_ops = NULL;
+}
+
+/*
+ * The IOMMU makes a device's addresses ones of the domain's, which in a 1:1 domain are the
+ * machine's but for pages of others.
+ */
+static void leave_to_iommu(struct device *dev)
+{
+	leave_to_others(dev);
 	if (xen_arm_is_news(dev))
 		dev_info(dev, "xen-dma: left to the IOMMU that this kernel drives, which does not lead to other domains' pages; a backend needs iommu.passthrough=1\n");
 }
@@ -400,8 +406,10 @@ static void act(struct device *dev, enum xen_dma_verdict verdict)
 {
 	switch (verdict) {
 	case XEN_DMA_GENERIC:
+		leave_to_others(dev);
 		break;
 	case XEN_DMA_GENERIC_UNSAID:
+		leave_to_others(dev);
 		say_unsaid(dev);
 		break;
 	case XEN_DMA_OWN_IOMMU:
@@ -461,6 +469,7 @@ void xen_setup_dma_ops(struct device *dev)
 		return;
 
 	mutex_lock(&xen_dma_mutex);
+	xen_arm_reconsider(dev);
 	facts = facts_of(dev);
 	if (facts.dom0 && !facts.direct && xen_all_unprotected)
 		pr_warn_once("xen_dma_probe=on: ignored, dom0 is never probed\n");

@@ -513,21 +513,74 @@ bool xen_arm_is_news(struct device *dev)
 	return rc != -EBUSY;
 }
 
+static size_t count_windows(const struct bus_dma_region *map)
+{
+	size_t nr = 0;
+
+	while (map && map[nr].size)
+		nr++;
+	return nr;
+}
+
+/* Is it a map that xen_arm_refuse() made? A copy has no windows behind its end. */
+static bool is_refusal(const struct bus_dma_region *map)
+{
+	return map && !map->size && map->cpu_start == virt_to_phys(map);
+}
+
+static struct bus_dma_region *make_refusal(const struct bus_dma_region *hw)
+{
+	size_t nr = count_windows(hw);
+	struct bus_dma_region *map = kcalloc(nr + 2, sizeof(*map),
+					     GFP_KERNEL | __GFP_NOFAIL);
+
+	map->cpu_start = virt_to_phys(map);
+	if (nr)
+		memcpy(map + 1, hw, nr * sizeof(*map));
+	return map;
+}
+
 /**
  * xen_arm_refuse() - refuse a device's DMA
  * @dev:	device, with our operations
  *
- * What its bus says is of no use, and forgotten: an empty map leads nowhere.
+ * An empty map leads nowhere. What the bus says is kept behind its end, for
+ * xen_arm_reconsider(). A map that is empty already stays.
  *
  * Context: Process, may sleep.
  */
 void xen_arm_refuse(struct device *dev)
 {
-	struct bus_dma_region *nowhere = kzalloc(sizeof(*nowhere),
-						 GFP_KERNEL | __GFP_NOFAIL);
+	const struct bus_dma_region *hw = dev->dma_range_map;
 
-	kfree(dev->dma_range_map);
-	dev->dma_range_map = nowhere;
+	if (xen_arm_is_refused(dev))
+		return;
+
+	dev->dma_range_map = make_refusal(hw);
+	kfree(hw);
+}
+
+/**
+ * xen_arm_reconsider() - forget that a device's DMA was refused
+ * @dev:	device that is set up again
+ *
+ * Its map is what the bus says then. From Linux 7.3 on nobody else reads that a second time.
+ * For a map that was copied from a refused device's nobody knows it: that stays empty.
+ *
+ * Context: Process, may sleep.
+ */
+void xen_arm_reconsider(struct device *dev)
+{
+	const struct bus_dma_region *map = dev->dma_range_map;
+	size_t nr;
+
+	if (!is_refusal(map))
+		return;
+
+	nr = count_windows(map + 1);
+	dev->dma_range_map = nr ? kmemdup(map + 1, (nr + 1) * sizeof(*map),
+					  GFP_KERNEL | __GFP_NOFAIL) : NULL;
+	kfree(map);
 }
 
 /**

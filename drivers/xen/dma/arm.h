@@ -72,6 +72,7 @@ void xen_learn_registers(void);
 bool xen_arm_is_refused(struct device *dev);
 bool xen_arm_is_news(struct device *dev);
 void xen_arm_refuse(struct device *dev);
+void xen_arm_reconsider(struct device *dev);
 bool xen_ask_at_boot(struct xen_bus_table *table);
 struct xen_asker *xen_asker_begin(void);
 void xen_asker_end(struct xen_asker *asker);
