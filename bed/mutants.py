@@ -5,7 +5,8 @@ no test notices survives, and is shown.
 
 The faults go into a copy of the checkout with builds of its own. The unit tests judge
 the driver, in the kernel with KASAN and lockdep if the plain one notices nothing;
-the kselftest in a dom0 judges what only an exchange with Xen shows.
+the kselftest in a dom0 judges what only an exchange with Xen shows, and in the bed that
+a fault names what only a domain on ARM shows.
 """
 
 import re
@@ -21,24 +22,30 @@ from bed.base import Failure
 
 TABLE = base.TOP / "tests" / "mutants.toml"
 
-# The tests that look at exchanged memory, in a dom0.
-EXCHANGE = [f"tests/test_kselftest.py::test_kselftest[x86-{next(iter(known.KERNELS))}-{script}.sh]"
-            for script in ("map", "coherent", "coherent_fault", "coherent_conserve")]
+# The tests that look at exchanged memory, in a dom0: the bed with its kernel, and scripts.
+EXCHANGE = f"x86-{next(iter(known.KERNELS))}", "map coherent coherent_fault coherent_conserve"
 
 
 @dataclass(frozen=True)
 class Mutant:
-    """A fault: in the checkout's file `path` the text `old` becomes `new`."""
+    """A fault: in the checkout's file `path` the text `old` becomes `new`.
+
+    `bed` and `scripts` are the kselftest that judges it; of none the unit tests do.
+    """
 
     name: str
     path: Path
     old: str
     new: str
+    bed: str = ""
+    scripts: str = ""
 
     @property
-    def exchange(self):
-        """Is it in what only a domain under Xen runs?"""
-        return self.path.parts[0] == "arch"
+    def kernel(self):
+        """The kernel that it is judged in, as words for build.Kernel."""
+        if not self.bed:
+            return {"arch": "um"}
+        return {"arch": self.bed.partition("-")[0], "kver": self.bed.rpartition("-")[2]}
 
     def changed(self, top):
         """The file's text in a checkout, with the fault."""
@@ -53,9 +60,11 @@ def table():
     """The faults, by name."""
     found = {}
     for file, mutants in tomllib.loads(TABLE.read_text(encoding="utf-8")).items():
-        path = Path("arch/x86/xen" if file.startswith("mmu") else "drivers/xen", file)
+        exchange = file.startswith("mmu")
+        path = Path("arch/x86/xen" if exchange else "drivers/xen", file)
         for name, texts in mutants.items():
-            found[name] = Mutant(name, path, texts["old"], texts["new"])
+            judge = EXCHANGE if exchange else (texts.get("bed", ""), texts.get("scripts", ""))
+            found[name] = Mutant(name, path, texts["old"], texts["new"], *judge)
     return found
 
 
@@ -121,12 +130,15 @@ class Copy:
             raise Failure(f"{name}: the tests could not be built (log: {log}); mend tests/mutants.toml")
         return status and flavour + ": " + first(r"not ok: (.*)", output, log)
 
-    def kselftest(self, name):
+    def kselftest(self, name, mutant):
         """Which kselftest notices the fault?"""
         log = base.log_path(f"mutant-{name}-kselftest")
-        if self.run(log, "scripts/bed", "build")[0]:
+        words = [word for option, value in mutant.kernel.items() for word in (f"--{option}", value)]
+        if self.run(log, "scripts/bed", "build", *words)[0]:
             raise Failure(f"{name}: does not compile (log: {log}); mend tests/mutants.toml")
-        status, output = self.run(log, "/usr/bin/python3", "-m", "pytest", "-q", *EXCHANGE)
+        tests = [f"tests/test_kselftest.py::test_kselftest[{mutant.bed}-{script}.sh]"
+                 for script in mutant.scripts.split()]
+        status, output = self.run(log, "/usr/bin/python3", "-m", "pytest", "-q", *tests)
         if status not in (0, 1):
             raise Failure(f"{name}: the kselftest could not begin (log: {log})")
         return status and "kselftest: " + first(r"E {3,}(?!AssertionError)(?:not ok: )?(\S.*)", output, log)
@@ -134,8 +146,8 @@ class Copy:
     def noticed(self, mutant):
         """Which test notices the fault? None or 0 for none."""
         self.fresh(mutant)
-        if mutant.exchange:
-            return self.kselftest(mutant.name)
+        if mutant.bed:
+            return self.kselftest(mutant.name, mutant)
         return self.kunit(mutant.name, "test") or self.kunit(mutant.name, "debug")
 
 
@@ -166,12 +178,12 @@ def main(args):
     with base.lock("mutants"):
         copy = Copy()
         copy.fresh()
-        for exchange in sorted({mutant.exchange for mutant in chosen}):
+        for mutant in {(mutant.bed, mutant.scripts): mutant for mutant in chosen}.values():
             # Under the cache's own locks; the copy finds it then.
-            fetch.linux(next(iter(known.KERNELS)) if exchange else known.UML_KERNEL)
-            if exchange:
-                fetch.xen()
-            by = copy.kselftest("none") if exchange else copy.kunit("none", "test")
+            fetch.linux(mutant.kernel.get("kver", known.UML_KERNEL))
+            if mutant.bed:
+                fetch.xen(mutant.kernel["arch"])
+            by = copy.kselftest("none", mutant) if mutant.bed else copy.kunit("none", "test")
             if by:
                 raise Failure(f"the tests fail without any fault: {by} (logs: {base.log_path('mutant-none-*')})")
         for mutant in chosen:

@@ -86,20 +86,25 @@ static void list(struct kunit *test)
 	dma_unmap_sg(dev, sg, 2, DMA_FROM_DEVICE);
 }
 
-/* What the device can't use where it is: an error, singly and in a list. */
+/* What the device can't use where it is: an error, singly and in lists. */
 static void not_in_place(struct kunit *test)
 {
+	struct page *own = virt_to_page(xdt_pages(test, 0));
 	struct device *dev = xdt_dev(test);
-	struct scatterlist sg;
+	struct scatterlist sg[2];
 	dma_addr_t bus;
 
 	xdt_mask(test, 64);
 	dma_set_seg_boundary(dev, 2047);
 	bus = dma_map_page(dev, nomap_page(test), 2000, 100, DMA_TO_DEVICE);
 	KUNIT_EXPECT_NE(test, 0, dma_mapping_error(dev, bus));
-	sg_init_table(&sg, 1);
-	sg_set_page(&sg, nomap_page(test), 100, 2000);
-	KUNIT_EXPECT_EQ(test, 0, dma_map_sg(dev, &sg, 1, DMA_TO_DEVICE));
+	sg_init_table(sg, 1);
+	sg_set_page(sg, nomap_page(test), 100, 2000);
+	KUNIT_EXPECT_EQ(test, 0, dma_map_sg(dev, sg, 1, DMA_TO_DEVICE));
+	sg_init_table(sg, 2);
+	sg_set_page(&sg[0], own, 100, 2000);
+	sg_set_page(&sg[1], nomap_page(test), 100, 2000);
+	KUNIT_EXPECT_EQ(test, 0, dma_map_sg(dev, sg, 2, DMA_TO_DEVICE));
 }
 
 static struct kunit_case nomap_cases[] = {
