@@ -20,19 +20,6 @@ case $from in
 	;;
 esac
 
-# insmod MODULE: that of the cases is told who offers
-insmod()
-{
-	case $1 in
-	*xdt_arm_foreign_dom.ko)
-		command insmod "$1" dom="$from" timeout="${XDT_TIMEOUT:-120}"
-		;;
-	*)
-		command insmod "$@"
-		;;
-	esac
-}
-
 # more_results: run_suite's hook, behind the module's own results
 more_results()
 {
@@ -41,6 +28,8 @@ more_results()
 }
 
 prepare_arm
+echo "$from" >/sys/module/xdt_arm/parameters/peer
+suite_params=timeout=${XDT_TIMEOUT:-120}
 before=$(counter flushed)
 more=2
 ! is_coherent || more=0

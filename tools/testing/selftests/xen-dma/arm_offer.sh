@@ -25,18 +25,7 @@ need_edu()
 	:
 }
 
-# insmod MODULE: that of the case is told for whom the pages are
-insmod()
-{
-	case $1 in
-	*xdt_arm_offer.ko)
-		command insmod "$1" to="$to" timeout="${XDT_TIMEOUT:-120}"
-		;;
-	*)
-		command insmod "$@"
-		;;
-	esac
-}
-
 prepare_arm
+echo "$to" >/sys/module/xdt_arm/parameters/peer
+suite_params=timeout=${XDT_TIMEOUT:-120}
 run_suite xdt_arm_offer xdt_arm_offer

@@ -941,6 +941,25 @@ void xdt_arm_exit(struct kunit *test)
 }
 EXPORT_SYMBOL_GPL(xdt_arm_exit);
 
+/*
+ * Here and not in the modules of the cases: Linux 6.1 runs these before it reads a module's
+ * parameters.
+ */
+static unsigned int peer;
+module_param(peer, uint, 0644);
+MODULE_PARM_DESC(peer, "the other domain, for tests that take two");
+
+/**
+ * xdt_peer() - the other domain, for tests that take two
+ *
+ * Return: its number.
+ */
+unsigned int xdt_peer(void)
+{
+	return READ_ONCE(peer);
+}
+EXPORT_SYMBOL_GPL(xdt_peer);
+
 /**
  * xdt_node_of() - a device's node, or that of the bridge above it
  * @dev: device; a PCI device has no node of its own

@@ -54,6 +54,7 @@ struct xdt_part {
 int xdt_arm_init(struct kunit *test);
 void xdt_arm_exit(struct kunit *test);
 struct device_node *xdt_node_of(struct device *dev);
+unsigned int xdt_peer(void);
 
 /* Memory */
 unsigned int xdt_runs(const struct xdt_run **runs);

@@ -14,10 +14,6 @@
 #define FIRST_REF	8
 #define LAST_REF	40
 
-static unsigned int dom = 1;
-module_param(dom, uint, 0444);
-MODULE_PARM_DESC(dom, "the domain that offers pages");
-
 static unsigned int timeout = 120;
 module_param(timeout, uint, 0444);
 MODULE_PARM_DESC(timeout, "for how many seconds the other domain is waited for");
@@ -32,7 +28,7 @@ static bool find_offer(void)
 	grant_ref_t ref;
 
 	for (ref = FIRST_REF; ref <= LAST_REF; ref++) {
-		first = xdt_foreign_of(dom, &ref, 1);
+		first = xdt_foreign_of(xdt_peer(), &ref, 1);
 		if (IS_ERR(first))
 			continue;
 		offer = page_address(first->pages[0]);
@@ -57,7 +53,7 @@ static int foreign_dom_suite_init(struct kunit_suite *suite)
 			return -ETIMEDOUT;
 		msleep(100);
 	}
-	theirs = xdt_foreign_of(dom, offer->refs, OFFER_PAGES);
+	theirs = xdt_foreign_of(xdt_peer(), offer->refs, OFFER_PAGES);
 	ret = PTR_ERR_OR_ZERO(theirs);
 	if (ret)
 		theirs = NULL;

@@ -215,23 +215,6 @@ static void mapped_descriptor(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, memcmp(data, "QEMU", 4));
 }
 
-static struct kunit_case fwcfg_cases[] = {
-	KUNIT_CASE(coherent),
-	KUNIT_CASE(mapped),
-	KUNIT_CASE(mapped_descriptor),
-	KUNIT_CASE(pages_64),
-	KUNIT_CASE(pages_40),
-	{ }
-};
-
-static struct kunit_suite fwcfg_suite = {
-	.name = "xdt_arm_fwcfg",
-	.init = fwcfg_init,
-	.test_cases = fwcfg_cases,
-};
-
-kunit_test_suite(fwcfg_suite);
-
 static int fwcfg_probe(struct platform_device *pdev)
 {
 	if (dev)
@@ -258,7 +241,41 @@ static struct platform_driver fwcfg_driver = {
 		.suppress_bind_attrs = true,
 	},
 };
-module_platform_driver(fwcfg_driver);
+
+/*
+ * Linux 6.1 runs the cases before it initializes the module, and before the module is in
+ * sysfs, where a driver would have a link to its owner.
+ */
+static int fwcfg_suite_init(struct kunit_suite *suite)
+{
+	fwcfg_driver.driver.bus = &platform_bus_type;
+	return driver_register(&fwcfg_driver.driver);
+}
+
+static void fwcfg_suite_exit(struct kunit_suite *suite)
+{
+	driver_unregister(&fwcfg_driver.driver);
+	dev = NULL;
+}
+
+static struct kunit_case fwcfg_cases[] = {
+	KUNIT_CASE(coherent),
+	KUNIT_CASE(mapped),
+	KUNIT_CASE(mapped_descriptor),
+	KUNIT_CASE(pages_64),
+	KUNIT_CASE(pages_40),
+	{ }
+};
+
+static struct kunit_suite fwcfg_suite = {
+	.name = "xdt_arm_fwcfg",
+	.suite_init = fwcfg_suite_init,
+	.suite_exit = fwcfg_suite_exit,
+	.init = fwcfg_init,
+	.test_cases = fwcfg_cases,
+};
+
+kunit_test_suite(fwcfg_suite);
 
 MODULE_DESCRIPTION("DMA tests for ARM: QEMU's fw_cfg");
 MODULE_LICENSE("GPL");

@@ -10,12 +10,8 @@
 #include <xen/grant_table.h>
 #include <xen/page.h>
 
-#include "xdt.h"
+#include "xdt_arm.h"
 #include "xdt_arm_offer.h"
-
-static unsigned int to;
-module_param(to, uint, 0444);
-MODULE_PARM_DESC(to, "the domain whose device uses the pages");
 
 static unsigned int timeout = 120;
 module_param(timeout, uint, 0444);
@@ -49,7 +45,7 @@ static u64 count_wrong(unsigned int round)
 /* A reference and what it stands for, given back at the end. */
 static int grant(void *addr)
 {
-	return gnttab_grant_foreign_access(to, virt_to_gfn(addr), 0);
+	return gnttab_grant_foreign_access(xdt_peer(), virt_to_gfn(addr), 0);
 }
 
 static int offer_suite_init(struct kunit_suite *suite)
