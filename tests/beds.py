@@ -205,10 +205,10 @@ ARM64 = [
     windows("36-high", (32 * GIB, 4 * GIB, 4 * GIB)),
     windows("two", (0, GIB + GIB // 4, GIB // 4), (16 * GIB, 4 * GIB, GIB), kernels="6.12"),
     # An unmodified hypervisor: probed
-    Bed("domu-1", OWN + " arm_fwcfg arm_moved", "6.12 6.12-stock 6.12-debug 6.12-rt", DOMU, ONE_RUN,
+    Bed("domu-1", OWN + " arm_fwcfg arm_moved", "6.12 6.12-stock 6.12-debug 6.12-rt 6.1", DOMU, ONE_RUN,
         main="6.12"),
     Bed("domu-noncoherent", OWN + " arm_noncoherent arm_moved", boot=DOMU + APART, impossible=ONE_RUN),
-    Bed("domu-4", OWN + " arm_moved", "6.12 7.3 6.12-stock", DOMU_4, main="6.12"),
+    Bed("domu-4", OWN + " arm_moved", "6.12 7.3 6.1 6.12-stock", DOMU_4, main="6.12"),
     Bed("domu-6", "arm_map arm_sg arm_moved", "6.12 7.3",
         ("--mem", "6G", "--domu", "768M", "--hole-every", "256M")),
     # At work before all memory is probed: a large domain; in pieces of which one is low; one of small pieces
@@ -265,7 +265,7 @@ ARM64 = [
     Bed("smmu-param", "arm_safe arm_map arm_stray", "6.12",
         (*SMMU, *DOMU, *ALONE, "--append", "xen_dma_offset=translated"), ONE_RUN,
         environment="XDT_IOMMU=1 XDT_STRAY=1", hypervisor="plain"),
-    Bed("smmu-domu", "arm_safe arm_unsaid " + OWN + " arm_stray arm_moved", "6.12 7.3 6.12-stock",
+    Bed("smmu-domu", "arm_safe arm_unsaid " + OWN + " arm_stray arm_moved", "6.12 7.3 6.1 6.12-stock",
         SMMU + DOMU + ALONE, TRANSLATED, environment="XDT_IOMMU=1 XDT_STRAY=1", hypervisor="plain", main="6.12"),
     Bed("smmu-some", "arm_safe arm_map arm_fwcfg arm_stray", "6.12 6.12-stock", SMMU + DOMU, MIXED,
         environment="XDT_IOMMU=1 XDT_STRAY=1", hypervisor="plain", main="6.12"),
@@ -276,7 +276,7 @@ ARM64 = [
     # (It lets nobody through to registers, and arm_map reads a peer's.)
     Bed("fence-dom0", "arm_masks arm_sg arm_foreign arm_stray arm_moved", "6.12", FENCE_DOM0, ONE_RUN + ONE_ADDRESS,
         environment="XDT_STRAY=1", hypervisor="fence"),
-    Bed("fence-domu-1", OWN + " arm_fwcfg arm_stray arm_moved", "6.12 6.12-stock", FENCE + DOMU, ONE_RUN,
+    Bed("fence-domu-1", OWN + " arm_fwcfg arm_stray arm_moved", "6.12 6.1 6.12-stock", FENCE + DOMU, ONE_RUN,
         environment="XDT_STRAY=1", hypervisor="fence", main="6.12"),
     Bed("fence-domu-4", OWN + " arm_stray arm_moved", "6.12 7.3", FENCE + DOMU_4, environment="XDT_STRAY=1",
         hypervisor="fence"),
@@ -290,7 +290,7 @@ ARM64 = [
         boot=(*DOMU, *UNANSWERED, "--domu-props", "test,xen,dma-translated;")),
     # Another domain's pages
     Bed("to-dom0", "arm_foreign_dom", "6.12 7.3 6.12-stock", **TO_DOM0),
-    Bed("to-domu", "arm_foreign_dom", "6.12 7.3 6.12-stock", DOMU, **TO_DOMU, main="6.12"),
+    Bed("to-domu", "arm_foreign_dom", "6.12 7.3 6.1 6.12-stock", DOMU, **TO_DOMU, main="6.12"),
     Bed("fence-to-domu", "arm_foreign_dom", "6.12", FENCE + DOMU, **TO_DOMU, hypervisor="fence"),
     Bed("to-dom0-noncoherent", "arm_foreign_dom", **TO_DOM0, dts=NONCOHERENT),
     Bed("to-domu-noncoherent", "arm_foreign_dom", boot=DOMU + APART, **TO_DOMU),
