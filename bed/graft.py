@@ -65,6 +65,9 @@ EDITS = {
     "drivers/xen/Kconfig": {r"^config SWIOTLB_XEN$": r"\g<0>",
                             r"^endmenu$": 'source "drivers/xen/dma/Kconfig"\n' r"\g<0>"},
     "drivers/xen/Makefile": {r"^(obj-\$\(CONFIG_SWIOTLB_XEN\)\s*\+= )swiotlb-xen\.o\n": r"\g<0>\1dma/\n"},
+    # A window beyond all that phys_addr_t holds leads nowhere, rather than to what is left of its address.
+    "drivers/of/address.c": {r"^(\t\tif \(range\.cpu_addr == OF_BAD_ADDR)\)\n(\t\t\tcontinue;)$":
+                             r"\1 ||\n\t\t    range.cpu_addr > PHYS_ADDR_MAX)\n\2"},
     # Where memory is for a device is not where the kernel has it.
     "drivers/xen/grant-table.c": {r"^(\t\tstruct page \*page = )pfn_to_page\(pfn\);$":
                                   r"\1xen_coherent_page(args->vaddr, i);"},

@@ -171,6 +171,9 @@ def test_lays(stock, tree, repo):
     assert re.sub(r"\s+", " ", new) == re.sub(r"\s+", " ", old)
     old, new = texts("arch/arm/mm/dma-mapping.c")
     assert new == old.replace("\tif (dev->dma_ops)\n", "\tif (dev->dma_ops && !xen_has_dma_ops(dev))\n")
+    old, new = texts("drivers/of/address.c")
+    assert new == old.replace("OF_BAD_ADDR)\n\t\t\tcontinue;",
+                              "OF_BAD_ADDR ||\n\t\t    range.cpu_addr > PHYS_ADDR_MAX)\n\t\t\tcontinue;")
     old, new = texts(GRANT)
     assert new == old.replace("page = pfn_to_page(pfn);", "page = xen_coherent_page(args->vaddr, i);")
     if (stock / graft.BINDING).exists():
@@ -326,6 +329,7 @@ def test_command_refuses(tmp_path):
     (RESERVE, r"^(int xenmem_reservation_decrease\()int count", r"\1unsigned int count", "reservation.c: has 0 times"),
     (RESERVE, r"^#include <xen/mem-reservation.h>\n", "", "mem-reservation.c: has 0 times"),
     ("arch/arm/mm/dma-mapping.c", r"if \(dev->dma_ops\)", "if (!dev)", "dma-mapping.c: has 0 times"),
+    ("drivers/of/address.c", r"^\t\tif \(range.cpu_addr == OF_BAD_ADDR\)$", "\t\tif (false)", "address.c: has 0 times"),
     (GRANT, r"page = pfn_to_page\(pfn\)", "page = NULL", "grant-table.c: has 0 times"),
     (KCONFIG, r"^config SWIOTLB_XEN$", "config SWIOTLB_OTHER", "Kconfig: has 0 times"),
     ("arch/arm/xen/p2m.c", "set_foreign_p2m_mapping", "other", "p2m.c: does not mention set_foreign_p2m_mapping"),

@@ -65,10 +65,10 @@ dma_addr_t xen_arm_mmio_to_bus(struct device *dev, phys_addr_t phys, size_t size
 {
 	const struct xen_bus_range *range;
 
-	if (xen_is_direct())
-		return phys;
 	if (xen_arm_refuses(dev))
 		return DMA_MAPPING_ERROR;
+	if (xen_is_direct())
+		return phys;
 
 	range = xen_bus_find(&xen_registers, phys);
 	if (!range || phys - range->start + size > range->size)
