@@ -295,6 +295,9 @@ size_t xen_pool_add_pieces(const struct xen_span *span, size_t size,
 	unsigned int order = XEN_CHUNK_MIN_ORDER;
 	size_t added = 0;
 
+	if (!XEN_POOL_PIECES)
+		return 0;
+
 	xen_pool_allow_pieces();
 	while (order-- && added < size)
 		added += add_pieces_of(order, span, size - added, origin);
