@@ -20,9 +20,9 @@
 #define WINDOW_SIZE	0x40000000ULL
 
 static const __be32 ranges[] = {
-	cpu_to_be32(WINDOW_BUS >> 32), cpu_to_be32((u32)WINDOW_BUS),
-	cpu_to_be32(WINDOW_START >> 32), cpu_to_be32((u32)WINDOW_START),
-	cpu_to_be32(WINDOW_SIZE >> 32), cpu_to_be32((u32)WINDOW_SIZE),
+	cpu_to_be32(WINDOW_BUS >> 32), cpu_to_be32(WINDOW_BUS & U32_MAX),
+	cpu_to_be32(WINDOW_START >> 32), cpu_to_be32(WINDOW_START & U32_MAX),
+	cpu_to_be32(WINDOW_SIZE >> 32), cpu_to_be32(WINDOW_SIZE & U32_MAX),
 };
 
 /* The device's node, and the one above it. */
