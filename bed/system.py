@@ -198,7 +198,8 @@ def look_at_host(place, lines):
 
 def look_at_judge(console, lines):
     """Each DMA that the IOMMU stopped must have been announced, and the other way round."""
-    faults = {(how.lower(), int(at, 16)) for how, at in FAULT.findall("\n".join(console))}
+    watched = re.sub(r"system: judge off.*?(?:system: judge on|\Z)", "", "\n".join(console), flags=re.DOTALL)
+    faults = {(how.lower(), int(at, 16)) for how, at in FAULT.findall(watched)}
     strays = {(how, int(at, 16) & -4096) for how, _, at in smmu.STRAY.findall("\n".join(lines))}
     yield ktap.Result("judge.watches", any("Intel VT-d Interrupt Remapping enabled" in line for line in console),
                       group="judge")

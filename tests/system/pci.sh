@@ -38,9 +38,12 @@ over_network()
 one_life()
 {
 	create "life-$1" 'memory = 512' "pci = [ $owned ]" || return 1
+	judge on
 	order "life-$1" "for disk in sda nvme0n1; do
 		(while dd if=/dev/\$disk of=/dev/null bs=1M iflag=direct 2>/dev/null; do echo read; done) & done; wait"
-	wait_until 120 "grep -q '^read' $toolstack_consoles/guest-life-$1.log" && destroy "life-$1"
+	wait_until 120 "grep -q '^read' $toolstack_consoles/guest-life-$1.log" || return 1
+	judge off
+	destroy "life-$1"
 }
 
 # lives FROM TO
@@ -75,6 +78,7 @@ result nvme_written write_disk_in owner nvme /dev/nvme0n1p1
 result network over_network owner
 # shellcheck disable=SC2086,SC2046	# words are wanted
 in_guest owner 900 "cd /kselftest && ./run_kselftest.sh $(printf -- '-t xen-dma:%s.sh ' $scripts) | cat"
+judge off
 result destroyed destroy owner
 # shellcheck disable=SC2086
 result memory_after_domain memory_is $memory
