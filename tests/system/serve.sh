@@ -37,10 +37,10 @@ bounced_in()
 	in_guest "$1" 20 "awk '{ n += \$2 } END { print \"bounced\", n }' $driver/bounces" | sed -n 's/^bounced //p'
 }
 
-# A card that nobody stops goes on after its domain.
+# Card and controller go on after their domains.
 destroy_all()
 {
-	in_guest nets 60 'ifconfig eth0 down' && destroy user && destroy nets && destroy stor
+	destroy user && judge off && destroy nets && destroy stor
 }
 
 over_network()
