@@ -67,6 +67,19 @@ static struct page *any_block(unsigned int order, const struct xen_span *span,
 	return NULL;
 }
 
+/* Pages of a block, each by itself, if others can leave them. */
+static struct page *pages_at(unsigned long pfn, unsigned int order, gfp_t gfp)
+{
+	unsigned long last = pfn + (1UL << order) - 1;
+
+	if (!pfn_valid(pfn) || !pfn_valid(last) || PageHighMem(pfn_to_page(last)) ||
+	    page_zone(pfn_to_page(pfn)) != page_zone(pfn_to_page(last)) ||
+	    xen_alloc_contig_range(pfn, 1UL << order,
+				   (gfp & GFP_KERNEL) | __GFP_NOWARN))
+		return NULL;
+	return pfn_to_page(pfn);
+}
+
 /* Takes the lowest pages of a range, @nr of them, that others can leave. */
 static struct page *lowest_of(const struct xen_bus_range *range,
 			      unsigned int order, const struct xen_span *span,
@@ -80,17 +93,12 @@ static struct page *lowest_of(const struct xen_bus_range *range,
 	for (; machine + size - 1 <= highest && *places;
 	     machine += size, --*places) {
 		unsigned long pfn = PHYS_PFN(machine - range->offset);
-		unsigned long last = pfn + (1UL << order) - 1;
+		struct page *page = NULL;
 
-		if (!pfn_valid(pfn) || !pfn_valid(last) ||
-		    PageHighMem(pfn_to_page(last)) ||
-		    page_zone(pfn_to_page(pfn)) != page_zone(pfn_to_page(last)))
-			continue;
-		if (!is_within(pfn_to_page(pfn), order, span))
-			continue;
-		if (!xen_alloc_contig_range(pfn, 1UL << order,
-					    (gfp & GFP_KERNEL) | __GFP_NOWARN))
-			return pfn_to_page(pfn);
+		if (pfn_valid(pfn) && is_within(pfn_to_page(pfn), order, span))
+			page = pages_at(pfn, order, gfp);
+		if (page)
+			return page;
 	}
 
 	return NULL;
@@ -149,18 +157,6 @@ struct page *xen_alloc_reachable(unsigned int order, const struct xen_span *span
 		page = any_block(order, span, gfp);
 
 	return page;
-}
-
-/* Pages of a block, each by itself, if others can leave them. */
-static struct page *pages_at(unsigned long pfn, unsigned int order)
-{
-	unsigned long last = pfn + (1UL << order) - 1;
-
-	if (!pfn_valid(pfn) || !pfn_valid(last) || PageHighMem(pfn_to_page(last)) ||
-	    page_zone(pfn_to_page(pfn)) != page_zone(pfn_to_page(last)) ||
-	    xen_alloc_contig_range(pfn, 1UL << order, GFP_KERNEL | __GFP_NOWARN))
-		return NULL;
-	return pfn_to_page(pfn);
 }
 
 /* Pages of a block, each by itself, wherever the page allocator has one. */
@@ -222,7 +218,7 @@ unsigned int xen_alloc_pieces(unsigned int order, const struct xen_span *span,
 			continue;
 		last = pfn;
 		places--;
-		block = pages_at(pfn, LOOK_ORDER);
+		block = pages_at(pfn, LOOK_ORDER, GFP_KERNEL);
 		if (block)
 			found += take_of(block, order, span, nr - found, pieces);
 		cond_resched();
