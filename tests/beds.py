@@ -217,6 +217,7 @@ ARM64 = [
         environment="XDT_EARLY=1", main="6.12"),
     Bed("learning-6", "arm_learning arm_map arm_masks arm_sg", "6.12",
         ("--mem", "6G", "--domu", "768M", "--hole-every", "256M")),
+    Bed("learning-narrow", "arm_narrow", "6.12", ("--mem", "8G", "--domu", "2G")),
     Bed("learning-2m", "arm_learning arm_map", "6.12", pieces("1G", 9), hypervisor="dma"),
     # A fragmented host: 2 MiB pieces that are no neighbours. And cache colouring: single pages.
     Bed("domu-2m", "arm_pieces arm_map arm_sg arm_foreign arm_grant_dma arm_moved", "6.12", pieces("512M", 9), ONE_SIDE,
@@ -344,8 +345,8 @@ MESSAGES.append(wrong("answer", "xen-dma: what the hypervisor answers: extents o
                       "DMA is refused", answer=("--domu-props", 'test,answer = "overlap";')))
 
 ARM = [
-    Bed("dom0", OWN, "6.12", ("--mem", "1G"), ONE_RUN, "arm"),
-    Bed("domu", OWN, "6.12", ("--mem", "1G", "--domu", "256M"), ONE_RUN, "arm"),
+    Bed("dom0", OWN + " arm_moved", "6.12", ("--mem", "1G"), ONE_RUN, "arm"),
+    Bed("domu", OWN + " arm_moved", "6.12", ("--mem", "1G", "--domu", "256M"), ONE_RUN, "arm"),
 ]
 
 BEDS = [X86, POOLED, DEEP, *ARM64, *MESSAGES, *ARM]
