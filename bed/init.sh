@@ -40,6 +40,8 @@ report() {
 	while [ -n "$stay" ]; do
 		sleep 3600
 	done
+	# QEMU ends at that too, and a machine that has slept does not power off.
+	[ "$arch" != x86 ] || reboot -f
 	poweroff -f
 }
 
