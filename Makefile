@@ -10,8 +10,9 @@ STOCK ?=
 KSRC ?=
 DIR ?=
 STEPS ?=
+MINUTES ?=
 V ?= 0
-export KVER ARCH FLAVOUR STOCK KSRC DIR STEPS V
+export KVER ARCH FLAVOUR STOCK KSRC DIR STEPS MINUTES V
 
 # The bed passes its own -j on; what this make was given is not for it.
 MAKEFLAGS =
@@ -39,6 +40,10 @@ demo: ## real disks, a network and edu do DMA through the driver, in a dom0 unde
 system: ## the driver in a whole system: guests, driver domains, an IOMMU (STEPS=blk,net)
 	@scripts/bed system
 
+.PHONY: soak
+soak: ## everything at once, while exchanges fail (MINUTES, 5 unless told)
+	@scripts/bed system soak
+
 .PHONY: check
 check: ## what a change has to pass: all kinds of tests, on Linux 6.12
 	@scripts/bed check
@@ -61,6 +66,10 @@ bench: ## what mappings cost, beside the stock driver and the generic allocator
 .PHONY: compare
 compare: ## stock and ours side by side: defects, costs, limits; a table and a chart
 	@scripts/bed compare
+
+.PHONY: cost
+cost: ## what a guest's disks and network cost, beside stock
+	@scripts/bed cost
 
 .PHONY: mutants
 mutants: ## do the tests notice deliberate faults?

@@ -25,6 +25,7 @@ COMMANDS = {
     "bench": "what mappings cost, beside stock and the generic allocator",
     "compare": "stock and ours side by side: features, costs, limits",
     "system": "show the driver in a whole system: guests, driver domains, an IOMMU as judge",
+    "cost": "what a guest's disks and network cost, beside stock",
     "demo": "show the driver at work with real devices",
     "check": "run the tests",
     "clean": "delete what the others made",

@@ -101,7 +101,7 @@ STEPS = {step.name: step for step in (
          disks=DISKS, devices=PIIX),
     Step("pci", "driver domains: edu, disk controllers, a network card",
          disks={"ahci": "ide-hd,bus=ahci.0", "nvme": "nvme,serial=system,addr=8"}, nets=("e1000,addr=9",),
-         devices=(*edu_devices(2), "-device", "ahci,id=ahci,addr=7")),
+         devices=(*edu_devices(3), "-device", "ahci,id=ahci,addr=7")),
     Step("serve", "a storage domain and a network domain serve a guest", disks={"ahci": "ide-hd,bus=ahci.0"},
          nets=("e1000,addr=9",), devices=("-device", "ahci,id=ahci,addr=7")),
     Step("balloon", "dom0 loses memory and gets it back while its disks are read",
@@ -114,6 +114,11 @@ STEPS = {step.name: step for step in (
          boot=("--append", "xen_dma.max=128M xen_dma.idle=2 xen_dma.coherent_pooled=0")),
     Step("stray", "DMA past the API, which the IOMMU has to report", devices=edu_devices(2),
          boot=("--append", "xen_dma.coherent_cache=0")),
+    Step("faults", "the n-th exchange or allocation fails, over a driver domain's life",
+         disks={"ahci": "ide-hd,bus=ahci.0", "nvme": "nvme,serial=system,addr=8"},
+         devices=("-device", "ahci,id=ahci,addr=7"), timeout=3600),
+    Step("soak", "everything at once, while exchanges fail, for MINUTES (5)",
+         disks=DISKS | {"own": "nvme,serial=own,addr=9"}, devices=(*PIIX, *edu_devices(4))),
     Step("net", "a guest on the networks of dom0's cards", nets=("e1000", "rtl8139")),
     Step("stacks", "encryption, a mirror, discard", disks={"ahci": "ide-hd,bus=ide.0", "nvme": "nvme,serial=system"}),
     Step("stacks-forced", "the same with all DMA bounced", boot=("--append", "swiotlb=force"),
@@ -122,6 +127,10 @@ STEPS = {step.name: step for step in (
     devices("q35", "controllers and network cards, an IOMMU watches", "sym53c8xx", "am53c974"),
     devices("pc", "the same on an older machine", judged=False),
 )}
+
+# What bed/cost.py boots, and nobody else; nothing else is to be at work, so nobody watches.
+COST = Step("cost", "what a guest's disks and network cost", disks=DISKS, devices=PIIX, nets=("e1000",), judged=False,
+            timeout=7200)
 
 
 def digest(data):
@@ -170,11 +179,15 @@ def prepare(step, kernel, kselftest, place):
     shutil.copytree(SCRIPTS, system)
     shutil.copy(place / "media", system / "media")
     shutil.copy(kernel.image, system / "kernel")
+    minutes = os.environ.get("MINUTES") or "5"
+    if not re.fullmatch("[1-9][0-9]*", minutes):
+        raise Failure(f"MINUTES wants a positive number, not '{minutes}'")
+    (system / "minutes").write_text(f"{minutes}\n")
     settings = {"arch": "x86", "domain": "guest", "nonce": "0", "word": "guest", "stay": "y", "way": "console"}
     files = [*toolstack.files(), f"{kselftest}:/kselftest"]
     initrd.make(system / "initrd", shutil.which("busybox"), settings, script=SCRIPTS / "guest.sh",
                 files=[*files, f"{SCRIPTS / 'hotplug'}:/etc/xen/scripts"])
-    return ["--kernel", kernel.image, "--timeout", step.timeout, "--mem", step.mem, "--dom0-mem", step.dom0_mem,
+    return ["--kernel", kernel.image, "--timeout", step.timeout + 60 * int(minutes), "--mem", step.mem, "--dom0-mem", step.dom0_mem,
             "--machine", "q35,kernel-irqchip=split" if step.judged else "pc", "--append", "loglevel=4",
             *(["--xen-append", JUDGED_XEN] if step.judged else []),
             *(word for file in (*files, f"{system}:/system") for word in ("--file", file)),

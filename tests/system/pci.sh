@@ -11,22 +11,83 @@
 times=${XDT_TIMES:-20}
 
 # Not map, which has a device reach another one's registers: Xen's IOMMU lets none.
-scripts="sync sg limits parallel"
+scripts="sync sg limits coherent mmap exhaust parallel"
 
-# config_of LINE...: of a domain with all the devices
+# One edu and the chipset's own controller stay with dom0.
+kept=$(pci_of 0x1234:0x11e8 | tail -n 1)
 owned=
 for device in 0x1234:0x11e8 0x8086:0x2922 0x1b36:0x0010 0x8086:0x100e; do
 	for bdf in $(pci_of "$device"); do
-		# The chipset's own controller stays with dom0.
-		[ "$bdf" = 0000:00:1f.2 ] || owned="$owned\"${bdf#0000:}\", "
+		[ "$bdf" = 0000:00:1f.2 ] || [ "$bdf" = "$kept" ] || owned="$owned\"${bdf#0000:}\", "
 	done
 done
 
-# aperture_line GUEST: what the driver said at boot, once
-aperture_line()
+# aperture_of GUEST: KiB of what the driver said at boot, once
+aperture_of()
 {
-	in_guest "$1" 20 'dmesg | grep -c "xen-dma: aperture "' >/tmp/said
-	[ "$(cat /tmp/said)" = 1 ]
+	in_guest "$1" 20 'dmesg | sed -n "s/.*xen-dma: aperture \([0-9.]*\) \([KMG]\)iB.*/\1 \2/p"' >/tmp/said
+	[ "$(wc -l </tmp/said)" = 1 ] || return 1
+	awk '{ print int($1 * ($2 == "K" ? 1 : $2 == "M" ? 1024 : 1048576)) }' /tmp/said
+}
+
+# has_aperture GUEST KIB
+has_aperture()
+{
+	[ "$(aperture_of "$1")" -eq "$2" ]
+}
+
+# has_interrupts GUEST KIND: some of that kind came
+has_interrupts()
+{
+	in_guest "$1" 20 'cat /proc/interrupts' | grep -e "$2" |
+		awk '{ for (i = 2; i <= 3; i++) n += $i } END { exit n == 0 }'
+}
+
+# sized: an aperture of what the command line says, where nothing is said of an IOMMU
+sized()
+{
+	guest_append="$2"
+	create "sized-$1" "pci = [ ${owned%%,*} ]" && has_aperture "sized-$1" "$3"
+	status=$?
+	guest_append=
+	destroy "sized-$1" && return $status
+}
+
+# ask WORDS...: of xdt_fault.ko, which holds memory below 4 GiB in dom0
+ask()
+{
+	echo "$*" >/sys/kernel/debug/xdt_fault
+	read -r answer </sys/kernel/debug/xdt_fault
+}
+
+# take_low_memory: all but 32 MiB of what Xen has
+take_low_memory()
+{
+	for module in xdt_edu xdt_memory xdt_fault; do
+		insmod "/kselftest/xen-dma/$module.ko" || return 1
+	done
+	for order in 12 10 8; do
+		answer=memory
+		while [ "$answer" = memory ]; do
+			ask take $order
+		done
+		[ $order -ne 12 ] || { ask give && ask give; }
+	done
+}
+
+# starts_short: with what there is, and it says so
+starts_short()
+{
+	take_low_memory
+	echo 2 >/proc/sys/vm/drop_caches
+	ktap_print_msg "Xen has $(free_pages)free, by width"
+	create short 'memory = 256' "pci = [ ${owned%%,*} ]" || return 1
+	got=$(aperture_of short)
+	ktap_print_msg "an aperture of ${got:-no} KiB"
+	in_guest short 20 'dmesg | grep "xen-dma: "' >/tmp/said
+	destroy short
+	rmmod xdt_fault xdt_memory xdt_edu
+	[ "${got:-0}" -lt 65536 ] && grep -q 'Xen has no more memory below' /tmp/said
 }
 
 over_network()
@@ -65,12 +126,12 @@ all_memory_is()
 }
 
 ktap_print_header
-ktap_set_plan 14
+ktap_set_plan 19
 # shellcheck disable=SC2046	# words are wanted
 result devices give_devices $(echo "$owned" | tr -d '",')
 memory=$(free_pages)
 result domain create owner 'memory = 512' 'vcpus = 2' "pci = [ $owned ]"
-result aperture aperture_line owner
+result aperture has_aperture owner 65536
 result ahci_read read_disk_in owner ahci /dev/sda1
 result nvme_read read_disk_in owner nvme /dev/nvme0n1p1
 result ahci_written write_disk_in owner ahci /dev/sda1
@@ -78,10 +139,15 @@ result nvme_written write_disk_in owner nvme /dev/nvme0n1p1
 result network over_network owner
 # shellcheck disable=SC2086,SC2046	# words are wanted
 in_guest owner 900 "cd /kselftest && ./run_kselftest.sh $(printf -- '-t xen-dma:%s.sh ' $scripts) | cat"
+result msi has_interrupts owner 'pirq.*-msi.*nvme'
+result intx has_interrupts owner 'pirq.*eth0'
 judge off
 result destroyed destroy owner
 # shellcheck disable=SC2086
 result memory_after_domain memory_is $memory
+result size_in_slabs sized slabs swiotlb=8192 16384
+result size_in_bytes sized bytes xen_dma.size=32M 32768
+result short_of_low_memory starts_short
 # By then Xen has all that it wants for its bookkeeping.
 result first_lives lives 1 $((times / 4))
 all=$(all_free_pages)

@@ -7,6 +7,7 @@
 #define pr_fmt(fmt) "xen-dma: " fmt
 
 #include <linux/ctype.h>
+#include <linux/fault-inject.h>
 #include <linux/init.h>
 #include <linux/jiffies.h>
 #include <linux/kernel.h>
@@ -120,3 +121,29 @@ static int __init check_swiotlb(char *arg)
 	return 0;
 }
 early_param("swiotlb", check_swiotlb);
+
+#ifdef CONFIG_XEN_DMA_FAIL_EXCHANGE
+/* For tests of the boot: interval, probability, space and times, as for fail_page_alloc=. */
+static int __init set_fault(struct fault_attr *attr, char *arg)
+{
+	return arg && setup_fault_attr(attr, arg) ? 0 : -EINVAL;
+}
+
+static int __init set_fail_call(char *arg)
+{
+	return set_fault(&xen_fail_call, arg);
+}
+early_param("xen_dma.fail_call", set_fail_call);
+
+static int __init set_fail_extent(char *arg)
+{
+	return set_fault(&xen_fail_extent, arg);
+}
+early_param("xen_dma.fail_extent", set_fail_extent);
+
+static int __init set_fail_report(char *arg)
+{
+	return set_fault(&xen_fail_report, arg);
+}
+early_param("xen_dma.fail_report", set_fail_report);
+#endif

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What only the hypervisor knows: how many pages the domain has, and how much
- * memory is free that a device with so many address bits reaches.
+ * What only the hypervisor knows: how many pages the domain has, how much memory is free that
+ * a device with so many address bits reaches, and how long a domain has been at work.
  *
- * Usage: xdt_xen pages | xdt_xen free BITS. Prints one number, of pages. It asks
- * through privcmd, so only the domain that controls the machine learns the free
- * memory. Xen's headers are not needed; the layouts are of its public interface.
+ * Usage: xdt_xen pages | xdt_xen free BITS | xdt_xen time DOMID. Prints one number, of pages
+ * or nanoseconds. It asks through privcmd, so only the domain that controls the machine learns
+ * the last two. Xen's headers are not needed; the layouts are of its public interface.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -22,6 +22,7 @@
 #define DOMID_SELF		0x7ff0
 
 #define SYSCTL			35
+#define SYSCTL_DOMAINS		6
 #define SYSCTL_AVAILHEAP	9
 /* Each release of Xen takes but one version of this interface. */
 #define SYSCTL_FIRST		0x12
@@ -44,11 +45,30 @@ struct availheap {
 	__u64 avail_bytes;
 };
 
+struct domains {
+	__u16 first;
+	__u16 pad;
+	__u32 max;
+	__u64 buffer;
+	__u32 nr;
+};
+
+/* As it begins: of all releases from 4.12 on. */
+struct domain {
+	__u16 domid;
+	__u16 pad;
+	__u32 flags;
+	__u64 pages[5];
+	__u64 shared_info;
+	__u64 nanoseconds;
+};
+
 struct sysctl {
 	__u32 cmd;
 	__u32 interface_version;
 	union {
 		struct availheap availheap;
+		struct domains domains;
 		unsigned char pad[128];
 	} u;
 };
@@ -87,31 +107,60 @@ static long domain_pages(void *page)
 	return hypercall(MEMORY_OP, CURRENT_RESERVATION, domid);
 }
 
-static long free_pages(void *page, unsigned int bits)
+/* @ctl is what is asked; each version of the interface is tried. */
+static int ask_sysctl(void *page, const struct sysctl *ctl)
 {
-	struct sysctl *ctl = page;
 	__u32 version;
 	long ret = -1;
 
 	for (version = SYSCTL_FIRST; version <= SYSCTL_LAST; version++) {
-		memset(ctl, 0, sizeof(*ctl));
-		ctl->cmd = SYSCTL_AVAILHEAP;
-		ctl->interface_version = version;
-		ctl->u.availheap.max_bitwidth = bits;
-		ctl->u.availheap.node = -1;
-		ret = hypercall(SYSCTL, (unsigned long)ctl, NULL);
+		struct sysctl *asked = page;
+
+		*asked = *ctl;
+		asked->interface_version = version;
+		ret = hypercall(SYSCTL, (unsigned long)asked, NULL);
 		if (ret >= 0)
-			return ctl->u.availheap.avail_bytes / PAGE;
+			return 0;
 		if (errno != EACCES)
 			break;
 	}
-	return ret;
+	return -1;
+}
+
+static long free_pages(void *page, unsigned int bits)
+{
+	struct sysctl ctl = {
+		.cmd = SYSCTL_AVAILHEAP,
+		.u.availheap = { .max_bitwidth = bits, .node = -1 },
+	};
+
+	if (ask_sysctl(page, &ctl))
+		return -1;
+	return ((struct sysctl *)page)->u.availheap.avail_bytes / PAGE;
+}
+
+static long domain_time(void *page, unsigned int domid)
+{
+	struct domain *domain = page + PAGE / 2;
+	struct sysctl ctl = {
+		.cmd = SYSCTL_DOMAINS,
+		.u.domains = { .first = domid, .max = 1,
+			       .buffer = (unsigned long)domain },
+	};
+
+	if (ask_sysctl(page, &ctl))
+		return -1;
+	if (!((struct sysctl *)page)->u.domains.nr || domain->domid != domid) {
+		errno = ESRCH;
+		return -1;
+	}
+	return domain->nanoseconds;
 }
 
 int main(int argc, char **argv)
 {
 	void *page = shared_page();
-	long pages;
+	long number;
 
 	privcmd = open("/dev/xen/privcmd", O_RDWR | O_CLOEXEC);
 	if (privcmd < 0)
@@ -122,17 +171,19 @@ int main(int argc, char **argv)
 	}
 
 	if (argc == 2 && !strcmp(argv[1], "pages")) {
-		pages = domain_pages(page);
+		number = domain_pages(page);
 	} else if (argc == 3 && !strcmp(argv[1], "free")) {
-		pages = free_pages(page, atoi(argv[2]));
+		number = free_pages(page, atoi(argv[2]));
+	} else if (argc == 3 && !strcmp(argv[1], "time")) {
+		number = domain_time(page, atoi(argv[2]));
 	} else {
-		fprintf(stderr, "usage: xdt_xen pages | xdt_xen free BITS\n");
+		fprintf(stderr, "usage: xdt_xen pages | free BITS | time DOMID\n");
 		return 1;
 	}
-	if (pages < 0) {
+	if (number < 0) {
 		perror("hypercall");
 		return 1;
 	}
-	printf("%ld\n", pages);
+	printf("%ld\n", number);
 	return 0;
 }
