@@ -71,8 +71,12 @@ class Step:
         return SCRIPTS / f"{self.name.partition('-')[0]}.sh"
 
 
-DISKS = {"ata_piix": "ide-hd,bus=piix.0", "ahci": "ide-hd,bus=ide.0", "nvme": "nvme,serial=system"}
+# Disks that have all address bits, and one before them that has 32; a controller to give to others.
+FAST = {"ahci": "ide-hd,bus=ide.0", "nvme": "nvme,serial=system"}
+DISKS = {"ata_piix": "ide-hd,bus=piix.0", **FAST}
 PIIX = ("-device", "piix3-ide,id=piix")
+GIVEN = {"ahci": "ide-hd,bus=ahci.0"}
+AHCI = ("-device", "ahci,id=ahci,addr=7")
 
 # Controllers by their drivers: what makes one, and the disk behind it.
 CONTROLLERS = {
@@ -100,29 +104,27 @@ STEPS = {step.name: step for step in (
     Step("blk", "a guest on dom0's disks: IDE, AHCI, NVMe",
          disks=DISKS, devices=PIIX),
     Step("pci", "driver domains: edu, disk controllers, a network card",
-         disks={"ahci": "ide-hd,bus=ahci.0", "nvme": "nvme,serial=system,addr=8"}, nets=("e1000,addr=9",),
-         devices=(*edu_devices(3), "-device", "ahci,id=ahci,addr=7")),
-    Step("serve", "a storage domain and a network domain serve a guest", disks={"ahci": "ide-hd,bus=ahci.0"},
-         nets=("e1000,addr=9",), devices=("-device", "ahci,id=ahci,addr=7")),
+         disks={**GIVEN, "nvme": f"{FAST['nvme']},addr=8"}, nets=("e1000,addr=9",), devices=(*edu_devices(3), *AHCI)),
+    Step("serve", "a storage domain and a network domain serve a guest", disks=GIVEN, nets=("e1000,addr=9",),
+         devices=AHCI),
     Step("balloon", "dom0 loses memory and gets it back while its disks are read",
          disks=DISKS, devices=PIIX),
     Step("suspend", "dom0 suspends to memory while its disks are read", disks=DISKS, devices=PIIX, nets=("e1000",)),
     Step("hotplug", "dom0 gets more memory than it was booted with, and DMA reaches it", read=768 << 20,
-         disks={"ahci": "ide-hd,bus=ide.0", "nvme": "nvme,serial=system"}, dom0_mem="640M",
+         disks=FAST, dom0_mem="640M",
          boot=("--append", "memhp_default_state=online", "--xen-append", "dom0_mem=640M,max:2G")),
     Step("judge", "the kselftest, while an IOMMU watches", devices=edu_devices(),
          boot=("--append", "xen_dma.max=128M xen_dma.idle=2 xen_dma.coherent_pooled=0")),
     Step("stray", "DMA past the API, which the IOMMU has to report", devices=edu_devices(2),
          boot=("--append", "xen_dma.coherent_cache=0")),
     Step("faults", "the n-th exchange or allocation fails, over a driver domain's life",
-         disks={"ahci": "ide-hd,bus=ahci.0", "nvme": "nvme,serial=system,addr=8"},
-         devices=("-device", "ahci,id=ahci,addr=7"), timeout=3600),
+         disks={**GIVEN, "nvme": f"{FAST['nvme']},addr=8"}, devices=AHCI, timeout=3600),
     Step("soak", "everything at once, while exchanges fail, for MINUTES (5)",
          disks=DISKS | {"own": "nvme,serial=own,addr=9"}, devices=(*PIIX, *edu_devices(4))),
     Step("net", "a guest on the networks of dom0's cards", nets=("e1000", "rtl8139")),
-    Step("stacks", "encryption, a mirror, discard", disks={"ahci": "ide-hd,bus=ide.0", "nvme": "nvme,serial=system"}),
+    Step("stacks", "encryption, a mirror, discard", disks=FAST),
     Step("stacks-forced", "the same with all DMA bounced", boot=("--append", "swiotlb=force"),
-         disks={"ahci": "ide-hd,bus=ide.0", "nvme": "nvme,serial=system"}),
+         disks=FAST),
     # QEMU's lsi53c895a fetches its program over the bus from its own memory, which no IOMMU lets through.
     devices("q35", "controllers and network cards, an IOMMU watches", "sym53c8xx", "am53c974"),
     devices("pc", "the same on an older machine", judged=False),

@@ -141,6 +141,12 @@ got_and_sent()
 	[ "$sum" = "$(medium net 3)" ] && grep -q '^away' /tmp/got_and_sent
 }
 
+# over_network GUEST INTERFACE NETWORK: a guest gets what the host has, and sends it back
+over_network()
+{
+	in_guest "$1" 120 "$(get_and_send "$2" "$3")" | got_and_sent "$3"
+}
+
 # read_disk_in GUEST DRIVER DEVICE: has it what the host knows?
 read_disk_in()
 {

@@ -17,12 +17,6 @@ interface_of()
 	done
 }
 
-# over_network INTERFACE NETWORK
-over_network()
-{
-	in_guest net 120 "$(get_and_send "$1" "$2")" | got_and_sent "$2"
-}
-
 ktap_print_header
 ktap_set_plan 4
 vifs=
@@ -38,7 +32,7 @@ done
 result guest create net "vif = [ $vifs ]"
 network=2
 for card in $cards; do
-	result "both_ways_$card" over_network "eth$((network - 2))" $network
+	result "both_ways_$card" over_network net "eth$((network - 2))" $network
 	network=$((network + 1))
 done
 result destroyed destroy net

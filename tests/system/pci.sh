@@ -90,11 +90,6 @@ starts_short()
 	[ "${got:-0}" -lt 65536 ] && grep -q 'Xen has no more memory below' /tmp/said
 }
 
-over_network()
-{
-	in_guest "$1" 120 "$(get_and_send eth0 2)" | got_and_sent 2
-}
-
 # one_life NUMBER: made, put to work, and destroyed while it works
 one_life()
 {
@@ -136,7 +131,7 @@ result ahci_read read_disk_in owner ahci /dev/sda1
 result nvme_read read_disk_in owner nvme /dev/nvme0n1p1
 result ahci_written write_disk_in owner ahci /dev/sda1
 result nvme_written write_disk_in owner nvme /dev/nvme0n1p1
-result network over_network owner
+result network over_network owner eth0 2
 # shellcheck disable=SC2086,SC2046	# words are wanted
 in_guest owner 900 "cd /kselftest && ./run_kselftest.sh $(printf -- '-t xen-dma:%s.sh ' $scripts) | cat"
 result msi has_interrupts owner 'pirq.*-msi.*nvme'

@@ -43,11 +43,6 @@ destroy_all()
 	destroy user && judge off && destroy nets && destroy stor
 }
 
-over_network()
-{
-	in_guest user 120 "$(get_and_send eth0 2)" | got_and_sent 2
-}
-
 ktap_print_header
 ktap_set_plan 9
 result devices give_devices "$ahci" "$nic"
@@ -58,7 +53,7 @@ result guest create user 'disk = [ "phy:/dev/sda1,xvda,w,backend=stor" ]' \
 	'vif = [ "backend=nets,bridge=br0,script=vif-bridge" ]'
 result read read_disk_in user ahci /dev/xvda
 result written write_disk_in user ahci /dev/xvda
-result network over_network
+result network over_network user eth0 2
 ktap_print_msg "bounced in the storage domain $(bounced_in stor), in the network domain $(bounced_in nets)"
 result destroyed destroy_all
 # shellcheck disable=SC2086	# words are wanted
