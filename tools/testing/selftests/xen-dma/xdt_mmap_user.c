@@ -5,9 +5,6 @@
  * What is written through the mapping, the edu devices must find; what they
  * write must be in the mapping, with no call between that could copy it there.
  *
- * Small memory is looked at whole; large memory at its ends, around boundaries
- * of pages and of larger blocks, and at random places.
- *
  * Usage: xdt_mmap_user DEVICE [SEED]. Prints TAP, and exits as a kselftest does.
  */
 #define _GNU_SOURCE
@@ -25,17 +22,9 @@
 
 #include "../kselftest.h"
 #include "test_modules/xdt_mmap.h"
+#include "xdt_places.h"
 
-#define PAGE		4096UL
-#define SMALL		(64UL << 10)
 #define LARGE		(256UL << 20)
-
-/* The longest transfer of an edu device. */
-#define TRANSFER	4095UL
-
-/* Of large memory: a multiple of the number of devices that work at a time. */
-#define NR_PLACES	80
-#define PLACE		64UL
 
 #define COUNTERS	"/sys/kernel/debug/xen-dma/coherent"
 
@@ -72,46 +61,9 @@ static const struct {
 	{ "8m", 8UL << 20 },
 };
 
-static struct xdt_mmap_op ops[NR_PLACES];
-static unsigned char data[NR_PLACES][TRANSFER];
-static unsigned int nr_ops;
-
-/* Another one each time: what memory held before must not pass for it. */
-static unsigned int pattern;
-
 static void result(int ok, const struct form *form, const char *name)
 {
 	ksft_test_result(ok, "xdt_mmap.%s%s\n", form->prefix, name);
-}
-
-/* A byte that depends on all of its position. */
-static unsigned char byte(unsigned int seed, uint64_t at)
-{
-	return (at + ((uint64_t)seed << 32)) * 0x9e3779b97f4a7c15ULL >> 56;
-}
-
-static void fill(unsigned char *p, size_t len, unsigned int seed, uint64_t at)
-{
-	size_t i;
-
-	for (i = 0; i < len; i++)
-		p[i] = byte(seed, at + i);
-}
-
-static int match(const unsigned char *p, size_t len, unsigned int seed,
-		 uint64_t at)
-{
-	size_t i;
-
-	for (i = 0; i < len; i++) {
-		if (p[i] != byte(seed, at + i)) {
-			ksft_print_msg("byte %#llx is %#x, not %#x\n",
-				       (unsigned long long)(at + i), p[i],
-				       byte(seed, at + i));
-			return 0;
-		}
-	}
-	return 1;
 }
 
 static unsigned char *map(int fd, size_t len, off_t offset)
@@ -122,53 +74,6 @@ static unsigned char *map(int fd, size_t len, off_t offset)
 	return p == MAP_FAILED ? NULL : p;
 }
 
-/* Adds a place that is to be looked at, unless it lies over one that is there. */
-static void add_place(size_t at, size_t len)
-{
-	unsigned int i;
-
-	for (i = 0; i < nr_ops; i++)
-		if (at < ops[i].at + ops[i].len && ops[i].at < at + len)
-			return;
-	ops[nr_ops].at = at;
-	ops[nr_ops].len = len;
-	ops[nr_ops].data = (uintptr_t)data[nr_ops];
-	nr_ops++;
-}
-
-static void choose_places(size_t size)
-{
-	size_t at;
-
-	nr_ops = 0;
-	if (size <= SMALL) {
-		for (at = 0; at < size; at += TRANSFER)
-			add_place(at, size - at < TRANSFER ? size - at :
-							     TRANSFER);
-		return;
-	}
-	add_place(0, PLACE);
-	add_place(size - PLACE, PLACE);
-	add_place(size - PAGE - PLACE / 2, PLACE);
-	for (at = PAGE; at < size; at *= 2)
-		add_place(at - PLACE / 2, PLACE);
-	while (nr_ops < NR_PLACES)
-		add_place((size_t)rand() % (size - PLACE), PLACE);
-}
-
-static int run(int fd, int poke)
-{
-	struct xdt_mmap_run request = { .ops = (uintptr_t)ops, .nr = nr_ops };
-	unsigned int i;
-
-	for (i = 0; i < nr_ops; i++)
-		ops[i].poke = poke;
-	if (!ioctl(fd, XDT_MMAP_RUN, &request))
-		return 1;
-	ksft_print_msg("the transfers fail: %s\n", strerror(errno));
-	return 0;
-}
-
 static int user_to_device(int fd, unsigned char *memory)
 {
 	unsigned int i;
@@ -176,27 +81,12 @@ static int user_to_device(int fd, unsigned char *memory)
 	pattern++;
 	for (i = 0; i < nr_ops; i++)
 		fill(memory + ops[i].at, ops[i].len, pattern, ops[i].at);
-	if (!run(fd, 0))
-		return 0;
-	for (i = 0; i < nr_ops; i++)
-		if (!match(data[i], ops[i].len, pattern, ops[i].at))
-			return 0;
-	return 1;
+	return device_finds(fd);
 }
 
 static int device_to_user(int fd, const unsigned char *memory)
 {
-	unsigned int i;
-
-	pattern++;
-	for (i = 0; i < nr_ops; i++)
-		fill(data[i], ops[i].len, pattern, ops[i].at);
-	if (!run(fd, 1))
-		return 0;
-	for (i = 0; i < nr_ops; i++)
-		if (!match(memory + ops[i].at, ops[i].len, pattern, ops[i].at))
-			return 0;
-	return 1;
+	return device_writes(fd) && user_finds(memory);
 }
 
 static int is_zero(const unsigned char *memory, size_t size)

@@ -20,6 +20,8 @@
 #include <linux/sizes.h>
 #include <linux/slab.h>
 
+#include "xdt_mmap.h"
+
 /* Older kernels do not have it. */
 #ifndef kzalloc_obj
 #define kzalloc_obj(obj)	kzalloc(sizeof(obj), GFP_KERNEL)
@@ -77,6 +79,12 @@ unsigned int xdt_engines(void);
 struct pci_dev *xdt_engine(unsigned int i);
 int xdt_engine_peek(unsigned int i, dma_addr_t bus, void *buf, size_t len);
 int xdt_run(const struct xdt_op *ops, unsigned int nr);
+int xdt_find_in_table(const struct sg_table *table, u64 at, size_t len,
+		      dma_addr_t *bus);
+int xdt_run_for_user(const struct xdt_mmap_run *request,
+		     int (*find)(const void *memory, u64 at, size_t len,
+				 dma_addr_t *bus),
+		     const void *memory);
 int xdt_peek(dma_addr_t bus, void *buf, size_t len);
 int xdt_poke(dma_addr_t bus, void *buf, size_t len);
 

@@ -22,6 +22,7 @@
 #include <linux/mutex.h>
 #include <linux/slab.h>
 #include <linux/sort.h>
+#include <linux/uaccess.h>
 
 #include "xdt.h"
 #include "xdt_grant.h"
@@ -37,6 +38,9 @@
 
 #define XDT_MAX_ENGINES	16
 #define XDT_TIMEOUT	(10 * HZ)
+
+/* Of how many transfers user space may ask at a time. */
+#define XDT_MAX_ASKED	1024
 
 /* How many blocks of 4 MiB are tried in search of neighbours. */
 #define XDT_TRIES	256
@@ -231,6 +235,119 @@ int xdt_run(const struct xdt_op *ops, unsigned int nr)
 	return ret;
 }
 EXPORT_SYMBOL_GPL(xdt_run);
+
+/**
+ * xdt_find_in_table() - where a place of a mapped table is on the bus
+ * @table: the table
+ * @at: the place, in bytes
+ * @len: bytes from there on, an int's worth at most
+ * @bus: where the bus address goes
+ *
+ * Return: how many of the bytes are in one piece, or -EINVAL when there are none.
+ */
+int xdt_find_in_table(const struct sg_table *table, u64 at, size_t len,
+		      dma_addr_t *bus)
+{
+	struct scatterlist *sg;
+	unsigned int i;
+
+	for_each_sgtable_dma_sg(table, sg, i) {
+		if (at < sg_dma_len(sg)) {
+			*bus = sg_dma_address(sg) + at;
+			return min_t(size_t, len, sg_dma_len(sg) - at);
+		}
+		at -= sg_dma_len(sg);
+	}
+	return -EINVAL;
+}
+EXPORT_SYMBOL_GPL(xdt_find_in_table);
+
+/* The pieces in which the bytes of a transfer lie on the bus; how many, or an error. */
+static int xdt_split(struct xdt_op *ops, unsigned int room,
+		     const struct xdt_mmap_op *asked, u8 *buf,
+		     int (*find)(const void *memory, u64 at, size_t len,
+				 dma_addr_t *bus),
+		     const void *memory)
+{
+	unsigned int nr = 0, done;
+	int len;
+
+	if (!asked->len || asked->len > XDT_XFER_MAX)
+		return -EINVAL;
+	for (done = 0; done < asked->len; done += len) {
+		if (nr == room)
+			return -EINVAL;
+		len = find(memory, asked->at + done, asked->len - done,
+			   &ops[nr].bus);
+		if (len <= 0)
+			return len ?: -EINVAL;
+		ops[nr].buf = buf + done;
+		ops[nr].len = len;
+		ops[nr].poke = asked->poke;
+		nr++;
+	}
+	return nr;
+}
+
+/**
+ * xdt_run_for_user() - transfers that user space asks for
+ * @request: what it asks for
+ * @find: says where a place of the memory is on the bus; returns how many of its
+ *	bytes are there in one piece, or an error
+ * @memory: for @find
+ *
+ * Context: may sleep; no two pieces of memory that a transfer lies in are less than a
+ * page.
+ * Return: 0, -EINVAL for what is not in the memory, -EFAULT, -ENOMEM, or -ETIMEDOUT for
+ * a device that hangs.
+ */
+int xdt_run_for_user(const struct xdt_mmap_run *request,
+		     int (*find)(const void *memory, u64 at, size_t len,
+				 dma_addr_t *bus),
+		     const void *memory)
+{
+	unsigned int i, nr = request->nr, nr_ops = 0;
+	struct xdt_mmap_op *asked;
+	struct xdt_op *ops = NULL;
+	u8 *data = NULL;
+	int ret = -ENOMEM;
+
+	if (!nr || nr > XDT_MAX_ASKED)
+		return -EINVAL;
+	asked = memdup_user(u64_to_user_ptr(request->ops), nr * sizeof(*asked));
+	if (IS_ERR(asked))
+		return PTR_ERR(asked);
+	/* Pieces of pages, so none is in more than two. */
+	ops = kcalloc(2 * nr, sizeof(*ops), GFP_KERNEL);
+	data = kvmalloc_array(nr, XDT_XFER_MAX, GFP_KERNEL);
+	if (!ops || !data)
+		goto out;
+	for (i = 0; i < nr; i++) {
+		ret = xdt_split(ops + nr_ops, 2 * nr - nr_ops, &asked[i],
+				data + i * XDT_XFER_MAX, find, memory);
+		if (ret < 0)
+			goto out;
+		nr_ops += ret;
+		ret = -EFAULT;
+		if (asked[i].poke &&
+		    copy_from_user(data + i * XDT_XFER_MAX,
+				   u64_to_user_ptr(asked[i].data),
+				   asked[i].len))
+			goto out;
+	}
+	ret = xdt_run(ops, nr_ops);
+	for (i = 0; i < nr && !ret; i++)
+		if (!asked[i].poke &&
+		    copy_to_user(u64_to_user_ptr(asked[i].data),
+				 data + i * XDT_XFER_MAX, asked[i].len))
+			ret = -EFAULT;
+out:
+	kvfree(data);
+	kfree(ops);
+	kfree(asked);
+	return ret;
+}
+EXPORT_SYMBOL_GPL(xdt_run_for_user);
 
 static int xdt_move(dma_addr_t bus, void *buf, size_t len, bool poke)
 {

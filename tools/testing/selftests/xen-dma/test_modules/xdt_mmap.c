@@ -18,8 +18,6 @@
 #include "xdt.h"
 #include "xdt_mmap.h"
 
-#define MAX_OPS		1024
-
 /**
  * struct memory - the memory of an open file
  * @lock: held while it is allocated
@@ -116,27 +114,18 @@ static void memory_free(struct memory *m)
 	}
 }
 
-/* Where the device finds a place, which may not cross the end of a segment. */
-static int memory_bus(const struct memory *m, u64 at, size_t len,
-		      dma_addr_t *bus)
+/* Where the device finds a place, and how much of it in one piece. */
+static int memory_bus(const void *memory, u64 at, size_t len, dma_addr_t *bus)
 {
-	struct scatterlist *sg;
-	unsigned int i;
+	const struct memory *m = memory;
 
-	if (!len || len > XDT_XFER_MAX || at > m->size || len > m->size - at)
+	if (at > m->size || len > m->size - at)
 		return -EINVAL;
 	if (m->form != XDT_MMAP_NONCONTIGUOUS) {
 		*bus = m->bus + at;
-		return 0;
+		return len;
 	}
-	for_each_sgtable_dma_sg(m->pieces, sg, i) {
-		if (at < sg_dma_len(sg)) {
-			*bus = sg_dma_address(sg) + at;
-			return len > sg_dma_len(sg) - at ? -EINVAL : 0;
-		}
-		at -= sg_dma_len(sg);
-	}
-	return -EINVAL;
+	return xdt_find_in_table(m->pieces, at, len, bus);
 }
 
 /* Maps the pages of a table one entry after another, as an exporter would. */
@@ -196,50 +185,6 @@ static int check_table(struct memory *m)
 	return 0;
 }
 
-/* All transfers of a request, side by side as far as there are devices. */
-static int run(const struct memory *m, const struct xdt_mmap_run *request)
-{
-	struct xdt_mmap_op *asked;
-	struct xdt_op *ops = NULL;
-	unsigned int i, nr = request->nr;
-	u8 *data = NULL;
-	int ret = -ENOMEM;
-
-	if (!nr || nr > MAX_OPS)
-		return -EINVAL;
-	asked = memdup_user(u64_to_user_ptr(request->ops), nr * sizeof(*asked));
-	if (IS_ERR(asked))
-		return PTR_ERR(asked);
-	ops = kcalloc(nr, sizeof(*ops), GFP_KERNEL);
-	data = kvmalloc_array(nr, XDT_XFER_MAX, GFP_KERNEL);
-	if (!ops || !data)
-		goto out;
-	for (i = 0; i < nr; i++) {
-		ret = memory_bus(m, asked[i].at, asked[i].len, &ops[i].bus);
-		if (ret)
-			goto out;
-		ops[i].buf = data + i * XDT_XFER_MAX;
-		ops[i].len = asked[i].len;
-		ops[i].poke = asked[i].poke;
-		ret = -EFAULT;
-		if (asked[i].poke &&
-		    copy_from_user(ops[i].buf, u64_to_user_ptr(asked[i].data),
-				   asked[i].len))
-			goto out;
-	}
-	ret = xdt_run(ops, nr);
-	for (i = 0; i < nr && !ret; i++)
-		if (!asked[i].poke &&
-		    copy_to_user(u64_to_user_ptr(asked[i].data), ops[i].buf,
-				 asked[i].len))
-			ret = -EFAULT;
-out:
-	kvfree(data);
-	kfree(ops);
-	kfree(asked);
-	return ret;
-}
-
 static int xdt_mmap_open(struct inode *inode, struct file *file)
 {
 	struct memory *m = kzalloc(sizeof(*m), GFP_KERNEL);
@@ -283,7 +228,7 @@ static long xdt_mmap_ioctl(struct file *file, unsigned int cmd,
 	case XDT_MMAP_RUN:
 		if (copy_from_user(&request, from, sizeof(request)))
 			return -EFAULT;
-		return run(m, &request);
+		return xdt_run_for_user(&request, memory_bus, m);
 	case XDT_MMAP_TABLE:
 		if (!m->size || m->form != XDT_MMAP_SGTABLE)
 			return -EINVAL;
