@@ -115,6 +115,7 @@ STEPS = {step.name: step for step in (
          boot=("--append", "memhp_default_state=online", "--xen-append", "dom0_mem=640M,max:2G")),
     Step("judge", "the kselftest, while an IOMMU watches", devices=edu_devices(),
          boot=("--append", "xen_dma.max=128M xen_dma.idle=2 xen_dma.coherent_pooled=0")),
+    Step("dmabuf", "a buffer of a dma-buf heap, and devices of 32 bits", devices=edu_devices()),
     Step("stray", "DMA past the API, which the IOMMU has to report", devices=edu_devices(2),
          boot=("--append", "xen_dma.coherent_cache=0")),
     Step("faults", "the n-th exchange or allocation fails, over a driver domain's life",

@@ -2,7 +2,8 @@
 /*
  * What user space asks of the device of xdt_mmap.ko: memory in one of several
  * forms, which mmap() of the same open file then shows, and transfers of the edu
- * devices to and from it.
+ * devices to and from it. The device of xdt_dmabuf.ko makes the same transfers to and
+ * from a dma-buf that it maps.
  */
 #ifndef XDT_MMAP_H
 #define XDT_MMAP_H
@@ -66,9 +67,20 @@ struct xdt_mmap_run {
 	__u32 pad;
 };
 
+/**
+ * struct xdt_dmabuf_map - a dma-buf that is mapped for a device as long as the file is open
+ * @fd: the dma-buf
+ * @dir: &enum dma_data_direction
+ */
+struct xdt_dmabuf_map {
+	__s32 fd;
+	__u32 dir;
+};
+
 #define XDT_MMAP_ALLOC	_IOW('x', 0, struct xdt_mmap_alloc)
 #define XDT_MMAP_RUN	_IOW('x', 1, struct xdt_mmap_run)
 /* Of XDT_MMAP_SGTABLE: the table's pages are the memory, or else EIO. */
 #define XDT_MMAP_TABLE	_IO('x', 2)
+#define XDT_DMABUF_MAP	_IOW('x', 3, struct xdt_dmabuf_map)
 
 #endif /* XDT_MMAP_H */
