@@ -33,6 +33,9 @@ FLAVOUR = "system"
 # Where a disk's partition begins, what of it is read by default, and what may be written behind that.
 PART, READ, WRITE = 1 << 20, 32 << 20, 31 << 20
 
+# The program of dma_map_benchmark, wherever a version has it.
+BENCHMARK = "tools/**/dma/dma_map_benchmark.c"
+
 # What goes over a network.
 SENT = 3000000
 
@@ -122,6 +125,7 @@ STEPS = {step.name: step for step in (
          disks={**GIVEN, "nvme": f"{FAST['nvme']},addr=8"}, devices=AHCI, timeout=3600),
     Step("soak", "everything at once, while exchanges fail, for MINUTES (5)",
          disks=DISKS | {"own": "nvme,serial=own,addr=9"}, devices=(*PIIX, *edu_devices(4))),
+    Step("benchmark", "the kernel's own tests of its DMA API: dma_map_benchmark, dmapool_test", devices=edu_devices(1)),
     Step("net", "a guest on the networks of dom0's cards", nets=("e1000", "rtl8139")),
     Step("stacks", "encryption, a mirror, discard", disks=FAST),
     Step("stacks-forced", "the same with all DMA bounced", boot=("--append", "swiotlb=force"),
@@ -175,6 +179,16 @@ def make_media(step, place):
     return words
 
 
+def compile_programs(kernel, place):
+    """What the kernel under test brings for itself, so that it needs no library."""
+    base.make_dirs(place)
+    for source in kernel.tree.glob(BENCHMARK):
+        with base.stage(f"compile {source.name}", base.log_path(f"system-{source.stem}")) as run:
+            # Headers of the kernel's own count only where there are no others.
+            run(["gcc", "-static", "-O2", "-o", place / source.stem, source,
+                 "-idirafter", kernel.tree / "include", "-idirafter", kernel.tree / "include/uapi"])
+
+
 def prepare(step, kernel, kselftest, place):
     """What scripts/boot is told; makes all that is booted in the empty directory `place`."""
     words = make_media(step, place)
@@ -186,8 +200,10 @@ def prepare(step, kernel, kselftest, place):
     if not re.fullmatch("[1-9][0-9]*", minutes):
         raise Failure(f"MINUTES wants a positive number, not '{minutes}'")
     (system / "minutes").write_text(f"{minutes}\n")
+    shutil.copy(kernel.builddir / "mm/dmapool_test.ko", system)
+    compile_programs(kernel, place / "bin")
     settings = {"arch": "x86", "domain": "guest", "nonce": "0", "word": "guest", "stay": "y", "way": "console"}
-    files = [*toolstack.files(), f"{kselftest}:/kselftest"]
+    files = [*toolstack.files(), f"{kselftest}:/kselftest", f"{place / 'bin'}:/system/bin"]
     initrd.make(system / "initrd", shutil.which("busybox"), settings, script=SCRIPTS / "guest.sh",
                 files=[*files, f"{SCRIPTS / 'hotplug'}:/etc/xen/scripts"])
     return ["--kernel", kernel.image, "--timeout", step.timeout + 60 * int(minutes), "--mem", step.mem, "--dom0-mem", step.dom0_mem,
