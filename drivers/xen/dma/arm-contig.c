@@ -188,6 +188,43 @@ static unsigned int take_of(struct page *block, unsigned int order,
 	return found;
 }
 
+/* The block of 4 MiB that is looked at for pieces of a range, and how many more may be. */
+struct look {
+	unsigned long pfn;
+	unsigned int places;
+};
+
+/* Takes what suits around a range, up to @nr pieces; returns how many. */
+static unsigned int pieces_around(const struct xen_bus_range *range, unsigned int order,
+				  const struct xen_span *span, unsigned int nr,
+				  struct list_head *pieces, struct look *look)
+{
+	u64 first = range->start + range->offset;
+	unsigned long pfn = PHYS_PFN(range->start);
+	unsigned long last = PHYS_PFN(range->start + range->size - 1);
+	unsigned int found = 0;
+
+	if (range->size < (u64)PAGE_SIZE << order ||
+	    first + range->size - 1 < span->first)
+		return 0;
+
+	for (pfn = ALIGN_DOWN(pfn, 1UL << LOOK_ORDER);
+	     pfn <= last && found < nr && look->places; pfn += 1UL << LOOK_ORDER) {
+		struct page *block;
+
+		/* The range before may lie in the same block. */
+		if (pfn == look->pfn)
+			continue;
+		look->pfn = pfn;
+		look->places--;
+		block = pages_at(pfn, LOOK_ORDER, GFP_KERNEL);
+		if (block)
+			found += take_of(block, order, span, nr - found, pieces);
+		cond_resched();
+	}
+	return found;
+}
+
 /**
  * xen_alloc_pieces() - allocate small blocks that are each contiguous in the machine
  * @order:	log2 of each one's pages, of less than 4 MiB
@@ -204,24 +241,15 @@ static unsigned int take_of(struct page *block, unsigned int order,
 unsigned int xen_alloc_pieces(unsigned int order, const struct xen_span *span,
 			      unsigned int nr, struct list_head *pieces)
 {
-	unsigned int places = XEN_PLACES, found = 0, i;
-	unsigned long last = ULONG_MAX;
+	struct look look = { .pfn = ULONG_MAX, .places = XEN_PLACES };
 	struct xen_bus_range range;
+	unsigned int found = 0, i;
 	struct page *block;
 
-	for (i = 0; found < nr && places && range_from_below(i, &range); i++) {
-		unsigned long pfn = ALIGN_DOWN(PHYS_PFN(range.start), 1UL << LOOK_ORDER);
-
+	for (i = 0; found < nr && look.places && range_from_below(i, &range); i++) {
 		if (range.start + range.offset > span->last)
 			break;
-		if (pfn == last || range.size < (u64)PAGE_SIZE << order)
-			continue;
-		last = pfn;
-		places--;
-		block = pages_at(pfn, LOOK_ORDER, GFP_KERNEL);
-		if (block)
-			found += take_of(block, order, span, nr - found, pieces);
-		cond_resched();
+		found += pieces_around(&range, order, span, nr - found, pieces, &look);
 	}
 	/* Where no particular pages can be had, it takes luck. */
 	block = found || !i ? NULL : pages_anywhere(LOOK_ORDER);

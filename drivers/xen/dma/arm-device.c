@@ -17,6 +17,7 @@
 #include <linux/iommu.h>
 #include <linux/mm.h>
 #include <linux/of.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 
 #include <xen/bus-ranges.h>
@@ -135,7 +136,7 @@ static bool is_unprotected(struct device_node *np)
 /* On an unmodified Xen an IOMMU translates for most devices. Says so once for each. */
 static void say_unsaid(struct device *dev)
 {
-	if (xen_arm_is_news(dev))
+	if (xen_arm_is_news(dev, false))
 		dev_info(dev, "xen-dma: left to the generic DMA code, as an IOMMU of Xen's is taken to translate for it; where none does, it or its bus needs xen,dma-unprotected\n");
 }
 
@@ -382,7 +383,7 @@ static void leave_to_others(struct device *dev)
 static void leave_to_iommu(struct device *dev)
 {
 	leave_to_others(dev);
-	if (xen_arm_is_news(dev))
+	if (xen_arm_is_news(dev, false))
 		dev_info(dev, "xen-dma: left to the IOMMU that this kernel drives, which does not lead to other domains' pages; a backend needs iommu.passthrough=1\n");
 }
 
@@ -392,7 +393,7 @@ static void refuse_own_iommu(struct device *dev)
 	xen_arm_refuse(dev);
 	xen_bypass_dma_iommu(dev);
 	dev->dma_ops = &xen_swiotlb_dma_ops;
-	if (xen_arm_is_news(dev))
+	if (xen_arm_is_news(dev, true))
 		dev_err(dev, "xen-dma: DMA refused: the IOMMU that this kernel drives leads to addresses of the domain, not of the machine; if one of Xen's translates these, the device or its bus needs xen,dma-safe\n");
 }
 
@@ -462,6 +463,7 @@ static struct xen_dma_facts facts_of(struct device *dev)
 void xen_setup_dma_ops(struct device *dev)
 {
 	struct xen_dma_facts facts;
+	unsigned int noio;
 
 	/* That is known when the device gets its driver, or it is taken for the worst. */
 	if (!xen_domain() ||
@@ -469,10 +471,13 @@ void xen_setup_dma_ops(struct device *dev)
 		return;
 
 	mutex_lock(&xen_dma_mutex);
+	/* A disk's driver may wait for the mutex, and others for the disk. */
+	noio = memalloc_noio_save();
 	xen_arm_reconsider(dev);
 	facts = facts_of(dev);
 	if (facts.dom0 && !facts.direct && xen_all_unprotected)
 		pr_warn_once("xen_dma_probe=on: ignored, dom0 is never probed\n");
 	act(dev, xen_dma_policy(&facts));
+	memalloc_noio_restore(noio);
 	mutex_unlock(&xen_dma_mutex);
 }

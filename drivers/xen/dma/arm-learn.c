@@ -50,8 +50,8 @@ static unsigned long page_at(const struct xen_bus_table *ram, unsigned long nr,
 }
 
 /*
- * Asks about every so many pages, from the @first sample on. Of those that it is told of,
- * the one that is lowest in the machine is where to begin.
+ * Asks about every so many pages, from the @first sample on. Of those that it is told of and
+ * that the kernel maps, the one that is lowest in the machine is where to begin.
  */
 static int ask_samples(struct xen_learning *learning, unsigned int first)
 {
@@ -60,6 +60,7 @@ static int ask_samples(struct xen_learning *learning, unsigned int first)
 	struct xen_asker *asker = learning->asker;
 	u64 lowest = XEN_NOWHERE;
 	unsigned int nr = 0, i;
+	bool told = false;
 	int rc;
 
 	for (; at < learning->pages && nr < XEN_ASK_BATCH; nr++) {
@@ -70,12 +71,14 @@ static int ask_samples(struct xen_learning *learning, unsigned int first)
 	if (rc)
 		return rc;
 
-	for (i = 0; i < nr; i++)
-		if (asker->machine[i] < lowest) {
+	for (i = 0; i < nr; i++) {
+		told |= asker->machine[i] != XEN_NOWHERE;
+		if (asker->machine[i] < lowest && asker->pfn[i] < learning->mapped) {
 			lowest = asker->machine[i];
 			learning->next = (first + i * XEN_SAMPLE_BATCHES) * step;
 		}
-	return lowest == XEN_NOWHERE ? -ENODATA : 0;
+	}
+	return told ? 0 : -ENODATA;
 }
 
 /**
@@ -149,10 +152,12 @@ int xen_learn_next(struct xen_learning *learning, unsigned int batches)
  * When nothing is left to be asked, @learning has no table any more.
  *
  * Context: Process, may sleep.
- * Return: 0; -EINVAL when what was told can't be, or -ENOMEM, and @table is empty.
+ * Return: 0; -EINVAL when what was told can't be; -ENOMEM. Then @table is empty.
  */
 int xen_learn_table(struct xen_learning *learning, struct xen_bus_table *table)
 {
+	const char *wrong;
+
 	if (!learning->left) {
 		*table = learning->table;
 		learning->table = (struct xen_bus_table) {};
@@ -160,7 +165,18 @@ int xen_learn_table(struct xen_learning *learning, struct xen_bus_table *table)
 		return -ENOMEM;
 	}
 
-	return xen_bus_seal(table) ? -EINVAL : 0;
+	wrong = xen_bus_seal(table);
+	if (wrong)
+		return wrong == xen_bus_no_memory ? -ENOMEM : -EINVAL;
+	return 0;
+}
+
+/* A frame that can be noted. On 32 bits one may lie beyond that, and counts as not told. */
+static unsigned long frame_of(u64 machine)
+{
+	u64 frame = machine >> XEN_PAGE_SHIFT;
+
+	return machine == XEN_NOWHERE || frame >= XEN_MOVED ? XEN_MOVED : frame;
 }
 
 /**
@@ -190,12 +206,10 @@ int xen_learn_returned(struct xen_asker *asker, const struct xen_bus_table *tabl
 		u64 machine = asker->machine[i];
 		const struct xen_bus_range *range = xen_bus_find(table, phys);
 
-		if (machine == XEN_NOWHERE)
-			xen_note_told(asker->pfn[i], XEN_MOVED);
-		else if (range && phys + range->offset == machine)
+		if (machine != XEN_NOWHERE && range && phys + range->offset == machine)
 			xen_displaced_del(asker->pfn[i]);
 		else
-			xen_note_told(asker->pfn[i], machine >> XEN_PAGE_SHIFT);
+			xen_note_told(asker->pfn[i], frame_of(machine));
 	}
 	return nr;
 }

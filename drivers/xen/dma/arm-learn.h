@@ -32,6 +32,7 @@ struct xen_asker {
  * struct xen_learning - asking for all of the domain's memory, step by step
  * @asker:	who asks
  * @ram:	the memory
+ * @mapped:	pages from that one on are not mapped by the kernel (highmem)
  * @table:	what was told, not sealed
  * @pages:	of the memory
  * @left:	of these, how many are not asked about yet
@@ -42,6 +43,7 @@ struct xen_asker {
 struct xen_learning {
 	struct xen_asker *asker;
 	const struct xen_bus_table *ram;
+	unsigned long mapped;
 	struct xen_bus_table table;
 	unsigned long pages;
 	unsigned long left;

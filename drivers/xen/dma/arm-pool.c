@@ -8,6 +8,7 @@
 #include <linux/kernel.h>
 #include <linux/minmax.h>
 #include <linux/mm.h>
+#include <linux/mutex.h>
 #include <linux/sizes.h>
 #include <linux/swiotlb.h>
 
@@ -32,9 +33,18 @@
 #define LOOK_FOR_LARGE	SZ_64M
 #define FIRST_PIECES	SZ_1M
 
+/* With less than that no device begins, as long as more may become known. Bytes. */
+#define LEAST		SZ_512K
+
 /* Bytes that it is to have, and that it has got. */
 static size_t wanted;
 static size_t done;
+
+/*
+ * One at a time. Taking particular pages may wait for I/O that waits for a page to be known,
+ * so this is not xen_dma_mutex.
+ */
+static DEFINE_MUTEX(fill_mutex);
 
 static void say_once(void)
 {
@@ -49,6 +59,23 @@ static void say_once(void)
 		pr_warn("no memory for an aperture of %zu bytes\n", wanted);
 }
 
+/* Chunks as large as there are. */
+static void add_large(const struct xen_span *span)
+{
+	unsigned int order = XEN_CHUNK_MAX_ORDER;
+
+	while (done < wanted && order >= XEN_CHUNK_MIN_ORDER) {
+		size_t bytes = PAGE_SIZE << order;
+
+		if (bytes > wanted - done ||
+		    xen_pool_grow(span, order, XEN_CHUNK_BOOT,
+				  GFP_KERNEL | __GFP_NORETRY))
+			order--;
+		else
+			done += bytes;
+	}
+}
+
 /**
  * xen_aperture_fill() - make what is still missing of the aperture
  * @asked:	about so many pages, of Xen's, it has been asked where they are
@@ -57,37 +84,33 @@ static void say_once(void)
  * one range or from several. When it is complete, or all memory is known, a line says what
  * came of it.
  *
- * Context: Process, may sleep; under xen_dma_mutex, after xen_aperture_setup().
+ * Context: Process, may sleep; after xen_aperture_setup(). Under xen_dma_mutex only when
+ * no device is at work yet.
  * Return: Whether a device need not wait for more.
  */
 bool xen_aperture_fill(unsigned long asked)
 {
 	const struct xen_span all = { .last = DMA_BIT_MASK(XEN_WIDEST_BITS) };
 	size_t first = min_t(size_t, wanted, SETUP_FIRST);
-	unsigned int order = XEN_CHUNK_MAX_ORDER;
+	bool large = asked >= LOOK_FOR_LARGE >> XEN_PAGE_SHIFT;
+	bool enough;
 
 	if (!wanted)
 		return true;
 
-	while (done < wanted && order >= XEN_CHUNK_MIN_ORDER) {
-		size_t bytes = PAGE_SIZE << order;
-
-		if (bytes > wanted - done ||
-		    xen_pool_grow(&all, order, XEN_CHUNK_BOOT,
-				  GFP_KERNEL | __GFP_NORETRY))
-			order--;
-		else
-			done += bytes;
-	}
+	mutex_lock(&fill_mutex);
+	add_large(&all);
 	/* They cost each look-up, so they are for who has nothing else. */
 	if ((!done || xen_pool_has_pieces()) && done < first && !xen_is_learning())
 		done += xen_pool_add_pieces(&all, first - done, XEN_CHUNK_BOOT);
-	else if (!done && asked >= LOOK_FOR_LARGE >> XEN_PAGE_SHIFT)
-		done = xen_pool_add_pieces(&all, FIRST_PIECES, XEN_CHUNK_BOOT);
+	else if (done < LEAST && large)
+		done += xen_pool_add_pieces(&all, FIRST_PIECES, XEN_CHUNK_BOOT);
 	if (done == wanted || !xen_is_learning())
 		say_once();
+	enough = done >= first || (done >= LEAST && large);
+	mutex_unlock(&fill_mutex);
 
-	return done >= first || asked >= LOOK_FOR_LARGE >> XEN_PAGE_SHIFT;
+	return enough;
 }
 
 /**

@@ -42,6 +42,9 @@ static bool follows(const struct xen_bus_range *range, u64 start, u64 offset)
 	return offset == range->offset && start == last_of(range) + 1;
 }
 
+/* What is wrong when there is no memory. */
+const char xen_bus_no_memory[] = "there is no memory for so many ranges";
+
 /* Makes room for @room ranges; those that there are stay. */
 static bool resize(struct xen_bus_table *table, unsigned int room)
 {
@@ -90,7 +93,7 @@ const char *xen_bus_add(struct xen_bus_table *table, u64 start, u64 size,
 	}
 	if (table->nr == table->room &&
 	    !resize(table, max(XEN_FIRST_ROOM, 2 * table->room)))
-		return "there is no memory for so many ranges";
+		return xen_bus_no_memory;
 
 	table->range[table->nr++] = (struct xen_bus_range) { start, size, offset };
 	return NULL;
@@ -187,7 +190,7 @@ const char *xen_bus_seal(struct xen_bus_table *table)
 		table->by_machine = kvmalloc_array(table->nr, sizeof(u32),
 						   GFP_KERNEL);
 		if (!table->by_machine)
-			wrong = "there is no memory for so many ranges";
+			wrong = xen_bus_no_memory;
 		else if (!sort_machine(table))
 			wrong = "ranges overlap";
 	}

@@ -54,8 +54,13 @@ static unsigned long xen_waited;
 static u64 xen_ask_time;
 static u64 xen_wait_time;
 
+/* Pages that had been asked about when the last table was published; ULONG_MAX for all. */
+static unsigned long xen_asked;
+
 static void learn_work(struct work_struct *work);
+static void fill_work(struct work_struct *work);
 static DECLARE_WORK(xen_learn_work, learn_work);
+static DECLARE_WORK(xen_fill_work, fill_work);
 
 static unsigned long nr_asked(void)
 {
@@ -73,19 +78,28 @@ unsigned long xen_learn_asked(void)
 	return xen_learning ? nr_asked() : ULONG_MAX;
 }
 
+/* There is more for the aperture to be made of. */
+static void fill_soon(unsigned long asked)
+{
+	WRITE_ONCE(xen_asked, asked);
+	queue_work(system_freezable_wq, &xen_fill_work);
+}
+
 static int publish(void)
 {
 	struct xen_bus_table table = {};
 	int rc = xen_learn_table(xen_learning, &table);
 
 	/* Without memory for a larger table the last one does for a while. */
-	if (rc == -ENOMEM) {
+	if (rc == -ENOMEM && xen_learning->left) {
 		xen_next_table = nr_asked() + XEN_FIRST_PAGES;
 		return 0;
 	}
 	xen_next_table = 2 * nr_asked();
-	if (table.nr)
+	if (table.nr) {
 		xen_publish_table(&table);
+		fill_soon(nr_asked());
+	}
 	return rc;
 }
 
@@ -95,8 +109,8 @@ static void report(int rc)
 		pr_err("the hypervisor does not tell where memory is: error %d\n",
 		       rc ?: -ENODATA);
 	else if (rc)
-		pr_err("the hypervisor does not tell any more where memory is: error %d; %lu pages are bounced\n",
-		       rc, xen_unasked);
+		pr_err("it can't be learned where all memory is: error %d; what is not known is bounced\n",
+		       rc);
 	else
 		pr_info("probed where memory is: %u ranges, in %llu ms, of which a device waited %llu ms\n",
 			xen_dma_table()->nr, div_u64(xen_ask_time, NSEC_PER_MSEC),
@@ -111,6 +125,7 @@ static void end_learning(int rc)
 	xen_know_part(0);
 	report(rc);
 	xen_learning = NULL;
+	fill_soon(ULONG_MAX);
 	xen_asker_end(learning->asker);
 	xen_bus_free(&learning->table);
 	kfree(learning);
@@ -201,22 +216,24 @@ void xen_learn_left(void)
 /* A group at a time, so that others get the mutex and the worker's thread. */
 static void learn_work(struct work_struct *work)
 {
-	const struct xen_bus_table *table;
-	unsigned int noio;
 	bool goes_on;
 
 	mutex_lock(&xen_dma_mutex);
-	noio = memalloc_noio_save();
-	table = xen_dma_table();
 	if (xen_learning)
 		learn_group(false);
 	goes_on = xen_learning;
-	if (!goes_on || table != xen_dma_table())
-		xen_aperture_fill(xen_learn_asked());
-	memalloc_noio_restore(noio);
 	mutex_unlock(&xen_dma_mutex);
 	if (goes_on)
 		queue_work(system_freezable_wq, &xen_learn_work);
+}
+
+/* By itself: it may wait for I/O that waits for what the other one learns. */
+static void fill_work(struct work_struct *work)
+{
+	unsigned int noio = memalloc_noio_save();
+
+	xen_aperture_fill(READ_ONCE(xen_asked));
+	memalloc_noio_restore(noio);
 }
 
 /* Gets ready to ask about all memory, and knows then that there are answers. */
@@ -229,6 +246,7 @@ static int begin_learning(void)
 	if (!rc) {
 		learning->asker = asker;
 		learning->ram = &xen_ram;
+		learning->mapped = (virt_to_phys(high_memory - 1) >> XEN_PAGE_SHIFT) + 1;
 		rc = xen_learn_begin(learning);
 	}
 	if (!rc) {

@@ -495,22 +495,23 @@ bool xen_region_suits(phys_addr_t pstart, unsigned int order,
 }
 
 /**
- * xen_arm_is_news() - is it the first time that something is said of a device?
+ * xen_arm_is_news() - is that what was said last of a device?
  * @dev:	device
+ * @refused:	that its DMA is refused; or that it is left to others
  *
  * Context: Any.
- * Return: Whether it is.
+ * Return: Whether it has to be said.
  */
-bool xen_arm_is_news(struct device *dev)
+bool xen_arm_is_news(struct device *dev, bool refused)
 {
 	static DEFINE_XARRAY_FLAGS(said, XA_FLAGS_LOCK_IRQ);
+	void *now = xa_mk_value(refused), *was;
 	unsigned long flags;
-	int rc;
 
 	xa_lock_irqsave(&said, flags);
-	rc = __xa_insert(&said, (unsigned long)dev, dev, GFP_NOWAIT | __GFP_NOWARN);
+	was = __xa_store(&said, (unsigned long)dev, now, GFP_NOWAIT | __GFP_NOWARN);
 	xa_unlock_irqrestore(&said, flags);
-	return rc != -EBUSY;
+	return was != now;
 }
 
 static size_t count_windows(const struct bus_dma_region *map)
@@ -619,7 +620,7 @@ bool xen_arm_refuses(struct device *dev)
 	if (likely(!xen_arm_is_refused(dev)))
 		return false;
 
-	if (!xen_arm_is_news(dev))
+	if (!xen_arm_is_news(dev, true))
 		return true;
 	if (READ_ONCE(xen_table) != &xen_no_table)
 		dev_err(dev, "xen-dma: DMA refused: the bus's dma-ranges lead to none of this domain's memory\n");

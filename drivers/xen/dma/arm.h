@@ -70,7 +70,7 @@ struct xen_asker;
 
 void xen_learn_registers(void);
 bool xen_arm_is_refused(struct device *dev);
-bool xen_arm_is_news(struct device *dev);
+bool xen_arm_is_news(struct device *dev, bool refused);
 void xen_arm_refuse(struct device *dev);
 void xen_arm_reconsider(struct device *dev);
 bool xen_ask_at_boot(struct xen_bus_table *table);

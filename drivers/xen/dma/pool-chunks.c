@@ -281,13 +281,13 @@ int xen_pool_add_chunk(const struct xen_pool_chunk *extent, size_t size,
 				 gfp);
 	if (!chunk->slot)
 		goto free_chunk;
+	xen_pool_locate_chunk(chunk);
 	if (xen_chunk_is_piece(chunk)) {
 		rc = xen_pool_note_piece(chunk, gfp);
 		if (rc)
 			goto free_slots;
 	}
 
-	xen_pool_locate_chunk(chunk);
 	xen_pool_insert_chunk(chunk);
 	return 0;
 

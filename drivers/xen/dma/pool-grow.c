@@ -266,6 +266,8 @@ static size_t add_pieces_of(unsigned int order, const struct xen_span *span,
 		return 0;
 
 	xen_find_pieces(order, span, nr, &pieces);
+	if (!list_empty(&pieces))
+		xen_pool_allow_pieces();
 	list_for_each_entry_safe(page, next, &pieces, lru) {
 		list_del(&page->lru);
 		if (xen_pool_add_pages(page, order, bits, origin, GFP_KERNEL)) {
@@ -298,7 +300,6 @@ size_t xen_pool_add_pieces(const struct xen_span *span, size_t size,
 	if (!XEN_POOL_PIECES)
 		return 0;
 
-	xen_pool_allow_pieces();
 	while (order-- && added < size)
 		added += add_pieces_of(order, span, size - added, origin);
 	return added;
@@ -552,7 +553,7 @@ int xen_pool_obtain(const struct xen_pool_reach *reach)
 	if (!has_chunk(reach, false, OBTAIN_PIECES)) {
 		rc = grow_some(&span, GROW_ORDER,
 			       XEN_CHUNK_OBTAINED, GFP_KERNEL | __GFP_NORETRY);
-		if (rc && xen_pool_has_pieces())
+		if (rc)
 			xen_pool_add_pieces(&span, OBTAIN_PIECES, XEN_CHUNK_OBTAINED);
 	}
 	mutex_unlock(&obtain_mutex);

@@ -105,7 +105,9 @@ static void xbl_give_all(struct xbr *x, struct xbl *b, unsigned int most)
 
 static struct xen_learning xbl_learning(struct xbr *x, struct xbl *b)
 {
-	return (struct xen_learning) { .asker = &b->asker, .ram = &x->ram };
+	return (struct xen_learning) {
+		.asker = &b->asker, .ram = &x->ram, .mapped = ULONG_MAX,
+	};
 }
 
 /* All of it; an error leaves no table. */
@@ -422,6 +424,30 @@ static void xbl_lowest(struct kunit *test)
 	xen_bus_free(&learning.table);
 }
 
+/* But not one that the kernel does not map; and where it maps none of them, the first. */
+static void xbl_lowest_mapped(struct kunit *test)
+{
+	static const struct { unsigned int mapped, first; } rows[] = {
+		{ 300, 160 }, { 480, 160 }, { 481, 480 }, { 0, 0 },
+	};
+	struct xbr *x = test->priv;
+	unsigned int i, pfn;
+
+	for (i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct xbl *b = xbl_begin(test);
+		struct xen_learning learning = xbl_learning(x, b);
+
+		for (pfn = 0; pfn < XBL_PAGES; pfn++)
+			if (xbl_is_ram(pfn))
+				b->mfn[pfn] = 2000 + pfn;
+		b->mfn[480] = 5;
+		b->mfn[160] = 6;
+		learning.mapped = rows[i].mapped;
+		KUNIT_EXPECT_EQ(test, xen_learn_begin(&learning), 0);
+		KUNIT_EXPECT_EQ(test, learning.next, rows[i].first);
+	}
+}
+
 /* Only one page answers, wherever it is. */
 static void xbl_one_answer(struct kunit *test)
 {
@@ -510,6 +536,7 @@ static struct kunit_case xbl_cases[] = {
 	KUNIT_CASE(xbl_all),
 	KUNIT_CASE(xbl_steps),
 	KUNIT_CASE(xbl_lowest),
+	KUNIT_CASE(xbl_lowest_mapped),
 	KUNIT_CASE(xbl_one_answer),
 	KUNIT_CASE(xbl_steps_shuffled),
 	KUNIT_CASE(xbl_steps_failing),
