@@ -126,6 +126,8 @@ STEPS = {step.name: step for step in (
     Step("soak", "everything at once, while exchanges fail, for MINUTES (5)",
          disks=DISKS | {"own": "nvme,serial=own,addr=9"}, devices=(*PIIX, *edu_devices(4))),
     Step("benchmark", "the kernel's own tests of its DMA API: dma_map_benchmark, dmapool_test", devices=edu_devices(1)),
+    Step("share", "dma-bufs are shared with a guest"),
+    Step("share-forced", "the same with all DMA bounced", boot=("--append", "swiotlb=force")),
     Step("net", "a guest on the networks of dom0's cards", nets=("e1000", "rtl8139")),
     Step("stacks", "encryption, a mirror, discard", disks=FAST),
     Step("stacks-forced", "the same with all DMA bounced", boot=("--append", "swiotlb=force"),
@@ -180,9 +182,9 @@ def make_media(step, place):
 
 
 def compile_programs(kernel, place):
-    """What the kernel under test brings for itself, so that it needs no library."""
+    """The steps' programs, and one of the kernel under test, so that they need no library."""
     base.make_dirs(place)
-    for source in kernel.tree.glob(BENCHMARK):
+    for source in (*SCRIPTS.glob("*.c"), *kernel.tree.glob(BENCHMARK)):
         with base.stage(f"compile {source.name}", base.log_path(f"system-{source.stem}")) as run:
             # Headers of the kernel's own count only where there are no others.
             run(["gcc", "-static", "-O2", "-o", place / source.stem, source,
