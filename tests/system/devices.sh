@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Steps "devices-pc" and "devices-q35": dom0 reads and writes a disk behind each controller, and uses
-# each network card, with the drivers that come with Linux.
+# each network card, with the drivers that come with Linux; one also under XDP, which takes
+# its buffers from elsewhere.
 # shellcheck source=tests/system/lib.sh
 . /system/lib.sh
 
@@ -30,8 +31,17 @@ use_nic()
 	sh -c "$(get_and_send "eth$1" $(($1 + 2)))" | got_and_sent $(($1 + 2))
 }
 
+# use_nic_under_xdp NUMBER: the same while a program in its driver counts what comes in
+use_nic_under_xdp()
+{
+	/system/bin/xdp "eth$1" sh -c "$(get_and_send "eth$1" $(($1 + 2)))" >/tmp/under
+	packets=$(sed -n 's/^packets //p' /tmp/under)
+	ktap_print_msg "under XDP: ${packets:-$(cat /tmp/under)} packets"
+	got_and_sent $(($1 + 2)) </tmp/under && [ "$packets" -ge $(($(medium net 2) / 1428)) ]
+}
+
 ktap_print_header
-ktap_set_plan $(($(echo "$disks" | wc -w) * 2 + nics + 1))
+ktap_set_plan $(($(echo "$disks" | wc -w) * 2 + nics + 2))
 dd if=/dev/urandom of=/tmp/new bs=1M count=8 2>/dev/null
 # They come when they are found, USB last.
 for name in $disks; do
@@ -41,7 +51,9 @@ for name in $disks; do
 done
 nic=0
 while [ $nic -lt "$nics" ]; do
-	result "network_$(basename "$(readlink "/sys/class/net/eth$nic/device/driver")")" use_nic $nic
+	driver_of_it=$(basename "$(readlink "/sys/class/net/eth$nic/device/driver")")
+	result "network_$driver_of_it" use_nic $nic
+	[ "$driver_of_it" != vmxnet3 ] || result "xdp_$driver_of_it" use_nic_under_xdp $nic
 	nic=$((nic + 1))
 done
 result complaints sh -c '! dmesg | grep -e "I/O error" -e "no room"'
