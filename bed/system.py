@@ -81,6 +81,10 @@ PIIX = ("-device", "piix3-ide,id=piix")
 GIVEN = {"ahci": "ide-hd,bus=ahci.0"}
 AHCI = ("-device", "ahci,id=ahci,addr=7")
 
+# Two network cards that are connected with each other.
+HUB = tuple(word for number, side in enumerate(("left", "right"), 1) for word in (
+    "-netdev", f"hubport,hubid=0,id={side}", "-device", f"e1000,netdev={side},mac=52:54:00:00:01:{number:02x}"))
+
 # Controllers by their drivers: what makes one, and the disk behind it.
 CONTROLLERS = {
     "sym53c8xx": ("lsi53c895a,id=lsi", "scsi-hd,bus=lsi.0"),
@@ -128,7 +132,8 @@ STEPS = {step.name: step for step in (
     Step("benchmark", "the kernel's own tests of its DMA API: dma_map_benchmark, dmapool_test", devices=edu_devices(1)),
     Step("share", "dma-bufs are shared with a guest"),
     Step("share-forced", "the same with all DMA bounced", boot=("--append", "swiotlb=force")),
-    Step("net", "a guest on the networks of dom0's cards", nets=("e1000", "rtl8139")),
+    Step("net", "guests on the networks of dom0's cards, and jumbo frames between them", nets=("e1000", "rtl8139"),
+         devices=HUB),
     Step("stacks", "encryption, a mirror, discard", disks=FAST),
     Step("stacks-forced", "the same with all DMA bounced", boot=("--append", "swiotlb=force"),
          disks=FAST),
