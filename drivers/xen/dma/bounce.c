@@ -90,6 +90,13 @@ static noinline dma_addr_t map_with_care(struct device *dev, phys_addr_t phys,
 
 	if (xen_dma_refuses(dev))
 		return DMA_MAPPING_ERROR;
+	if (xen_has_no_hardware(dev)) {
+		if (!(attrs & DMA_ATTR_NO_WARN))
+			dev_err_ratelimited(dev,
+					    "xen-dma: %zu bytes can't be shared: they are not contiguous in the machine; single pages can\n",
+					    size);
+		return DMA_MAPPING_ERROR;
+	}
 	if (attrs & DMA_ATTR_REQUIRE_COHERENT) {
 		if (!(attrs & DMA_ATTR_NO_WARN))
 			dev_err_ratelimited(dev,
@@ -141,7 +148,8 @@ static noinline dma_addr_t refuse_unmapped(struct device *dev, phys_addr_t phys,
  * @attrs:	DMA_ATTR_REQUIRE_COHERENT is refused, DMA_ATTR_NO_WARN honoured
  *
  * Context: Any.
- * Return: Bus address, see xen_aperture_map(), or DMA_MAPPING_ERROR.
+ * Return: Bus address, see xen_aperture_map(), or DMA_MAPPING_ERROR, always so for a
+ * device without hardware.
  */
 dma_addr_t xen_map_bounced(struct device *dev, phys_addr_t phys, size_t size,
 			   struct scatterlist *sg, unsigned int nr,
@@ -152,7 +160,7 @@ dma_addr_t xen_map_bounced(struct device *dev, phys_addr_t phys, size_t size,
 
 	if (unlikely(trace_swiotlb_bounced_enabled() ||
 		     attrs & DMA_ATTR_REQUIRE_COHERENT ||
-		     xen_bus_has_windows(dev) || xen_has_own_pool(dev)))
+		     xen_has_no_hardware(dev) || xen_bus_has_windows(dev) || xen_has_own_pool(dev)))
 		return map_with_care(dev, phys, size, sg, nr, attrs);
 
 	return map_in_aperture(dev, phys, size, sg, nr, attrs);

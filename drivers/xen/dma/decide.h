@@ -51,6 +51,17 @@ static inline bool xen_has_own_pool(struct device *dev)
 	return !XEN_ALL_KNOWN && is_swiotlb_for_alloc(dev);
 }
 
+/*
+ * Is there no hardware behind a device? Xen's grant device has mappings made to learn what
+ * frames it is to grant, udmabuf's to have caches maintained. Both are on no bus, and have all
+ * address bits. A copy is wrong for them: a guest would be granted the aperture, and the
+ * owner's memory overwritten with what was copied from it earlier.
+ */
+static inline bool xen_has_no_hardware(struct device *dev)
+{
+	return !dev->bus && dma_get_mask(dev) == DMA_BIT_MASK(64);
+}
+
 /**
  * struct xen_dma_limits - what a device asks of the addresses it is given
  * @last:		the highest one it can use
@@ -80,7 +91,8 @@ static inline struct xen_dma_limits xen_limits_of(struct device *dev)
 		.last = xen_bus_limit(dev, *dev->dma_mask),
 		.boundary = dma_get_seg_boundary(dev),
 		.align_mask = dma_get_min_align_mask(dev),
-		.force = is_swiotlb_force_bounce(dev),
+		.force = is_swiotlb_force_bounce(dev) &&
+			 !xen_has_no_hardware(dev),
 	};
 
 	limits.plain = XEN_ALL_KNOWN && !limits.force && !dev->dma_range_map &&

@@ -4,6 +4,7 @@
  */
 #include <linux/module.h>
 #include <linux/scatterlist.h>
+#include <linux/swiotlb.h>
 
 #include "fixture.h"
 
@@ -221,6 +222,39 @@ static void xdt_by_alignment(struct kunit *test)
 	}
 }
 
+/*
+ * Who has no hardware wants to know where memory is, not a copy: in place, whatever all others
+ * have to do, or not at all.
+ */
+static void xdt_no_hardware(struct kunit *test)
+{
+	struct xdt *x = test->priv;
+	const struct bus_type *bus = x->dev->bus;
+	struct io_tlb_mem mem = { .force_bounce = true };
+	struct io_tlb_mem *was = x->dev->dma_io_tlb_mem;
+	struct scatterlist sg;
+
+	xdt_wide(x);
+	xen_machine_place(x->buf, 1, XDT_FRAME);
+	xen_machine_place(x->buf + PAGE_SIZE, 1, XDT_FRAME + 3);
+	sg_init_one(&sg, x->buf, 2 * PAGE_SIZE);
+
+	x->dev->dma_io_tlb_mem = &mem;
+	xdt_expect(x, x->buf, PAGE_SIZE, true, "forced");
+	x->dev->bus = NULL;
+	xdt_expect(x, x->buf, PAGE_SIZE, false, "forced, but without hardware");
+	KUNIT_EXPECT_EQ(test, xdt_map(x->dev, x->buf, 2 * PAGE_SIZE, DMA_BIDIRECTIONAL, 0),
+			DMA_MAPPING_ERROR);
+	KUNIT_EXPECT_EQ(test, xen_swiotlb_dma_ops.map_sg(x->dev, &sg, 1, DMA_BIDIRECTIONAL, 0),
+			-EIO);
+	KUNIT_EXPECT_EQ(test, xdt_used(), 0);
+
+	*x->dev->dma_mask = DMA_BIT_MASK(63);
+	xdt_expect(x, x->buf, 2 * PAGE_SIZE, true, "on no bus, but with a mask of its own");
+	x->dev->bus = bus;
+	x->dev->dma_io_tlb_mem = was;
+}
+
 static struct kunit_case xdt_cases[] = {
 	KUNIT_CASE(xdt_by_mask),
 	KUNIT_CASE(xdt_by_contiguity),
@@ -228,6 +262,7 @@ static struct kunit_case xdt_cases[] = {
 	KUNIT_CASE(xdt_merged),
 	KUNIT_CASE(xdt_by_boundary),
 	KUNIT_CASE(xdt_by_alignment),
+	KUNIT_CASE(xdt_no_hardware),
 	{}
 };
 
