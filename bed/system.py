@@ -196,6 +196,14 @@ def compile_programs(kernel, place):
                  "-idirafter", kernel.tree / "include", "-idirafter", kernel.tree / "include/uapi"])
 
 
+def minutes():
+    """How long the step soak takes."""
+    word = os.environ.get("MINUTES") or "5"
+    if not re.fullmatch("[1-9][0-9]*", word):
+        raise Failure(f"MINUTES wants a positive number, not '{word}'")
+    return int(word)
+
+
 def prepare(step, kernel, kselftest, place):
     """What scripts/boot is told; makes all that is booted in the empty directory `place`."""
     words = make_media(step, place)
@@ -203,18 +211,16 @@ def prepare(step, kernel, kselftest, place):
     shutil.copytree(SCRIPTS, system)
     shutil.copy(place / "media", system / "media")
     shutil.copy(kernel.image, system / "kernel")
-    minutes = os.environ.get("MINUTES") or "5"
-    if not re.fullmatch("[1-9][0-9]*", minutes):
-        raise Failure(f"MINUTES wants a positive number, not '{minutes}'")
-    (system / "minutes").write_text(f"{minutes}\n")
+    (system / "minutes").write_text(f"{minutes()}\n")
     shutil.copy(kernel.builddir / "mm/dmapool_test.ko", system)
     compile_programs(kernel, place / "bin")
     settings = {"arch": "x86", "domain": "guest", "nonce": "0", "word": "guest", "stay": "y", "way": "console"}
     files = [*toolstack.files(), f"{kselftest}:/kselftest", f"{place / 'bin'}:/system/bin"]
     initrd.make(system / "initrd", shutil.which("busybox"), settings, script=SCRIPTS / "guest.sh",
                 files=[*files, f"{SCRIPTS / 'hotplug'}:/etc/xen/scripts"])
-    return ["--kernel", kernel.image, "--timeout", step.timeout + 60 * int(minutes), "--mem", step.mem, "--dom0-mem", step.dom0_mem,
-            "--machine", "q35,kernel-irqchip=split" if step.judged else "pc", "--append", "loglevel=4",
+    return ["--kernel", kernel.image, "--timeout", step.timeout + 60 * minutes(), "--mem", step.mem,
+            "--dom0-mem", step.dom0_mem, "--machine", "q35,kernel-irqchip=split" if step.judged else "pc",
+            "--append", "loglevel=4",
             *(["--xen-append", JUDGED_XEN] if step.judged else []),
             *(word for file in (*files, f"{system}:/system") for word in ("--file", file)),
             "--run", step.script, *step.boot, "--", *words, *(JUDGE if step.judged else ())]

@@ -55,7 +55,7 @@ static inline bool xen_overlaps(u64 start, u64 size, u64 other, u64 bytes)
 	return other - start < size || start - other < bytes;
 }
 
-extern const char xen_bus_no_memory[];
+extern const char * const xen_bus_no_memory;
 
 const char *xen_bus_add(struct xen_bus_table *table, u64 start, u64 size,
 			u64 offset);

@@ -64,17 +64,12 @@ packets()
 	cat /sys/class/net/eth0/statistics/[rt]x_packets | awk '{ n += $1 } END { print n }'
 }
 
-over_network()
-{
-	in_guest cost 600 "$(get_and_send eth0 2)" | got_and_sent 2
-}
-
 # a_network: how many packets there are is known afterwards
 a_network()
 {
-	over_network || return 1
+	over_network cost eth0 2 || return 1
 	count=$(packets)
-	row network 1 over_network >/tmp/row || return 1
+	row network 1 over_network cost eth0 2 >/tmp/row || return 1
 	count=$(($(packets) - count))
 	grep -v '^row' /tmp/row
 	awk -v packets=$count '$2 == "network" { $3 = int($3 / packets) } /^row/ { print $1 "\t" $2 "\t" $3 }' /tmp/row

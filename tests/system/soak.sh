@@ -46,7 +46,8 @@ read_disks()
 # The guest's disk is another one each time.
 read_in_guest()
 {
-	name=$(echo $drivers | cut -d' ' -f"$(random 1 3)")
+	name=$(echo "$drivers" | cut -d' ' -f"$(random 1 3)")
+	# shellcheck disable=SC2016	# the guest's shell expands it
 	said xl block-attach user "phy:/dev/$(part_of "$name"),xvdb,r" &&
 		in_guest user 60 'n=0; until [ -b /dev/xvdb ] || [ $n -gt 300 ]; do n=$((n + 1)); usleep 100000; done' &&
 		read_disk_in user "$name" /dev/xvdb

@@ -43,7 +43,7 @@ static bool follows(const struct xen_bus_range *range, u64 start, u64 offset)
 }
 
 /* What is wrong when there is no memory. */
-const char xen_bus_no_memory[] = "there is no memory for so many ranges";
+const char * const xen_bus_no_memory = "there is no memory for so many ranges";
 
 /* Makes room for @room ranges; those that there are stay. */
 static bool resize(struct xen_bus_table *table, unsigned int room)
