@@ -95,6 +95,7 @@ CONTROLLERS = {
     "vmw_pvscsi": ("pvscsi,id=pvscsi", "scsi-hd,bus=pvscsi.0"),
     "ehci-pci": ("usb-ehci,id=ehci", "usb-storage,bus=ehci.0"),
     "xhci_hcd": ("qemu-xhci,id=xhci", "usb-storage,bus=xhci.0"),
+    "uas": ("qemu-xhci,id=xhci-uas -device usb-uas,id=uas,bus=xhci-uas.0", "scsi-hd,bus=uas.0"),
     "sdhci-pci": ("sdhci-pci", "sd-card"),
 }
 NICS = ("pcnet", "i82557b", "tulip", "e1000e", "vmxnet3")
@@ -104,7 +105,7 @@ def devices(name, about, *without, **words):
     """The step of all controllers and network cards but those."""
     behind = {driver: row for driver, row in CONTROLLERS.items() if driver not in without}
     return Step(f"devices-{name}", about, disks={driver: disk for driver, (_, disk) in behind.items()}, nets=NICS,
-                devices=tuple(word for card, _ in behind.values() for word in ("-device", card)), **words)
+                devices=tuple(word for card, _ in behind.values() for word in f"-device {card}".split()), **words)
 
 
 STEPS = {step.name: step for step in (
@@ -167,22 +168,22 @@ def make_disk(path, size):
 
 def make_media(step, place):
     """The disks, and what goes over the networks; returns QEMU's words for all devices."""
-    words, media = list(step.devices), []
+    words, known = list(step.devices), []
     for name, device in dict(step.disks).items():
-        media.append(f"{name} {step.read} {make_disk(place / name, step.read)}\n")
+        known.append(f"{name} {step.read} {make_disk(place / name, step.read)}\n")
         words += ["-drive", f"if=none,id={name},format=raw,file={place / name}", "-device", f"{device},drive={name}"]
-    media.append(f"nics {len(step.nets)}\n")
+    known.append(f"disks {' '.join(dict(step.disks))}\nnics {len(step.nets)}\n")
     if step.nets:
         (place / "tftp").mkdir()
         data = os.urandom(SENT)
         (place / "tftp/sent").write_bytes(data)
-        media.append(f"net {SENT} {digest(data)}\n")
+        known.append(f"net {SENT} {digest(data)}\n")
     for number, device in enumerate(step.nets, 2):
         received = place / f"received-{number}"
         words += ["-netdev", f"user,id=net{number},restrict=on,net=10.0.{number}.0/24,tftp={place / 'tftp'},"
                   f"guestfwd=tcp:10.0.{number}.100:8000-cmd:dd of={received} bs=64k status=none",
                   "-device", f"{device},netdev=net{number},mac=52:54:00:00:00:{number:02x}"]
-    (place / "media").write_text("".join(media))
+    (place / "media").write_text("".join(known))
     return words
 
 

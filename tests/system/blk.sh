@@ -37,11 +37,8 @@ read_and_write()
 	# Behind what is read, and each time elsewhere.
 	seek=$(((bytes >> 20) + 8 * $1))
 	for flag in oflag=direct conv=fsync; do
-		sum=$(of_guest "$guest" sum "dd if=/dev/urandom of=/tmp/new bs=1M count=4 2>/dev/null;
-			dd if=/tmp/new of=$dev bs=1M seek=$seek $flag 2>/dev/null &&
-			echo sum \$(sha256sum </tmp/new)" | cut -d' ' -f1)
-		result "write_${flag#*=}_$2_persistent_$1" [ ${#sum} -eq 64 ]
-		ktap_print_msg "wrote $2 $(((seek + 1) << 20)) $((4 << 20)) $sum"
+		in_guest "$guest" 300 "$(write_and_sum "$dev" "$seek" 4 $flag)" >/tmp/said
+		result "write_${flag#*=}_$2_persistent_$1" wrote_sum "$2" "$seek" 4 </tmp/said
 		seek=$((seek + 4))
 	done
 	work=$(($(requests "$(disk_of "$2")") - work))

@@ -91,27 +91,46 @@ judge()
 	echo "<0>system: judge $1" >/dev/kmsg
 }
 
-# disk_of DRIVER: the disk that a PCI driver serves
+# disks: their names
+disks()
+{
+	sed -n 's/^disks //p' /system/media
+}
+
+# names_of BLOCK: what a disk may be called: its serial number, the drivers it is behind, nearest first
+names_of()
+{
+	sed 's/ *$//' "$1/device/serial" 2>/dev/null
+	tail -c +5 "$1/device/vpd_pg80" 2>/dev/null
+	echo
+	behind=$(readlink -f "$1/device")
+	while [ -n "$behind" ]; do
+		[ ! -e "$behind/driver" ] || basename "$(readlink "$behind/driver")"
+		behind=${behind%/*}
+	done
+}
+
+# disk_of NAME: the disk that the host calls so
 disk_of()
 {
+	disks | tr ' ' '\n' >/tmp/disks
 	for block in /sys/block/sd* /sys/block/nvme*n* /sys/block/mmcblk?; do
 		[ -e "$block" ] || continue
-		found=$(readlink -f "$block/device" | sed 's,/\(ata\|host\|nvme\|usb\|mmc_host\)[/0-9].*,,')
-		[ "$(basename "$(readlink "$found/driver")")" = "$1" ] || continue
+		[ "$(names_of "$block" | grep -m 1 -Fx -f /tmp/disks)" = "$1" ] || continue
 		basename "$block"
 		return 0
 	done
 	return 1
 }
 
-# part_of DRIVER: its disk's partition
+# part_of NAME: that disk's partition
 part_of()
 {
 	disk=$(disk_of "$1") || return 1
 	case $disk in *[0-9]) echo "${disk}p1" ;; *) echo "${disk}1" ;; esac
 }
 
-# read_once DRIVER BLOCK: the sum of what the host knows of its disk, past the page cache
+# read_once NAME BLOCK: the sum of what the host knows of its disk, past the page cache
 read_once()
 {
 	dd if="/dev/$(part_of "$1")" bs="$2" count=$(($(medium "$1" 2) / $2)) iflag=direct,fullblock 2>/dev/null |
@@ -154,15 +173,47 @@ read_disk_in()
 		grep -q "^sum $(medium "$2" 3)"
 }
 
-# write_disk_in GUEST DRIVER DEVICE: behind what is read; the host looks at it
+# write_and_sum DEVICE SEEK MIB FLAG: shell code that writes random bytes
+write_and_sum()
+{
+	cat <<-END
+		dd if=/dev/urandom of=/tmp/new bs=1M count=$3 2>/dev/null;
+		dd if=/tmp/new of=$1 bs=1M seek=$2 $4 2>/dev/null && echo sum \$(sha256sum </tmp/new)
+	END
+}
+
+# wrote_sum NAME SEEK MIB: has that printed a sum? The host looks at what is on the disk
+wrote_sum()
+{
+	sum=$(sed -n 's/^sum \([0-9a-f]*\).*/\1/p')
+	ktap_print_msg "wrote $1 $((($2 + 1) << 20)) $(($3 << 20)) $sum"
+	[ ${#sum} -eq 64 ]
+}
+
+# behind_read NAME: where what is read of a disk ends, in MiB
+behind_read()
+{
+	echo $(($(medium "$1" 2) >> 20))
+}
+
+# write_disk_in GUEST NAME DEVICE: behind what is read
 write_disk_in()
 {
-	seek=$(($(medium "$2" 2) >> 20))
-	sum=$(in_guest "$1" 300 "dd if=/dev/urandom of=/tmp/new bs=1M count=8;
-		dd if=/tmp/new of=$3 bs=1M seek=$seek oflag=direct && echo sum \$(sha256sum </tmp/new)" |
-		sed -n 's/^sum \([0-9a-f]*\).*/\1/p')
-	ktap_print_msg "wrote $2 $(((seek + 1) << 20)) $((8 << 20)) $sum"
-	[ ${#sum} -eq 64 ]
+	in_guest "$1" 300 "$(write_and_sum "$3" "$(behind_read "$2")" 8 oflag=direct)" |
+		wrote_sum "$2" "$(behind_read "$2")" 8
+}
+
+# read_disk NAME: of dom0's, is it what the host knows?
+read_disk()
+{
+	[ "$(read_once "$1" $((1 << 20)))" = "$(medium "$1" 3)" ]
+}
+
+# write_disk NAME: of dom0's, behind what is read
+write_disk()
+{
+	sh -c "$(write_and_sum "/dev/$(part_of "$1")" "$(behind_read "$1")" 8 oflag=direct)" |
+		wrote_sum "$1" "$(behind_read "$1")" 8
 }
 
 # give_devices BDF...: they can be given to domains from now on
