@@ -133,7 +133,7 @@ part_of()
 # read_once NAME BLOCK: the sum of what the host knows of its disk, past the page cache
 read_once()
 {
-	dd if="/dev/$(part_of "$1")" bs="$2" count=$(($(medium "$1" 2) / $2)) iflag=direct,fullblock 2>/dev/null |
+	dd if="/dev/$(part_of "$1")" bs="$2" count=$(($(medium "$1" 2) / $2)) iflag=direct,fullblock 2>/tmp/dd |
 		sha256sum | cut -d' ' -f1
 }
 
