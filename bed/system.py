@@ -112,7 +112,7 @@ STEPS = {step.name: step for step in (
     Step("blk", "a guest on dom0's disks: IDE, AHCI, NVMe",
          disks=DISKS, devices=PIIX),
     Step("pci", "driver domains: edu, disk controllers, a network card",
-         disks={**GIVEN, "nvme": f"{FAST['nvme']},addr=8"}, nets=("e1000,addr=9",), devices=(*edu_devices(3), *AHCI)),
+         disks={**GIVEN, "nvme": f"{FAST['nvme']},addr=8"}, nets=("e1000,addr=9",), devices=(*edu_devices(2), *AHCI)),
     Step("serve", "a storage domain and a network domain serve a guest", disks=GIVEN, nets=("e1000,addr=9",),
          devices=AHCI),
     Step("balloon", "dom0 loses memory and gets it back while its disks are read",

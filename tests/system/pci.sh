@@ -11,14 +11,13 @@
 times=${XDT_TIMES:-20}
 
 # Not map, which has a device reach another one's registers: Xen's IOMMU lets none.
-scripts="sync sg limits coherent mmap exhaust parallel"
+scripts="sync sg limits exhaust parallel"
 
-# One edu and the chipset's own controller stay with dom0.
-kept=$(pci_of 0x1234:0x11e8 | tail -n 1)
+# The chipset's own controller stays with dom0.
 owned=
 for device in 0x1234:0x11e8 0x8086:0x2922 0x1b36:0x0010 0x8086:0x100e; do
 	for bdf in $(pci_of "$device"); do
-		[ "$bdf" = 0000:00:1f.2 ] || [ "$bdf" = "$kept" ] || owned="$owned\"${bdf#0000:}\", "
+		[ "$bdf" = 0000:00:1f.2 ] || owned="$owned\"${bdf#0000:}\", "
 	done
 done
 
@@ -39,8 +38,22 @@ has_aperture()
 # has_interrupts GUEST KIND: some of that kind came
 has_interrupts()
 {
-	in_guest "$1" 20 'cat /proc/interrupts' | grep -e "$2" |
-		awk '{ for (i = 2; i <= 3; i++) n += $i } END { exit n == 0 }'
+	in_guest "$1" 20 'cat /proc/interrupts' >/tmp/said
+	grep -e "$2" /tmp/said | awk '{ n += $2 + $3 } END { exit n == 0 }' && return 0
+	ktap_print_msg "$(grep pirq /tmp/said | tr '\n' ';')"
+	return 1
+}
+
+# coherent_up_to GUEST ORDER: one block of that size, and none of the next one, which Xen gives no such domain
+coherent_up_to()
+{
+	in_guest "$1" 120 "cd /kselftest/xen-dma; hands=/sys/kernel/debug/xdt_fault;
+		for module in xdt_edu xdt_memory xdt_fault; do [ -e /sys/module/\$module ] || insmod \$module.ko; done;
+		echo take $2 >\$hands; cat \$hands; echo give >\$hands; cat \$hands; echo take $(($2 + 1)) >\$hands;
+		cat \$hands; rmmod xdt_fault xdt_memory" | tr '\n' ' ' >/tmp/said
+	grep -q '^memory given nothing' /tmp/said && return 0
+	ktap_print_msg "$(cat /tmp/said)"
+	return 1
 }
 
 # sized: an aperture of what the command line says, where nothing is said of an IOMMU
@@ -51,43 +64,6 @@ sized()
 	status=$?
 	guest_append=
 	destroy "sized-$1" && return $status
-}
-
-# ask WORDS...: of xdt_fault.ko, which holds memory below 4 GiB in dom0
-ask()
-{
-	echo "$*" >/sys/kernel/debug/xdt_fault
-	read -r answer </sys/kernel/debug/xdt_fault
-}
-
-# take_low_memory: all but 32 MiB of what Xen has
-take_low_memory()
-{
-	for module in xdt_edu xdt_memory xdt_fault; do
-		insmod "/kselftest/xen-dma/$module.ko" || return 1
-	done
-	for order in 12 10 8; do
-		answer=memory
-		while [ "$answer" = memory ]; do
-			ask take $order
-		done
-		[ $order -ne 12 ] || { ask give && ask give; }
-	done
-}
-
-# starts_short: with what there is, and it says so
-starts_short()
-{
-	take_low_memory
-	echo 2 >/proc/sys/vm/drop_caches
-	ktap_print_msg "Xen has $(free_pages)free, by width"
-	create short 'memory = 256' "pci = [ ${owned%%,*} ]" || return 1
-	got=$(aperture_of short)
-	ktap_print_msg "an aperture of ${got:-no} KiB"
-	in_guest short 20 'dmesg | grep "xen-dma: "' >/tmp/said
-	destroy short
-	rmmod xdt_fault xdt_memory xdt_edu
-	[ "${got:-0}" -lt 65536 ] && grep -q 'Xen has no more memory below' /tmp/said
 }
 
 # one_life NUMBER: made, put to work, and destroyed while it works
@@ -134,6 +110,7 @@ result nvme_written write_disk_in owner nvme /dev/nvme0n1p1
 result network over_network owner eth0 2
 # shellcheck disable=SC2086,SC2046	# words are wanted
 in_guest owner 900 "cd /kselftest && ./run_kselftest.sh $(printf -- '-t xen-dma:%s.sh ' $scripts) | cat"
+result coherent coherent_up_to owner 12
 result msi has_interrupts owner 'pirq.*-msi.*nvme'
 result intx has_interrupts owner 'pirq.*eth0'
 judge off
@@ -142,7 +119,6 @@ result destroyed destroy owner
 result memory_after_domain memory_is $memory
 result size_in_slabs sized slabs swiotlb=8192 16384
 result size_in_bytes sized bytes xen_dma.size=32M 32768
-result short_of_low_memory starts_short
 # By then Xen has all that it wants for its bookkeeping.
 result first_lives lives 1 $((times / 4))
 all=$(all_free_pages)

@@ -3,9 +3,9 @@
 # A driver that asks the hypervisor where memory is, while a device is at work already. To be
 # run first, in a domain that is large enough for that to take a while.
 #
-# The cases are in test_modules/xdt_arm_learning.c. Pages leave the domain meanwhile, and
-# come back, some of them when all is known. XDT_EARLY=1 says that the domain is so large that not all can
-# be known when the first cases run.
+# The cases are in test_modules/xdt_arm_learning.c. Pages leave the domain meanwhile, and come
+# back, some of them when all is known. XDT_EARLY=1 says that the domain is so large that not
+# all can be known when the first cases run.
 cd "$(dirname "$0")" || exit 1
 . ./arm_lib.sh
 
