@@ -111,7 +111,7 @@ result network over_network owner eth0 2
 # shellcheck disable=SC2086,SC2046	# words are wanted
 in_guest owner 900 "cd /kselftest && ./run_kselftest.sh $(printf -- '-t xen-dma:%s.sh ' $scripts) | cat"
 result coherent coherent_up_to owner 12
-result msi has_interrupts owner 'pirq.*-msi.*nvme'
+result msi has_interrupts owner 'pirq.*-pcifront-msi'
 result intx has_interrupts owner 'pirq.*eth0'
 judge off
 result destroyed destroy owner
