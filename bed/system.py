@@ -140,7 +140,8 @@ STEPS = {step.name: step for step in (
          disks=FAST),
     # QEMU's lsi53c895a fetches its program over the bus from its own memory, which no IOMMU lets through.
     devices("q35", "controllers and network cards, an IOMMU watches", "sym53c8xx", "am53c974"),
-    devices("pc", "the same on an older machine", judged=False),
+    # Where am53c974 shares its interrupt, stock's driver dies of the first one: it asks for it too early.
+    devices("pc", "the same on an older machine", "am53c974", judged=False),
 )}
 
 # What bed/cost.py boots, and nobody else; nothing else is to be at work, so nobody watches.
