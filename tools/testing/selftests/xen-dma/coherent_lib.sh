@@ -120,10 +120,10 @@ check_memory()
 {
 	slack=${2:-128}
 	ktap_test_result "$1.quiet" quiet
-	ktap_test_result "$1.domain_pages" wait_until 5 have_pages
+	ktap_test_result "$1.domain_pages" wait_until 30 have_pages
 	ktap_print_msg "the domain has $have pages, had $had_pages"
-	ktap_test_result "$1.xen_low_memory" wait_until 5 have_low
+	ktap_test_result "$1.xen_low_memory" wait_until 30 have_low
 	ktap_print_msg "Xen has $have free pages below 4 GiB, had $had_low"
-	ktap_test_result "$1.linux_memory" wait_until 5 have_free
+	ktap_test_result "$1.linux_memory" wait_until 30 have_free
 	ktap_print_msg "Linux has $have free pages, had $had_free"
 }
