@@ -92,6 +92,7 @@ bool xen_aperture_fill(unsigned long asked)
 {
 	const struct xen_span all = { .last = DMA_BIT_MASK(XEN_WIDEST_BITS) };
 	size_t first = min_t(size_t, wanted, SETUP_FIRST);
+	size_t least = min_t(size_t, first, LEAST);
 	bool large = asked >= LOOK_FOR_LARGE >> XEN_PAGE_SHIFT;
 	bool enough;
 
@@ -103,11 +104,11 @@ bool xen_aperture_fill(unsigned long asked)
 	/* They cost each look-up, so they are for who has nothing else. */
 	if ((!done || xen_pool_has_pieces()) && done < first && !xen_is_learning())
 		done += xen_pool_add_pieces(&all, first - done, XEN_CHUNK_BOOT);
-	else if (done < LEAST && large)
+	else if (done < least && large)
 		done += xen_pool_add_pieces(&all, FIRST_PIECES, XEN_CHUNK_BOOT);
 	if (done == wanted || !xen_is_learning())
 		say_once();
-	enough = done >= first || (done >= LEAST && large);
+	enough = done >= (large ? least : first);
 	mutex_unlock(&fill_mutex);
 
 	return enough;
