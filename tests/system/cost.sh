@@ -75,14 +75,9 @@ a_network()
 	awk -v packets=$count '$2 == "network" { $3 = int($3 / packets) } /^row/ { print $1 "\t" $2 "\t" $3 }' /tmp/row
 }
 
-bridge()
-{
-	brctl addbr br0 && brctl addif br0 eth0 && ifconfig eth0 0.0.0.0 up && ifconfig br0 up
-}
-
 ktap_print_header
 ktap_set_plan 5
-bridge
+bridge_over br0 eth0
 result guest create cost "disk = [ \"phy:/dev/$(part_of ata_piix),xvda,w\", \"phy:/dev/$(part_of ahci),xvdb,w\",
 	\"phy:/dev/$(part_of nvme),xvdc,w\" ]" 'vif = [ "bridge=br0,script=vif-bridge" ]'
 result ata_piix a_disk ata_piix /dev/xvda

@@ -18,7 +18,7 @@ network_of()
 # use_nic INTERFACE
 use_nic()
 {
-	sh -c "$(get_and_send "$1" "$(network_of "$1")")" | got_and_sent "$(network_of "$1")"
+	over_network dom0 "$1" "$(network_of "$1")"
 }
 
 # use_nic_under_xdp INTERFACE: the same while a program in its driver counts what comes in

@@ -7,7 +7,6 @@
 # shellcheck source=tests/system/lib.sh
 . /system/lib.sh
 
-balloon=/sys/devices/system/xen_memory/xen_memory0
 ahci=$(pci_of 0x8086:0x2922 | grep -v :1f.2)
 nvme=$(pci_of 0x1b36:0x0010)
 

@@ -6,14 +6,6 @@
 # shellcheck source=tests/system/lib.sh
 . /system/lib.sh
 
-balloon=/sys/devices/system/xen_memory/xen_memory0
-
-# set_memory MIB
-set_memory()
-{
-	said xl mem-set 0 "$1" && wait_until 120 "[ \$(cat $balloon/info/current_kb) -eq $(($1 << 10)) ]"
-}
-
 # read_at_once DRIVER: all of it, into one buffer
 read_at_once()
 {

@@ -11,6 +11,7 @@
 cd /kselftest/xen-dma && . ./lib.sh
 
 driver=/sys/kernel/debug/xen-dma
+balloon=/sys/devices/system/xen_memory/xen_memory0
 # The step's name: its results begin with it.
 step=$(sed -n '/^# Steps* "/{s/[^"]*"\([a-z]*\).*/\1/p;q}' "$0")
 mkdir -p /tmp/orders /etc/xen/scripts
@@ -78,6 +79,12 @@ in_guest()
 	order "$1" "$3" && answer "$1" "$2"
 }
 
+# in_domain NAME SECONDS CODE: in dom0 too
+in_domain()
+{
+	if [ "$1" = dom0 ]; then sh -c "$3"; else in_guest "$@"; fi
+}
+
 # destroy NAME: at once, and until Xen has forgotten it
 destroy()
 {
@@ -137,6 +144,12 @@ read_once()
 		sha256sum | cut -d' ' -f1
 }
 
+# bridge_over NAME INTERFACE
+bridge_over()
+{
+	brctl addbr "$1" && brctl addif "$1" "$2" && ifconfig "$2" 0.0.0.0 up && ifconfig "$1" up
+}
+
 # get_and_send INTERFACE NETWORK: shell code that gets over a network what the host has, and
 # sends it back; for a domain with an address in 10.0.NETWORK.0
 get_and_send()
@@ -160,10 +173,10 @@ got_and_sent()
 	[ "$sum" = "$(medium net 3)" ] && grep -q '^away' /tmp/got_and_sent
 }
 
-# over_network GUEST INTERFACE NETWORK: a guest gets what the host has, and sends it back
+# over_network DOMAIN INTERFACE NETWORK: a domain gets what the host has, and sends it back
 over_network()
 {
-	in_guest "$1" 120 "$(get_and_send "$2" "$3")" | got_and_sent "$3"
+	in_domain "$1" 120 "$(get_and_send "$2" "$3")" | got_and_sent "$3"
 }
 
 # read_disk_in GUEST DRIVER DEVICE: has it what the host knows?
@@ -222,6 +235,12 @@ give_devices()
 	for bdf in "$@"; do
 		said xl pci-assignable-add "$bdf" || return 1
 	done
+}
+
+# set_memory MIB: xl gives dom0 that much, or takes the rest
+set_memory()
+{
+	said xl mem-set 0 "$1" && wait_until 120 "[ \$(cat $balloon/info/current_kb) -eq $(($1 << 10)) ]"
 }
 
 # memory_is PAGES...: has Xen that much free, by width?

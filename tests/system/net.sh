@@ -19,18 +19,6 @@ interface_of()
 	done
 }
 
-# bridge_over NAME INTERFACE
-bridge_over()
-{
-	brctl addbr "$1" && brctl addif "$1" "$2" && ifconfig "$2" 0.0.0.0 up && ifconfig "$1" up
-}
-
-# in_domain NAME SECONDS CODE: in dom0 too
-in_domain()
-{
-	if [ "$1" = dom0 ]; then sh -c "$3"; else in_guest "$@"; fi
-}
-
 # jumbo_guest NAME BRIDGE ADDRESS
 jumbo_guest()
 {

@@ -8,7 +8,6 @@
 # shellcheck source=tests/system/lib.sh
 . /system/lib.sh
 
-balloon=/sys/devices/system/xen_memory/xen_memory0
 drivers="ata_piix ahci nvme"
 own=$(pci_of 0x1b36:0x0010 | tail -n 1)
 mkdir -p /tmp/soak
@@ -68,7 +67,7 @@ one_domain()
 balloon_once()
 {
 	target=$(random $((full / 2)) "$full")
-	said xl mem-set 0 "$target" && wait_until 120 "[ \$(cat $balloon/info/current_kb) -eq $((target << 10)) ]"
+	set_memory "$target"
 	done_one memory $((target << 20)) $?
 }
 

@@ -27,7 +27,7 @@ places()
 read_all()
 {
 	for name in $drivers; do
-		[ "$(read_once "$name" $((1 << 20)))" = "$(medium "$name" 3)" ] || return 1
+		read_disk "$name" || return 1
 	done
 }
 
@@ -47,21 +47,16 @@ read_over_suspend()
 	return $slept
 }
 
-over_network()
-{
-	sh -c "$(get_and_send eth0 2)" | got_and_sent 2
-}
-
 ktap_print_header
 ktap_set_plan 9
 result read_before read_all
-result network_before over_network
+result network_before over_network dom0 eth0 2
 was=$(places)
 for round in 1 2 3; do
 	result "read_while_suspending_$round" read_over_suspend
 done
 result aperture_stays [ -n "$was" -a "$(places)" = "$was" ]
 result read_after read_all
-result network_after over_network
+result network_after over_network dom0 eth0 2
 result complaints sh -c '! dmesg | grep -e "I/O error" -e "no room"'
 ktap_finished
