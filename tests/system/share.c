@@ -95,6 +95,15 @@ static size_t count_wrong(const __u64 *memory, size_t pages,
 	return wrong;
 }
 
+static void *zeroed(size_t size)
+{
+	void *memory = calloc(1, size);
+
+	if (!memory)
+		fail("calloc");
+	return memory;
+}
+
 static void *map_fd(int fd, size_t pages, __u64 offset)
 {
 	void *memory = mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE,
@@ -143,9 +152,7 @@ static int give(unsigned int domid, size_t pages, const char *kind)
 	__u64 *memory;
 	size_t i, wrong;
 
-	grant = calloc(1, sizeof(*grant) + pages * sizeof(grant->refs[0]));
-	if (!grant)
-		fail("calloc");
+	grant = zeroed(sizeof(*grant) + pages * sizeof(grant->refs[0]));
 	grant->fd = strcmp(kind, "heap") ? make_of_memfd(pages, &memory) :
 					   make_from_heap(pages, &memory);
 	grant->count = pages;
@@ -179,9 +186,7 @@ static int take(unsigned int domid, size_t pages, char **refs)
 	__u64 *memory;
 	size_t i, wrong;
 
-	grant = calloc(1, sizeof(*grant) + pages * sizeof(grant->refs[0]));
-	if (!grant)
-		fail("calloc");
+	grant = zeroed(sizeof(*grant) + pages * sizeof(grant->refs[0]));
 	grant->count = pages;
 	for (i = 0; i < pages; i++) {
 		grant->refs[i].domid = domid;
