@@ -38,6 +38,7 @@
 #include "coherent-pool.h"
 #include "coherent.h"
 #include "compat.h"
+#include "refused.h"
 #include "region-release.h"
 #include "regions.h"
 
@@ -200,6 +201,7 @@ static bool alloc_in_scope(struct xen_coherent_request *req,
 	}
 
 	atomic_long_inc(&xen_failed);
+	xen_note_refused(req->dev, req->size);
 	return false;
 }
 

@@ -19,6 +19,7 @@
 #include "caches.h"
 #include "compat.h"
 #include "decide.h"
+#include "refused.h"
 #include "sg.h"
 
 /**
@@ -43,6 +44,7 @@ struct xen_sg_segment {
  * @attrs:	of the mapping
  * @max_size:	bytes of a segment of several entries
  * @max_bounced:	the same where they are bounced; fits between boundaries
+ * @in_place:	nothing may be bounced, see refused.c
  * @limits:	the device's
  * @out:	the entry that a segment goes to; who puts one moves it on, if
  *		more are to come
@@ -53,6 +55,7 @@ struct xen_sg_plan {
 	unsigned long attrs;
 	size_t max_size;
 	size_t max_bounced;
+	bool in_place;
 	struct xen_dma_limits limits;
 	struct scatterlist *out;
 	int nr;
@@ -173,6 +176,14 @@ static noinline int put_in_parts(struct xen_sg_plan *plan,
 	}
 }
 
+static noinline int refuse_copy(const struct xen_sg_plan *plan)
+{
+	if (!(plan->attrs & DMA_ATTR_NO_WARN))
+		dev_err_ratelimited(plan->dev,
+				    "xen-dma: pages in place of coherent memory can't be bounced\n");
+	return -EIO;
+}
+
 /* Bounces the entries of a segment, in one block if there is one. */
 static int put_bounced(struct xen_sg_plan *plan,
 		       const struct xen_sg_segment *seg)
@@ -180,6 +191,8 @@ static int put_bounced(struct xen_sg_plan *plan,
 	bool one = seg->entries == 1;
 	dma_addr_t bus;
 
+	if (unlikely(plan->in_place))
+		return refuse_copy(plan);
 	bus = xen_map_bounced(plan->dev, sg_phys(seg->first), seg->size,
 			      one ? NULL : seg->first, seg->entries,
 			      plan->attrs | (one ? 0 : DMA_ATTR_NO_WARN));
@@ -437,6 +450,7 @@ int xen_swiotlb_map_sg(struct device *dev, struct scatterlist *sgl, int nents,
 		.dev = dev,
 		.attrs = attrs,
 		.max_size = dma_get_max_seg_size(dev),
+		.in_place = xen_is_substitute(dev, sgl, nents, dir),
 		.limits = xen_limits_of(dev),
 		.out = sgl,
 	};

@@ -4,6 +4,7 @@
  * costs others, and that nothing is lost by it.
  */
 #include <linux/module.h>
+#include <linux/scatterlist.h>
 #include <linux/swap.h>
 
 #include "../region-release.h"
@@ -240,9 +241,45 @@ static void xdc_message(struct kunit *test)
 	xen_machine_fail_exchanges(0);
 }
 
+static int xdc_map_list(struct device *dev, u8 *buf, size_t size,
+			enum dma_data_direction dir)
+{
+	struct scatterlist sg[2];
+	int nr;
+
+	sg_init_table(sg, 2);
+	sg_set_buf(&sg[0], buf, PAGE_SIZE);
+	sg_set_buf(&sg[1], buf + PAGE_SIZE, size - PAGE_SIZE);
+	nr = xen_swiotlb_dma_ops.map_sg(dev, sg, 2, dir, DMA_ATTR_NO_WARN);
+	if (nr > 0)
+		xen_swiotlb_dma_ops.unmap_sg(dev, sg, 2, dir, 0);
+	return nr;
+}
+
+/* What takes the place of coherent memory must not be a copy, once for each refusal. */
+static void xdc_substitute(struct kunit *test)
+{
+	struct xdt *x = test->priv;
+	struct device *other = xdt_device(x, "other", DMA_BIT_MASK(32));
+	size_t size = SZ_512K;
+	struct xdc_mem m;
+
+	xen_machine_fail_exchanges(-ENOMEM);
+	KUNIT_EXPECT_FALSE(test, xdc_get(x->dev, &m, size - 1, GFP_KERNEL, 0));
+	KUNIT_EXPECT_GT(test, xdc_map_list(x->dev, x->buf, size, DMA_TO_DEVICE), 0);
+	KUNIT_EXPECT_GT(test, xdc_map_list(x->dev, x->buf, size - PAGE_SIZE,
+					   DMA_BIDIRECTIONAL), 0);
+	KUNIT_EXPECT_GT(test, xdc_map_list(other, x->buf, size, DMA_BIDIRECTIONAL), 0);
+	KUNIT_EXPECT_EQ(test, xdc_map_list(x->dev, x->buf, size, DMA_BIDIRECTIONAL), -EIO);
+	KUNIT_EXPECT_GT(test, xdc_map_list(x->dev, x->buf, size, DMA_BIDIRECTIONAL), 0);
+	KUNIT_EXPECT_EQ(test, xdt_used(), 0);
+	xen_machine_fail_exchanges(0);
+}
+
 static struct kunit_case xdc_cases[] = {
 	KUNIT_CASE(xdc_hopeless),
 	KUNIT_CASE(xdc_refused),
+	KUNIT_CASE(xdc_substitute),
 	KUNIT_CASE(xdc_message),
 	KUNIT_CASE(xdc_no_leak),
 	KUNIT_CASE(xdc_again),
