@@ -22,7 +22,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from bed import base, initrd, ktap, smmu, toolstack
+from bed import base, initrd, ktap, media, smmu, toolstack
 from bed.base import TOP, Failure
 from bed.build import Kernel, install_kselftest
 from bed.known import edu_devices, one_of
@@ -53,7 +53,8 @@ class Step:
     Its script is the one that is named as the step up to a hyphen.
 
     `disks` are images, by the words for QEMU's device, of which each has a partition with random bytes; `nets`
-    are network cards, whose other end is a network of QEMU's own. Where it is `judged`, an IOMMU watches.
+    are network cards, whose other end is a network of QEMU's own. Each of `makes` puts more into the directory
+    where all of it lies, and returns words for QEMU. Where it is `judged`, an IOMMU watches.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Step:
     disks: dict = ()
     nets: tuple = ()
     devices: tuple = ()
+    makes: tuple = ()
     boot: tuple = ()
     read: int = READ
     dom0_mem: str = "2G"
@@ -142,6 +144,10 @@ STEPS = {step.name: step for step in (
     devices("q35", "controllers and network cards, an IOMMU watches", "sym53c8xx", "am53c974"),
     # Where am53c974 shares its interrupt, stock's driver dies of the first one: it asks for it too early.
     devices("pc", "the same on an older machine", "am53c974", judged=False),
+    Step("sound", "tones, also when there is no memory for a card", makes=(media.sound,),
+         boot=("--append", "xen_dma.coherent_pooled=0 xen_dma.coherent_cache=0")),
+    Step("sound-forced", "the same with all DMA bounced", makes=(media.sound,),
+         boot=("--append", "swiotlb=force xen_dma.coherent_pooled=0 xen_dma.coherent_cache=0")),
 )}
 
 # What bed/cost.py boots, and nobody else; nothing else is to be at work, so nobody watches.
@@ -211,6 +217,7 @@ def prepare(step, kernel, kselftest, place):
     words = make_media(step, place)
     system = place / "system"
     shutil.copytree(SCRIPTS, system)
+    words += [word for make in step.makes for word in make(place)]
     shutil.copy(place / "media", system / "media")
     shutil.copy(kernel.image, system / "kernel")
     (system / "minutes").write_text(f"{minutes()}\n")
@@ -241,6 +248,8 @@ def look_at_host(place, lines):
             received = place / f"received-{found[1]}"
             right = received.exists() and digest(received.read_bytes()) == found[2]
             yield ktap.Result(f"host.sent_{found[1]}", right, group="host")
+        elif found := re.match(r"# played (.+)$", line):
+            yield media.look(place, found[1])
 
 
 def look_at_judge(console, lines):

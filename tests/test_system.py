@@ -3,9 +3,12 @@
 guests, driver domains, and an IOMMU as the judge.
 """
 
+import wave
+from array import array
+
 import pytest
 
-from bed import system
+from bed import media, system
 
 # What make check runs; all of it is for make check-all, but for what takes too long, or fails now and then.
 QUICK = ("blk",)
@@ -43,3 +46,39 @@ def test_each_step_has_a_script():
     """Scripts and rows belong together."""
     scripts = {path.name for path in system.SCRIPTS.glob("*.sh")} - {"lib.sh", "guest.sh"}
     assert scripts == {step.script.name for step in (*system.STEPS.values(), system.COST)}
+
+
+def gap(samples):
+    """An eightieth of a second is silent."""
+    samples[20000:20200] = array("h", 200 * [0])
+
+
+def swap(samples):
+    """Two pages have changed places."""
+    samples[20480:21504], samples[21504:22528] = samples[21504:22528], samples[20480:21504]
+
+
+def shorten(samples):
+    """The end is missing."""
+    del samples[-1000:]
+
+
+def silence(samples):
+    """Nothing was played."""
+    del samples[:]
+
+
+@pytest.mark.parametrize("harm", [None, gap, swap, shorten, silence])
+def test_tone(harm, tmp_path):
+    """A recording counts only when all of the tone is in it, in one piece."""
+    (tmp_path / "system").mkdir()
+    media.sound(tmp_path)
+    samples = array("h", ((sample - 128) * 200 for sample in (tmp_path / "system/tone-100").read_bytes()
+                          for _ in range(2)))
+    if harm:
+        harm(samples)
+    with wave.open(str(tmp_path / "wav"), "wb") as file:
+        file.setparams((1, 2, 2 * media.RATE, 0, "NONE", ""))
+        file.writeframes(bytes(1234) + samples.tobytes() + bytes(4321))
+    assert media.is_heard(tmp_path / "wav", 100)[0] == (not harm)
+    assert not media.is_heard(tmp_path / "wav", 150)[0]

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Sound of a system (bed/system.py): what a domain is to play, and whether QEMU heard it.
+
+A tone is looked for in a recording: once it has begun it must go on to its end without a
+gap, and without a jump, as there is where pieces of it are missing or exchanged.
+"""
+
+import cmath
+import statistics
+import wave
+from array import array
+
+from bed import ktap
+
+# A sound card. With its timer it drops samples on a busy host.
+CARD = "intel-hda -device hda-output,use-timer=off,audiodev=sound"
+
+# Tones: /dev/dsp takes samples of 8 bits at that rate by default. What is looked at together are so
+# many to the second; each has whole waves, but a page of samples has not.
+HERTZ, RATE, SECONDS, WINDOWS = (100, 150, 200), 8000, 4, 50
+
+# How far one window of a tone may be from the next, and the least that is loud; of 1. Linux loses a sample where it
+# converts rates, which at 200 Hz is 0.16.
+JUMP, LOUD = 0.2, 0.05
+
+
+def sound(place):
+    """Tones for dom0, and a card with a recording; returns QEMU's words."""
+    for hertz in HERTZ:
+        samples = (128 + 100 * cmath.rect(1, 2 * cmath.pi * hertz * number / RATE).imag
+                   for number in range(RATE * SECONDS))
+        (place / f"system/tone-{hertz}").write_bytes(bytes(map(round, samples)))
+    return f"-audiodev wav,id=sound,path={place}/sound.wav -device {CARD}".split()
+
+
+def windows(path, hertz):
+    """A tone's strength and phase, 1 at most, in one window of a recording after the other."""
+    with wave.open(str(path)) as file:
+        rate, channels = file.getframerate(), file.getnchannels()
+        samples = array("h", file.readframes(file.getnframes()))[::channels]
+    size = rate // WINDOWS
+    turns = [cmath.rect(2 / size / 32768, -2 * cmath.pi * hertz * number / rate) for number in range(size)]
+    return [sum(map(complex.__mul__, turns, map(complex, samples[start:start + size])))
+            for start in range(0, len(samples) - size + 1, size)]
+
+
+def is_heard(path, hertz):
+    """Is there all of that tone, in one piece? Returns that, and what was found."""
+    try:
+        found = windows(path, hertz)
+    except (OSError, EOFError, wave.Error) as error:
+        return False, f"no recording: {error}"
+    strength = [abs(each) for each in found]
+    loud = [each for each in strength if each > LOUD]
+    if not loud:
+        return False, f"no tone in {len(found)} windows"
+    usual = statistics.median(loud)
+    # Whole windows: the first and the last one of the tone are not.
+    first = next(number for number, each in enumerate(strength) if each > (1 - JUMP) * usual)
+    tone = found[first:first + SECONDS * WINDOWS - 2]
+    jumps = [number for number, (one, other) in enumerate(zip(tone, tone[1:])) if abs(one - other) > JUMP * usual]
+    return (len(tone) == SECONDS * WINDOWS - 2 and not jumps,
+            f"of {len(tone)} windows, strength {usual:.3f}, {len(jumps)} do not go on: {jumps[:10]}")
+
+
+def look(place, words):
+    """What dom0 said that it played, against what is here."""
+    right, about = is_heard(place / "sound.wav", int(words))
+    return ktap.Result(f"host.played_{words}", right, diagnostics=(about,), group="host")

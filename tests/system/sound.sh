@@ -1,0 +1,59 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# Steps "sound" and "sound-forced": dom0 plays tones; the host has a recording. When the domain
+# can't get memory for the card, the writer is told so, or the tone is heard all the same.
+# shellcheck source=tests/system/lib.sh
+. /system/lib.sh
+
+# More hypercalls than there can be: what has gone from it were some that failed.
+many=1000000
+
+# play HERTZ: the tone that the host made. All of it has room in the card's memory, so no gap comes
+# of a domain that has to wait.
+play()
+{
+	echo "cat 4 16384" >/proc/asound/card0/pcm0p/oss
+	cat "/system/tone-$1" >/dev/dsp
+}
+
+# play_well HERTZ: the host listens for it
+play_well()
+{
+	play "$1" && ktap_print_msg "played $1"
+}
+
+# play_or_fail HERTZ: the same, or there is an error
+play_or_fail()
+{
+	play_well "$1" || ktap_print_msg "the writer has an error"
+}
+
+# faults TIMES: of each exchange that will be tried, and nothing is kept that would do
+faults()
+{
+	echo 2 >/proc/sys/vm/drop_caches
+	for file in probability:100 interval:1 verbose:0 space:0 "times:$1"; do
+		echo "${file#*:}" >"$driver/fail_call/${file%:*}"
+	done
+}
+
+# faults_used: has there been one?
+faults_used()
+{
+	left=$(cat "$driver/fail_call/times")
+	ktap_print_msg "$((many - left)) hypercalls failed"
+	[ "$left" -lt $many ]
+}
+
+ktap_print_header
+ktap_set_plan 4
+# Large pieces are rare then.
+scatter_memory
+result plays play_well 100
+faults $many
+result plays_or_fails play_or_fail 150
+result faults faults_used
+faults 0
+result plays_again play_well 200
+ktap_finished
