@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Sound of a system (bed/system.py): what a domain is to play, and whether QEMU heard it.
+"""Sound and pictures of a system (bed/system.py): what a domain is to play and to draw, and
+whether QEMU heard and saw it.
 
 A tone is looked for in a recording: once it has begun it must go on to its end without a
-gap, and without a jump, as there is where pieces of it are missing or exchanged.
+gap, and without a jump, as there is where pieces of it are missing or exchanged. A picture is
+random, so that no piece of it looks like another, and a dump of the screen must be the same.
 """
 
 import cmath
+import hashlib
+import os
 import statistics
 import wave
 from array import array
@@ -22,6 +26,8 @@ HERTZ, RATE, SECONDS, WINDOWS = (100, 150, 200), 8000, 4, 50
 # How far one window of a tone may be from the next, and the least that is loud; of 1. Linux loses a sample where it
 # converts rates, which at 200 Hz is 0.16.
 JUMP, LOUD = 0.2, 0.05
+
+WIDTH, HEIGHT, PICTURES = 640, 480, (1, 2)
 
 
 def sound(place):
@@ -63,7 +69,38 @@ def is_heard(path, hertz):
             f"of {len(tone)} windows, strength {usual:.3f}, {len(jumps)} do not go on: {jumps[:10]}")
 
 
-def look(place, words):
-    """What dom0 said that it played, against what is here."""
+def picture(place):
+    """Pictures for dom0, a screen, and a network on which QEMU's monitor and the dumps are reached; returns
+    QEMU's words."""
+    dumps = place / "dumps"
+    dumps.mkdir()
+    lines = [f"dumps {dumps}\n", f"size {WIDTH},{HEIGHT}\n"]
+    for number in PICTURES:
+        pixels = os.urandom(4 * WIDTH * HEIGHT)
+        (place / f"system/picture-{number}").write_bytes(pixels)
+        seen = bytearray(3 * WIDTH * HEIGHT)
+        for colour in range(3):
+            seen[colour::3] = pixels[2 - colour::4]
+        (place / f"picture-{number}").write_bytes(seen)
+        lines.append(f"picture-{number} {len(seen)} {hashlib.sha256(seen).hexdigest()}\n")
+    with open(place / "media", "a", encoding="ascii") as file:
+        file.writelines(lines)
+    # The network is a client of the monitor's.
+    return ["-device", f"virtio-gpu-pci,iommu_platform=on,xres={WIDTH},yres={HEIGHT}",
+            "-chardev", f"socket,id=monitor,path={place}/monitor,server=on,wait=off", "-mon", "chardev=monitor",
+            "-netdev", f"user,id=monitor,restrict=on,net=10.0.9.0/24,tftp={dumps},"
+            f"guestfwd=tcp:10.0.9.100:4444-unix:{place}/monitor", "-device", "e1000,netdev=monitor"]
+
+
+def is_seen(place, number):
+    """Has the screen shown that picture?"""
+    dump, right = place / f"dumps/shown-{number}", (place / f"picture-{number}").read_bytes()
+    return dump.exists() and dump.read_bytes() == b"P6\n%d %d\n255\n" % (WIDTH, HEIGHT) + right
+
+
+def look(place, what, words):
+    """What dom0 said that it played or showed, against what is here."""
+    if what == "shown":
+        return ktap.Result(f"host.shown_{words}", is_seen(place, words), group="host")
     right, about = is_heard(place / "sound.wav", int(words))
     return ktap.Result(f"host.played_{words}", right, diagnostics=(about,), group="host")

@@ -148,6 +148,8 @@ STEPS = {step.name: step for step in (
          boot=("--append", "xen_dma.coherent_pooled=0 xen_dma.coherent_cache=0")),
     Step("sound-forced", "the same with all DMA bounced", makes=(media.sound,),
          boot=("--append", "swiotlb=force xen_dma.coherent_pooled=0 xen_dma.coherent_cache=0")),
+    Step("picture", "a picture on a screen", makes=(media.picture,)),
+    Step("picture-forced", "the same with all DMA bounced", makes=(media.picture,), boot=("--append", "swiotlb=force")),
 )}
 
 # What bed/cost.py boots, and nobody else; nothing else is to be at work, so nobody watches.
@@ -248,8 +250,8 @@ def look_at_host(place, lines):
             received = place / f"received-{found[1]}"
             right = received.exists() and digest(received.read_bytes()) == found[2]
             yield ktap.Result(f"host.sent_{found[1]}", right, group="host")
-        elif found := re.match(r"# played (.+)$", line):
-            yield media.look(place, found[1])
+        elif found := re.match(r"# (played|shown) (.+)$", line):
+            yield media.look(place, *found.groups())
 
 
 def look_at_judge(console, lines):
