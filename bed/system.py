@@ -144,6 +144,7 @@ STEPS = {step.name: step for step in (
     devices("q35", "controllers and network cards, an IOMMU watches", "sym53c8xx", "am53c974"),
     # Where am53c974 shares its interrupt, stock's driver dies of the first one: it asks for it too early.
     devices("pc", "the same on an older machine", "am53c974", judged=False),
+    Step("nvme", "requests of any size", read=24 << 20, disks={"nvme": "nvme,serial=system,mdts=0"}),
     Step("sound", "tones, also when there is no memory for a card", makes=(media.sound,),
          boot=("--append", "xen_dma.coherent_pooled=0 xen_dma.coherent_cache=0")),
     Step("sound-forced", "the same with all DMA bounced", makes=(media.sound,),
