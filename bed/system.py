@@ -52,9 +52,9 @@ class Step:
 
     Its script is the one that is named as the step up to a hyphen.
 
-    `disks` are images, by the words for QEMU's device, of which each has a partition with random bytes; `nets`
-    are network cards, whose other end is a network of QEMU's own. Each of `makes` puts more into the directory
-    where all of it lies, and returns words for QEMU. Where it is `judged`, an IOMMU watches.
+    `disks` are images, by the words for QEMU's device, of which each has a partition with random bytes (`throttle`
+    is for their speed); `nets` are network cards, whose other end is a network of QEMU's own. Each of `makes` puts
+    more into the directory where all of it lies, and returns words for QEMU. Where it is `judged`, an IOMMU watches.
     """
 
     name: str
@@ -67,6 +67,7 @@ class Step:
     read: int = READ
     dom0_mem: str = "2G"
     mem: str = "6G"
+    throttle: str = ""
     judged: bool = True
     timeout: int = 1500
 
@@ -145,6 +146,10 @@ STEPS = {step.name: step for step in (
     # Where am53c974 shares its interrupt, stock's driver dies of the first one: it asks for it too early.
     devices("pc", "the same on an older machine", "am53c974", judged=False),
     Step("nvme", "requests of any size", read=24 << 20, disks={"nvme": "nvme,serial=system,mdts=0"}),
+    Step("deep", "eight SCSI disks as deep as they go, all bounced", read=16 << 20,
+         disks={f"deep{number}": f"scsi-hd,bus=pvscsi.0,serial=deep{number}" for number in range(8)},
+         devices=("-device", "pvscsi,id=pvscsi"), throttle=",throttling.iops-total=100",
+         boot=("--append", "swiotlb=force vmw_pvscsi.ring_pages=32 vmw_pvscsi.cmd_per_lun=64")),
     Step("sound", "tones, also when there is no memory for a card", makes=(media.sound,),
          boot=("--append", "xen_dma.coherent_pooled=0 xen_dma.coherent_cache=0")),
     Step("sound-forced", "the same with all DMA bounced", makes=(media.sound,),
@@ -181,7 +186,8 @@ def make_media(step, place):
     words, known = list(step.devices), []
     for name, device in dict(step.disks).items():
         known.append(f"{name} {step.read} {make_disk(place / name, step.read)}\n")
-        words += ["-drive", f"if=none,id={name},format=raw,file={place / name}", "-device", f"{device},drive={name}"]
+        words += ["-drive", f"if=none,id={name},format=raw,file={place / name}" + step.throttle,
+                  "-device", f"{device},drive={name}"]
     known.append(f"disks {' '.join(dict(step.disks))}\nnics {len(step.nets)}\n")
     if step.nets:
         (place / "tftp").mkdir()

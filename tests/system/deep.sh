@@ -1,0 +1,85 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# Step "deep": eight SCSI disks with 64 requests each under way, small ones and as large as they
+# come, all of them bounced: together more than the aperture has room for. The disks are slow, so
+# that requests pile up.
+# shellcheck source=tests/system/lib.sh
+. /system/lib.sh
+
+depth=64
+
+# under_way: requests of the disk that has the fewest
+under_way()
+{
+	for disk in $all; do
+		awk '{ print $1 + $2 }' "/sys/block/$disk/inflight"
+	done | sort -n | head -n 1
+}
+
+# set_up DISK NAME VALUE: something of its queue, and it is so
+set_up()
+{
+	echo "$3" >"/sys/block/$1/$2" && [ "$(cat "/sys/block/$1/$2")" = "$3" ]
+}
+
+# set_depth
+set_depth()
+{
+	for disk in $all; do
+		set_up "$disk" device/queue_depth $depth || return 1
+	done
+}
+
+# read_all WHAT: all disks at once, each in one buffer; sums in /tmp/WHAT-NAME
+read_all()
+{
+	readers=
+	for name in $(disks); do
+		read_once "$name" $((16 << 20)) >"/tmp/$1-$name" &
+		readers="$readers $!"
+	done
+}
+
+# wait_for_readers
+wait_for_readers()
+{
+	for reader in $readers; do
+		wait "$reader"
+	done
+}
+
+# is_right WHAT NAME
+is_right()
+{
+	[ "$(cat "/tmp/$1-$2")" = "$(medium "$2" 3)" ]
+}
+
+ktap_print_header
+ktap_set_plan $((2 * $(disks | wc -w) + 5))
+all=$(for name in $(disks); do disk_of "$name"; done)
+result eight [ "$(echo "$all" | wc -w)" = 8 ]
+result depth set_depth
+before=$(bounced)
+work=$(for disk in $all; do requests "$disk"; done | awk '{ n += $1 } END { print n }')
+for what in small large; do
+	for disk in $all; do
+		kib=64
+		[ $what = small ] || kib=$(cat "/sys/block/$disk/queue/max_hw_sectors_kb")
+		set_up "$disk" queue/max_sectors_kb "$kib"
+	done
+	ktap_print_msg "$what: requests of $kib KiB"
+	read_all $what
+	# Large ones wait for room.
+	[ $what = large ] || result all_under_way wait_until 60 "[ \"\$(under_way)\" -ge $depth ]"
+	wait_for_readers
+	for name in $(disks); do
+		result "${what}_$name" is_right $what "$name"
+	done
+done
+work=$(($(for disk in $all; do requests "$disk"; done | awk '{ n += $1 } END { print n }') - work))
+before=$(($(bounced) - before))
+ktap_print_msg "$work requests, $before mappings bounced; $(tail -n 1 "$driver/aperture")"
+result bounced [ "$work" -gt 0 -a "$before" -ge "$work" ]
+result complaints sh -c '! dmesg | grep -e "I/O error" -e "no room"'
+ktap_finished
