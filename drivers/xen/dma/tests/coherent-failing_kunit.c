@@ -261,6 +261,8 @@ static void xdc_substitute(struct kunit *test)
 {
 	struct xdt *x = test->priv;
 	struct device *other = xdt_device(x, "other", DMA_BIT_MASK(32));
+	struct device *wide = xdt_device(x, "wide", DMA_BIT_MASK(32));
+	u64 mask = DMA_BIT_MASK(64), *was = wide->dma_mask;
 	size_t size = SZ_512K;
 	struct xdc_mem m;
 
@@ -273,6 +275,13 @@ static void xdc_substitute(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, xdc_map_list(x->dev, x->buf, size, DMA_BIDIRECTIONAL), -EIO);
 	KUNIT_EXPECT_GT(test, xdc_map_list(x->dev, x->buf, size, DMA_BIDIRECTIONAL), 0);
 	KUNIT_EXPECT_EQ(test, xdt_used(), 0);
+
+	/* In place it is as good. (KUnit's devices have one mask for both.) */
+	wide->dma_mask = &mask;
+	KUNIT_EXPECT_FALSE(test, xdc_get(wide, &m, size, GFP_KERNEL, 0));
+	xen_machine_place(x->buf, size >> PAGE_SHIFT, XDT_FRAME);
+	KUNIT_EXPECT_GT(test, xdc_map_list(wide, x->buf, size, DMA_BIDIRECTIONAL), 0);
+	wide->dma_mask = was;
 	xen_machine_fail_exchanges(0);
 }
 
