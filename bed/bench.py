@@ -9,8 +9,10 @@ the tables and writes them, separated by tabs, to files in the cache. Exit statu
 every measurement ran and no bound is exceeded.
 """
 
+import os
 import re
 import tomllib
+from pathlib import Path
 
 from bed import base, check, uml
 from bed.build import Kernel, build_modules
@@ -28,6 +30,14 @@ def arguments(parser):
     known, default = " ".join(KERNELS), " and ".join(DEFAULT_KVERS)
     parser.add_argument("--kver", metavar="V", help=f"instructions on this kernel only ({known}; default: {default})")
     parser.add_argument("--only", choices=("icount", "uml"), help="the instructions only, or the time only")
+
+
+def table_arguments(parser, files):
+    """What can be said on the command line of what boots stock and ours, and writes these files."""
+    parser.add_argument("--kver", metavar="V", default=os.environ.get("KVER") or next(iter(KERNELS)),
+                        help=f"the kernel ({' '.join(KERNELS)}; %(default)s)")
+    parser.add_argument("--output", metavar="DIR", type=Path, default=base.TOP / "Documentation" / "admin-guide",
+                        help=f"where to write {files} (Documentation/admin-guide)")
 
 
 def number(text):

@@ -11,7 +11,6 @@ import io
 import os
 import re
 import shutil
-from pathlib import Path
 
 from bed import base, bench, ktap
 from bed.build import install_kselftest
@@ -24,10 +23,7 @@ GREY, BLUE = "#9a9a9a", "#0072b2"   # as different in lightness as in hue
 
 def arguments(parser):
     """What can be said on the command line."""
-    parser.add_argument("--kver", metavar="V", default=os.environ.get("KVER") or next(iter(KERNELS)),
-                        help=f"the kernel ({' '.join(KERNELS)}; %(default)s)")
-    parser.add_argument("--output", metavar="DIR", type=Path, default=base.TOP / "Documentation" / "admin-guide",
-                        help=f"where to write {NAME}.tsv and {NAME}.svg (Documentation/admin-guide)")
+    bench.table_arguments(parser, f"{NAME}.tsv and {NAME}.svg")
 
 
 def stock_failures(kver, text):

@@ -4,12 +4,11 @@ guest and Xen, for each MiB and each packet. Boots the step "cost" of bed/system
 and writes the table beside that of the benchmark.
 """
 
-import os
 import tempfile
 from pathlib import Path
 
 from bed import base, bench, system
-from bed.build import Kernel, install_kselftest
+from bed.build import Kernel
 from bed.known import KERNELS, one_of
 
 NAME = "xen-dma-cost"
@@ -17,23 +16,21 @@ NAME = "xen-dma-cost"
 
 def arguments(parser):
     """What can be said on the command line."""
-    parser.add_argument("--kver", metavar="V", default=os.environ.get("KVER") or next(iter(KERNELS)),
-                        help=f"the kernel ({' '.join(KERNELS)}; %(default)s)")
-    parser.add_argument("--output", metavar="DIR", type=Path, default=base.TOP / "Documentation" / "admin-guide",
-                        help=f"where to write {NAME}.tsv (Documentation/admin-guide)")
+    bench.table_arguments(parser, f"{NAME}.tsv")
 
 
 def measure(kver):
     """Rows of stock and of ours."""
-    sides = []
-    for stock in (True, False):
-        kernel = Kernel(kver=kver, flavour=system.FLAVOUR, stock=stock)
+    kernels = [Kernel(kver=kver, flavour=system.FLAVOUR, stock=stock) for stock in (True, False)]
+    for kernel in kernels:
         kernel.build()
+    sides = []
+    for kernel in kernels:
         with tempfile.TemporaryDirectory(prefix="xen-dma-cost.") as place:
             place = Path(place)
-            kselftest = install_kselftest(kernel, kernel.tree, place / "kselftest")
+            system.install_programs(kernel, kernels[-1].tree, place / "programs")
             (place / "step").mkdir()
-            words = system.prepare(system.COST, kernel, kselftest, place / "step")
+            words = system.prepare(system.COST, kernel, place / "programs", place / "step")
             lines = bench.boot(kernel, "cost of a guest's disks and network", "--icount", "--smp", "1",
                                *(str(word) for word in words))
         rows = bench.read_rows(lines)

@@ -19,7 +19,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bed import base, initrd, ktap, media, smmu, toolstack
@@ -203,14 +203,16 @@ def make_media(step, place):
     return words
 
 
-def compile_programs(kernel, place):
-    """The steps' programs, and one of the kernel under test, so that they need no library."""
-    base.make_dirs(place)
-    for source in (*SCRIPTS.glob("*.c"), *kernel.tree.glob(BENCHMARK)):
+def install_programs(kernel, tree, place):
+    """What domains run, built for a kernel from a tree with the kselftest: that in place/install, the steps' own
+    programs in place/bin."""
+    install_kselftest(kernel, tree, place)
+    base.make_dirs(place / "bin")
+    for source in (*SCRIPTS.glob("*.c"), *tree.glob(BENCHMARK)):
         with base.stage(f"compile {source.name}", base.log_path(f"system-{source.stem}")) as run:
-            # Headers of the kernel's own count only where there are no others.
-            run(["gcc", "-static", "-O2", "-o", place / source.stem, source,
-                 "-idirafter", kernel.tree / "include", "-idirafter", kernel.tree / "include/uapi"])
+            # They need no library. Headers of the kernel's own count only where there are no others.
+            run(["gcc", "-static", "-O2", "-o", place / "bin" / source.stem, source,
+                 "-idirafter", tree / "include", "-idirafter", tree / "include/uapi"])
 
 
 def minutes():
@@ -221,7 +223,7 @@ def minutes():
     return int(word)
 
 
-def prepare(step, kernel, kselftest, place):
+def prepare(step, kernel, programs, place):
     """What scripts/boot is told; makes all that is booted in the empty directory `place`."""
     words = make_media(step, place)
     system = place / "system"
@@ -231,9 +233,8 @@ def prepare(step, kernel, kselftest, place):
     shutil.copy(kernel.image, system / "kernel")
     (system / "minutes").write_text(f"{minutes()}\n")
     shutil.copy(kernel.builddir / "mm/dmapool_test.ko", system)
-    compile_programs(kernel, place / "bin")
     settings = {"arch": "x86", "domain": "guest", "nonce": "0", "word": "guest", "stay": "y", "way": "console"}
-    files = [*toolstack.files(), f"{kselftest}:/kselftest", f"{place / 'bin'}:/system/bin"]
+    files = [*toolstack.files(), f"{programs}/install:/kselftest", f"{programs}/bin:/system/bin"]
     initrd.make(system / "initrd", shutil.which("busybox"), settings, script=SCRIPTS / "guest.sh",
                 files=[*files, f"{SCRIPTS / 'hotplug'}:/etc/xen/scripts"])
     return ["--kernel", kernel.image, "--timeout", step.timeout + 60 * minutes(), "--mem", step.mem,
@@ -287,10 +288,10 @@ def arguments(parser):
                         help="; ".join(f"{step.name} ({step.about})" for step in STEPS.values()))
 
 
-def show(step, kernel, kselftest):
+def show(step, kernel, programs):
     """Run a step, its output shown as it comes; returns the number of its failures."""
     with tempfile.TemporaryDirectory(prefix="xen-dma-system.") as place:
-        words = prepare(step, kernel, kselftest, Path(place))
+        words = prepare(step, kernel, programs, Path(place))
         lines = []
         with subprocess.Popen([str(word) for word in (TOP / "scripts/boot", "--quiet", *words)],
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, errors="replace") as process:
@@ -315,14 +316,16 @@ def main(args):
     kernel = Kernel.from_environment(flavour=FLAVOUR)
     if kernel.arch != "x86":
         raise Failure("the steps are for x86")
-    kernel.build()
+    # The programs are in the tree that has our driver.
+    ours = replace(kernel, stock=False)
+    for each in {kernel, ours}:
+        each.build()
     with base.lock("system"):
         place = base.cache() / "system"
         shutil.rmtree(place, ignore_errors=True)
-        base.make_dirs(place)
-        kselftest = install_kselftest(kernel, kernel.tree, place)
+        install_programs(kernel, ours.tree, place)
     failed = 0
     for step in steps:
         print(f"==> {step.name}: {step.about}", flush=True)
-        failed += show(step, kernel, kselftest)
+        failed += show(step, kernel, place)
     return 1 if failed else 0

@@ -22,12 +22,20 @@ def cases():
         yield pytest.param(name, id=name, marks=marks)
 
 
+@pytest.fixture(scope="session", name="programs")
+def programs_once(once):
+    """programs(kernel): what domains run, built for that kernel."""
+    def programs(kernel):
+        return once(f"system-{kernel.name}", lambda place: system.install_programs(kernel, kernel.tree, place))
+    return programs
+
+
 @pytest.fixture(name="boot")
-def boot_step(name, build, kselftest, booted, tmp_path_factory):
+def boot_step(name, build, programs, booted, tmp_path_factory):
     """The boot; more["results"] are those of dom0, of the host and of the judge."""
     step, place = system.STEPS[name], tmp_path_factory.mktemp(name)
     kernel = build(kver="6.12", flavour=system.FLAVOUR)
-    boot = booted(("system", name), lambda: system.prepare(step, kernel, kselftest(kernel), place))
+    boot = booted(("system", name), lambda: system.prepare(step, kernel, programs(kernel), place))
     boot.more["results"] = list(system.results(step, place, boot.console(), boot.lines))
     return boot
 

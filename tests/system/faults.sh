@@ -22,18 +22,12 @@ is_used()
 	[ "$(in_guest "$1" 20 "cat $driver/$2/times")" = 0 ]
 }
 
-# aperture_line GUEST
-aperture_line()
-{
-	in_guest "$1" 20 'dmesg | grep "xen-dma: aperture "' | grep -q aperture
-}
-
 # one_start GUEST: it comes up, says what it could get, and its disk is read
 one_start()
 {
 	create "$1" 'memory = 512' "pci = [ \"${ahci#0000:}\" ]" || return 1
 	judge on
-	aperture_line "$1" && read_disk_in "$1" ahci /dev/sda1
+	aperture_of "$1" >/dev/null && read_disk_in "$1" ahci /dev/sda1
 }
 
 # starts HOOK: of a driver domain in which the n-th one fails
@@ -68,7 +62,7 @@ code_of_binding()
 		sh -c 'echo $4 >/proc/self/fail-nth; echo $2 >bind; read left </proc/self/fail-nth; echo left \$left';
 		echo 0 >/proc/self/fail-nth;
 		[ -e $2 ] || echo $2 >bind;
-		n=0; until [ -b $3 ] || [ \$n -gt 300 ]; do n=\$((n + 1)); usleep 100000; done;
+		$(until_device "$3");
 		echo sum \$(dd if=$3 bs=1M count=4 iflag=direct | sha256sum)
 	END
 }

@@ -79,6 +79,12 @@ in_guest()
 	order "$1" "$3" && answer "$1" "$2"
 }
 
+# until_device DEVICE: shell code that waits for a disk, for half a minute
+until_device()
+{
+	echo "n=0; until [ -b $1 ] || [ \$n -gt 300 ]; do n=\$((n + 1)); usleep 100000; done"
+}
+
 # in_domain NAME SECONDS CODE: in dom0 too
 in_domain()
 {
@@ -227,6 +233,14 @@ write_disk()
 {
 	sh -c "$(write_and_sum "/dev/$(part_of "$1")" "$(behind_read "$1")" 8 oflag=direct)" |
 		wrote_sum "$1" "$(behind_read "$1")" 8
+}
+
+# aperture_of GUEST: KiB of what the driver said at boot, once
+aperture_of()
+{
+	in_guest "$1" 20 'dmesg | sed -n "s/.*xen-dma: aperture \([0-9.]*\) \([KMG]\)iB.*/\1 \2/p"' >/tmp/said
+	[ "$(wc -l </tmp/said)" = 1 ] || return 1
+	awk '{ print int($1 * ($2 == "K" ? 1 : $2 == "M" ? 1024 : 1048576)) }' /tmp/said
 }
 
 # give_devices BDF...: they can be given to domains from now on

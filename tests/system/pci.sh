@@ -21,14 +21,6 @@ for device in 0x1234:0x11e8 0x8086:0x2922 0x1b36:0x0010 0x8086:0x100e; do
 	done
 done
 
-# aperture_of GUEST: KiB of what the driver said at boot, once
-aperture_of()
-{
-	in_guest "$1" 20 'dmesg | sed -n "s/.*xen-dma: aperture \([0-9.]*\) \([KMG]\)iB.*/\1 \2/p"' >/tmp/said
-	[ "$(wc -l </tmp/said)" = 1 ] || return 1
-	awk '{ print int($1 * ($2 == "K" ? 1 : $2 == "M" ? 1024 : 1048576)) }' /tmp/said
-}
-
 # has_aperture GUEST KIB
 has_aperture()
 {

@@ -46,9 +46,8 @@ read_disks()
 read_in_guest()
 {
 	name=$(echo "$drivers" | cut -d' ' -f"$(random 1 3)")
-	# shellcheck disable=SC2016	# the guest's shell expands it
 	said xl block-attach user "phy:/dev/$(part_of "$name"),xvdb,r" &&
-		in_guest user 60 'n=0; until [ -b /dev/xvdb ] || [ $n -gt 300 ]; do n=$((n + 1)); usleep 100000; done' &&
+		in_guest user 60 "$(until_device /dev/xvdb)" &&
 		read_disk_in user "$name" /dev/xvdb
 	status=$?
 	said xl block-detach user xvdb || status=1

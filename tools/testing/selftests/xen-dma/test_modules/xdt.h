@@ -81,7 +81,7 @@ int xdt_engine_peek(unsigned int i, dma_addr_t bus, void *buf, size_t len);
 int xdt_run(const struct xdt_op *ops, unsigned int nr);
 int xdt_find_in_table(const struct sg_table *table, u64 at, size_t len,
 		      dma_addr_t *bus);
-int xdt_run_for_user(const struct xdt_mmap_run *request,
+int xdt_run_for_user(const struct xdt_mmap_run __user *from,
 		     int (*find)(const void *memory, u64 at, size_t len,
 				 dma_addr_t *bus),
 		     const void *memory);

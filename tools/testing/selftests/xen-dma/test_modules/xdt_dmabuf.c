@@ -110,7 +110,6 @@ static long xdt_dmabuf_ioctl(struct file *file, unsigned int cmd,
 {
 	struct buffer *b = file->private_data;
 	void __user *from = (void __user *)arg;
-	struct xdt_mmap_run request;
 	struct xdt_dmabuf_map map;
 	int ret;
 
@@ -123,10 +122,8 @@ static long xdt_dmabuf_ioctl(struct file *file, unsigned int cmd,
 		mutex_unlock(&b->lock);
 		return ret;
 	case XDT_MMAP_RUN:
-		if (copy_from_user(&request, from, sizeof(request)))
-			return -EFAULT;
 		mutex_lock(&b->lock);
-		ret = b->table ? xdt_run_for_user(&request, buffer_bus, b) :
+		ret = b->table ? xdt_run_for_user(from, buffer_bus, b) :
 				 -EINVAL;
 		mutex_unlock(&b->lock);
 		return ret;

@@ -289,9 +289,24 @@ static int xdt_split(struct xdt_op *ops, unsigned int room,
 	return nr;
 }
 
+/* Returns how many, or an error; the caller frees them. */
+static int xdt_get_asked(const struct xdt_mmap_run __user *from,
+			 struct xdt_mmap_op **asked)
+{
+	struct xdt_mmap_run request;
+
+	if (copy_from_user(&request, from, sizeof(request)))
+		return -EFAULT;
+	if (!request.nr || request.nr > XDT_MAX_ASKED)
+		return -EINVAL;
+	*asked = memdup_user(u64_to_user_ptr(request.ops),
+			     request.nr * sizeof(**asked));
+	return PTR_ERR_OR_ZERO(*asked) ?: request.nr;
+}
+
 /**
  * xdt_run_for_user() - transfers that user space asks for
- * @request: what it asks for
+ * @from: what it asks for
  * @find: says where a place of the memory is on the bus; returns how many of its
  *	bytes are there in one piece, or an error
  * @memory: for @find
@@ -301,22 +316,20 @@ static int xdt_split(struct xdt_op *ops, unsigned int room,
  * Return: 0, -EINVAL for what is not in the memory, -EFAULT, -ENOMEM, or -ETIMEDOUT for
  * a device that hangs.
  */
-int xdt_run_for_user(const struct xdt_mmap_run *request,
+int xdt_run_for_user(const struct xdt_mmap_run __user *from,
 		     int (*find)(const void *memory, u64 at, size_t len,
 				 dma_addr_t *bus),
 		     const void *memory)
 {
-	unsigned int i, nr = request->nr, nr_ops = 0;
 	struct xdt_mmap_op *asked;
 	struct xdt_op *ops = NULL;
+	int i, nr, nr_ops = 0;
 	u8 *data = NULL;
 	int ret = -ENOMEM;
 
-	if (!nr || nr > XDT_MAX_ASKED)
-		return -EINVAL;
-	asked = memdup_user(u64_to_user_ptr(request->ops), nr * sizeof(*asked));
-	if (IS_ERR(asked))
-		return PTR_ERR(asked);
+	nr = xdt_get_asked(from, &asked);
+	if (nr < 0)
+		return nr;
 	/* Pieces of pages, so none is in more than two. */
 	ops = kcalloc(2 * nr, sizeof(*ops), GFP_KERNEL);
 	data = kvmalloc_array(nr, XDT_XFER_MAX, GFP_KERNEL);

@@ -211,7 +211,6 @@ static long xdt_mmap_ioctl(struct file *file, unsigned int cmd,
 	struct memory *m = file->private_data;
 	void __user *from = (void __user *)arg;
 	struct xdt_mmap_alloc alloc;
-	struct xdt_mmap_run request;
 	int ret;
 
 	switch (cmd) {
@@ -226,9 +225,7 @@ static long xdt_mmap_ioctl(struct file *file, unsigned int cmd,
 		mutex_unlock(&m->lock);
 		return ret;
 	case XDT_MMAP_RUN:
-		if (copy_from_user(&request, from, sizeof(request)))
-			return -EFAULT;
-		return xdt_run_for_user(&request, memory_bus, m);
+		return xdt_run_for_user(from, memory_bus, m);
 	case XDT_MMAP_TABLE:
 		if (!m->size || m->form != XDT_MMAP_SGTABLE)
 			return -EINVAL;
