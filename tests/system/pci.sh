@@ -58,6 +58,26 @@ sized()
 	destroy "sized-$1" && return $status
 }
 
+# starts_short: where Xen has hardly more memory than the domain itself takes, it starts with the
+# aperture that it could get, says so, and its disk is read
+starts_short()
+{
+	# It is built, and never runs.
+	printf '%s\n' 'name = "other"' 'type = "pv"' 'kernel = "/system/kernel"' \
+		"memory = $(($(xl info free_memory) - 512 - 40))" >/tmp/other.cfg
+	said xl create -p /tmp/other.cfg || return 1
+	create short 'memory = 512' "pci = [ $owned ]" || return 1
+	judge on
+	kib=$(aperture_of short)
+	ktap_print_msg "$(xl info free_memory) MiB are left, the aperture has ${kib:-no} KiB"
+	[ "${kib:-0}" -gt 0 ] && [ "$kib" -lt 65536 ] &&
+		in_guest short 20 'dmesg | grep "xen-dma: Xen has no more memory below"' | grep -q below &&
+		read_disk_in short ahci /dev/sda1
+	status=$?
+	judge off
+	destroy short && destroy other && return $status
+}
+
 # one_life NUMBER: made, put to work, and destroyed while it works
 one_life()
 {
@@ -89,7 +109,7 @@ all_memory_is()
 }
 
 ktap_print_header
-ktap_set_plan 19
+ktap_set_plan 20
 # shellcheck disable=SC2046	# words are wanted
 result devices give_devices $(echo "$owned" | tr -d '",')
 memory=$(free_pages)
@@ -111,6 +131,7 @@ result destroyed destroy owner
 result memory_after_domain memory_is $memory
 result size_in_slabs sized slabs swiotlb=8192 16384
 result size_in_bytes sized bytes xen_dma.size=32M 32768
+result short_memory starts_short
 # By then Xen has all that it wants for its bookkeeping.
 result first_lives lives 1 $((times / 4))
 all=$(all_free_pages)
