@@ -201,7 +201,9 @@ static bool alloc_in_scope(struct xen_coherent_request *req,
 	}
 
 	atomic_long_inc(&xen_failed);
-	xen_note_refused(req->dev, req->size);
+	/* Who may not sleep may be an interrupt's, of any task. */
+	if (xen_may_sleep(req))
+		xen_note_refused(req->dev, req->size);
 	return false;
 }
 

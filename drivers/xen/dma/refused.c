@@ -5,46 +5,72 @@
  * Sound cards on x86 that get no coherent memory are given ordinary pages, which are mapped
  * in both directions once, and are never synchronised. Used in place they are as good. If they
  * were bounced, the card would play what was in them when they were mapped, which is silence,
- * and nobody would have an error. So where a task has been refused coherent memory, and then
- * maps a list of as many bytes in both directions for the same device, that list is used in
- * place or not at all. A list that would have been synchronised fails with it: that is an
- * error which can be seen.
+ * and nobody would have an error. So where a task has been refused coherent memory, and soon
+ * after that maps a list of as many bytes in both directions for the same device, that list is
+ * used in place or not at all. A list that would have been synchronised fails with it:
+ * that is an error which can be seen.
  */
+#include <linux/jiffies.h>
 #include <linux/mm.h>
-#include <linux/scatterlist.h>
 #include <linux/sched.h>
+#include <linux/scatterlist.h>
 #include <linux/spinlock.h>
 
 #include "refused.h"
 
-/* The list follows at once, so there are as many as tasks that fail at the same time. */
+/* The list follows soon, so there are as many as tasks that fail at the same time. */
 #define XEN_REFUSALS	8
 
 /**
- * struct xen_refusal - coherent memory that was refused
- * @dev:	to whom; it may be gone
+ * struct xen_refusal - coherent memory that a task was refused last for a device
+ * @dev:	for which; it may be gone
  * @task:	who asked; likewise
  * @size:	bytes, of whole pages; 0 when there is nothing to remember
+ * @since:	when, in jiffies
  */
 struct xen_refusal {
 	const struct device *dev;
 	const struct task_struct *task;
 	size_t size;
+	unsigned long since;
 };
 
 static DEFINE_RAW_SPINLOCK(refused_lock);	/* for all of these */
 static struct xen_refusal refused[XEN_REFUSALS];
-static unsigned int next_refused;
-unsigned int xen_nr_refused;
+bool xen_any_refused;
+
+/* What the task was refused, or else what may be forgotten first. Under the lock. */
+static struct xen_refusal *refusal_of(const struct device *dev)
+{
+	struct xen_refusal *r, *oldest = refused;
+
+	for (r = refused; r < refused + XEN_REFUSALS; r++) {
+		if (r->size && time_after(jiffies, r->since + XEN_REFUSAL_AGE))
+			r->size = 0;
+		if (r->size && r->dev == dev && r->task == current)
+			return r;
+		if (oldest->size && (!r->size || time_before(r->since, oldest->since)))
+			oldest = r;
+	}
+	return oldest;
+}
+
+static bool is_any_left(void)
+{
+	const struct xen_refusal *r;
+
+	for (r = refused; r < refused + XEN_REFUSALS; r++)
+		if (r->size)
+			return true;
+	return false;
+}
 
 /**
  * xen_note_refused() - remember coherent memory that was refused
  * @dev:	device
  * @size:	bytes
  *
- * The oldest is forgotten for it.
- *
- * Context: Any.
+ * Context: Process.
  */
 void xen_note_refused(struct device *dev, size_t size)
 {
@@ -52,12 +78,12 @@ void xen_note_refused(struct device *dev, size_t size)
 	unsigned long flags;
 
 	raw_spin_lock_irqsave(&refused_lock, flags);
-	r = &refused[next_refused++ % XEN_REFUSALS];
-	if (!r->size)
-		WRITE_ONCE(xen_nr_refused, xen_nr_refused + 1);
+	r = refusal_of(dev);
 	r->dev = dev;
 	r->task = current;
 	r->size = PAGE_ALIGN(size);
+	r->since = jiffies;
+	WRITE_ONCE(xen_any_refused, true);
 	raw_spin_unlock_irqrestore(&refused_lock, flags);
 }
 
@@ -75,33 +101,53 @@ static size_t size_of_list(struct scatterlist *sg, int nents)
 }
 
 /**
- * xen_forget_refused() - was that much coherent memory refused?
+ * xen_was_refused() - was that much coherent memory refused just now?
  * @dev:	device
  * @sgl:	list
  * @nents:	its entries
  *
- * One refusal counts for one list.
- *
  * Context: Any.
  * Return: Whether the task has been refused coherent memory of the list's size for the device.
  */
-bool xen_forget_refused(struct device *dev, struct scatterlist *sgl, int nents)
+bool xen_was_refused(struct device *dev, struct scatterlist *sgl, int nents)
 {
-	size_t size = size_of_list(sgl, nents);
-	bool found = false;
+	struct xen_refusal r;
 	unsigned long flags;
-	unsigned int i;
 
 	raw_spin_lock_irqsave(&refused_lock, flags);
-	for (i = 0; i < XEN_REFUSALS && !found; i++) {
-		found = refused[i].size && refused[i].size == size &&
-			refused[i].dev == dev && refused[i].task == current;
-		if (found) {
-			refused[i].size = 0;
-			WRITE_ONCE(xen_nr_refused, xen_nr_refused - 1);
-		}
-	}
+	r = *refusal_of(dev);
+	WRITE_ONCE(xen_any_refused, is_any_left());
 	raw_spin_unlock_irqrestore(&refused_lock, flags);
 
-	return found;
+	return r.size && r.dev == dev && r.task == current &&
+	       size_of_list(sgl, nents) == r.size;
 }
+
+/**
+ * xen_forget_refused() - the task has got something as good for a device
+ * @dev:	device
+ *
+ * Context: Any.
+ */
+void xen_forget_refused(struct device *dev)
+{
+	struct xen_refusal *r;
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&refused_lock, flags);
+	r = refusal_of(dev);
+	if (r->dev == dev && r->task == current)
+		r->size = 0;
+	raw_spin_unlock_irqrestore(&refused_lock, flags);
+}
+
+#if IS_ENABLED(CONFIG_XEN_DMA_KUNIT_TEST)
+/* For the tests: so much time has passed, in jiffies. */
+void xen_refusals_age(unsigned long by)
+{
+	struct xen_refusal *r;
+
+	for (r = refused; r < refused + XEN_REFUSALS; r++)
+		r->since -= by;
+}
+#endif

@@ -7,15 +7,21 @@
 
 #include <linux/compiler.h>
 #include <linux/dma-direction.h>
+#include <linux/jiffies.h>
 #include <linux/types.h>
 
 struct device;
 struct scatterlist;
 
-extern unsigned int xen_nr_refused;
+/* How long it is remembered, in jiffies. */
+#define XEN_REFUSAL_AGE	(5 * HZ)
+
+/* Has anybody been refused anything lately? */
+extern bool xen_any_refused;
 
 void xen_note_refused(struct device *dev, size_t size);
-bool xen_forget_refused(struct device *dev, struct scatterlist *sgl, int nents);
+bool xen_was_refused(struct device *dev, struct scatterlist *sgl, int nents);
+void xen_forget_refused(struct device *dev);
 
 /* Are these pages meant as coherent memory, so that nobody will synchronise them? */
 static inline bool xen_is_substitute(struct device *dev,
@@ -23,8 +29,12 @@ static inline bool xen_is_substitute(struct device *dev,
 				     enum dma_data_direction dir)
 {
 	return dir == DMA_BIDIRECTIONAL &&
-	       unlikely(READ_ONCE(xen_nr_refused)) &&
-	       xen_forget_refused(dev, sgl, nents);
+	       unlikely(READ_ONCE(xen_any_refused)) &&
+	       xen_was_refused(dev, sgl, nents);
 }
+
+#if IS_ENABLED(CONFIG_XEN_DMA_KUNIT_TEST)
+void xen_refusals_age(unsigned long by);
+#endif
 
 #endif /* __XEN_DMA_REFUSED_H */

@@ -474,6 +474,8 @@ int xen_swiotlb_map_sg(struct device *dev, struct scatterlist *sgl, int nents,
 		return rc;
 	}
 
+	if (unlikely(plan.in_place))
+		xen_forget_refused(dev);
 	if (plan.nr < nents)
 		sg_dma_len(next_entry(plan.out)) = 0;
 	if (!dev_is_dma_coherent(dev) && !(attrs & DMA_ATTR_SKIP_CPU_SYNC) &&

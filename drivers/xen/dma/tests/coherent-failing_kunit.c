@@ -7,6 +7,7 @@
 #include <linux/scatterlist.h>
 #include <linux/swap.h>
 
+#include "../refused.h"
 #include "../region-release.h"
 #include "../regions.h"
 #include "coherent-fixture.h"
@@ -256,7 +257,7 @@ static int xdc_map_list(struct device *dev, u8 *buf, size_t size,
 	return nr;
 }
 
-/* What takes the place of coherent memory must not be a copy, once for each refusal. */
+/* What takes the place of coherent memory must not be a copy, as long as there is none. */
 static void xdc_substitute(struct kunit *test)
 {
 	struct xdt *x = test->priv;
@@ -273,15 +274,22 @@ static void xdc_substitute(struct kunit *test)
 					   DMA_BIDIRECTIONAL), 0);
 	KUNIT_EXPECT_GT(test, xdc_map_list(other, x->buf, size, DMA_BIDIRECTIONAL), 0);
 	KUNIT_EXPECT_EQ(test, xdc_map_list(x->dev, x->buf, size, DMA_BIDIRECTIONAL), -EIO);
+	KUNIT_EXPECT_EQ(test, xdc_map_list(x->dev, x->buf, size, DMA_BIDIRECTIONAL), -EIO);
+	xen_refusals_age(XEN_REFUSAL_AGE + 1);
 	KUNIT_EXPECT_GT(test, xdc_map_list(x->dev, x->buf, size, DMA_BIDIRECTIONAL), 0);
 	KUNIT_EXPECT_EQ(test, xdt_used(), 0);
 
-	/* In place it is as good. (KUnit's devices have one mask for both.) */
+	/* An interrupt's failure is not the task's. */
+	KUNIT_EXPECT_FALSE(test, xdc_get(x->dev, &m, size, GFP_ATOMIC, 0));
+	KUNIT_EXPECT_GT(test, xdc_map_list(x->dev, x->buf, size, DMA_BIDIRECTIONAL), 0);
+
+	/* In place it is as good, and ends it. (KUnit's devices have one mask for both.) */
 	wide->dma_mask = &mask;
 	KUNIT_EXPECT_FALSE(test, xdc_get(wide, &m, size, GFP_KERNEL, 0));
 	xen_machine_place(x->buf, size >> PAGE_SHIFT, XDT_FRAME);
 	KUNIT_EXPECT_GT(test, xdc_map_list(wide, x->buf, size, DMA_BIDIRECTIONAL), 0);
 	wide->dma_mask = was;
+	KUNIT_EXPECT_GT(test, xdc_map_list(wide, x->buf, size, DMA_BIDIRECTIONAL), 0);
 	xen_machine_fail_exchanges(0);
 }
 
