@@ -39,7 +39,7 @@ set_while_reading()
 all_right()
 {
 	wrong=$(grep -vc "$(medium "$1" 3)" "/tmp/rounds-$1")
-	ktap_print_msg "$1: $(rounds "$1") rounds, $wrong wrong"
+	ktap_print_msg "$1: $(rounds "$1") rounds, $wrong wrong, $(cat "/tmp/dd-failed-$1" 2>/dev/null)"
 	[ "$wrong" -eq 0 ]
 }
 

@@ -10,7 +10,7 @@
 read_at_once()
 {
 	[ "$(read_once "$1" "$(medium "$1" 2)")" = "$(medium "$1" 3)" ] && return 0
-	ktap_print_msg "$(grep -e MemTotal -e MemFree /proc/meminfo | tr '\n' ' '), $(cat /tmp/dd)"
+	ktap_print_msg "$(grep -e MemTotal -e MemFree /proc/meminfo | tr '\n' ' '), $(cat "/tmp/dd-$1")"
 	return 1
 }
 

@@ -123,10 +123,12 @@ names_of()
 	done
 }
 
+# Written once: steps read several disks at a time.
+disks | tr ' ' '\n' >/tmp/disks
+
 # disk_of NAME: the disk that the host calls so
 disk_of()
 {
-	disks | tr ' ' '\n' >/tmp/disks
 	for block in /sys/block/sd* /sys/block/nvme*n* /sys/block/mmcblk?; do
 		[ -e "$block" ] || continue
 		[ "$(names_of "$block" | grep -m 1 -Fx -f /tmp/disks)" = "$1" ] || continue
@@ -143,11 +145,14 @@ part_of()
 	case $disk in *[0-9]) echo "${disk}p1" ;; *) echo "${disk}1" ;; esac
 }
 
-# read_once NAME BLOCK: the sum of what the host knows of its disk, past the page cache
+# read_once NAME BLOCK: the sum of what the host knows of its disk, past the page cache; what dd
+# said of it is in /tmp/dd-NAME
 read_once()
 {
-	dd if="/dev/$(part_of "$1")" bs="$2" count=$(($(medium "$1" 2) / $2)) iflag=direct,fullblock 2>/tmp/dd |
-		sha256sum | cut -d' ' -f1
+	{
+		dd if="/dev/$(part_of "$1")" bs="$2" count=$(($(medium "$1" 2) / $2)) iflag=direct,fullblock \
+			2>"/tmp/dd-$1" || cp "/tmp/dd-$1" "/tmp/dd-failed-$1"
+	} | sha256sum | cut -d' ' -f1
 }
 
 # bridge_over NAME INTERFACE

@@ -46,10 +46,10 @@
 #define XDT_TRIES	256
 
 /*
- * How much memory is tried in search of some with a wanted property, in bytes:
- * more than what the balloon has scattered, which is given out first.
+ * What of the available memory is tried in search of some with a wanted property. What the
+ * balloon has scattered is mostly given out first.
  */
-#define XDT_SEARCH	SZ_512M
+#define XDT_SEARCH(available)	((available) / 4 * 3)
 
 /**
  * struct xdt_engine - one edu device
@@ -658,11 +658,10 @@ static void *xdt_search(struct kunit *test, unsigned int order,
 	struct xdt_block *block, *next;
 	void *found = NULL;
 	LIST_HEAD(others);
-	size_t searched;
+	long left = XDT_SEARCH(si_mem_available());
 
 	xdt_mask(test, 64);
-	for (searched = 0; searched < XDT_SEARCH && !found;
-	     searched += PAGE_SIZE << whole) {
+	for (; left > 0 && !found; left -= 1L << whole) {
 		block = xdt_add_block(test, whole);
 		if (!block)
 			break;
