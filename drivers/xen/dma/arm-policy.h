@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * What becomes of a device's DMA on ARM, by what is known of the domain and of the
- * device. The table is in Documentation/admin-guide/xen-dma.rst.
+ * device. The table is in Documentation/admin-guide/xen-dma/arm.rst.
  */
 #ifndef __XEN_DMA_ARM_POLICY_H
 #define __XEN_DMA_ARM_POLICY_H

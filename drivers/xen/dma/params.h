@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * What the administrator has set: xen_dma.NAME= on the command line. See
- * Documentation/admin-guide/xen-dma.rst.
+ * Documentation/admin-guide/xen-dma/parameters.rst.
  */
 #ifndef __XEN_DMA_PARAMS_H
 #define __XEN_DMA_PARAMS_H
