@@ -135,6 +135,14 @@ def test_debugfs():
     assert not [word for word in words if not re.search(rf"(?<![\w,-]){re.escape(word)}(?![\w,-])", abi)]
 
 
+def test_cover_letter():
+    """The figures of the cover letter are those of the table that make compare has written."""
+    lines = text("Documentation/admin-guide/xen-dma-compare.tsv").splitlines()
+    table = {tuple(line.split("\t")[1:4]) for line in lines}
+    rows = re.findall(r"^  (\S.*?)  +(\d+|refused|mask refused) +(\d+)$", text("patches/linux/00-cover.txt"), re.M)
+    assert len(rows) > 15 and not set(rows) - table
+
+
 def test_no_longer_one_page():
     """Every page is in the contents, and the other way round."""
     listed = set(re.findall(r"^   (xen-dma/[\w-]+)$", text("Documentation/admin-guide/xen-dma.rst"), re.M))
