@@ -114,7 +114,8 @@ def devices(name, about, *without, **words):
 STEPS = {step.name: step for step in (
     Step("blk", "a guest on dom0's disks: IDE, AHCI, NVMe",
          disks=DISKS, devices=PIIX),
-    Step("pci", "driver domains: edu, disk controllers, a network card",
+    # Now and then QEMU 7.2 dies of a device that is at work when its domain is destroyed.
+    Step("pci", "driver domains: edu, disk controllers, a network card", boot=("--qemu-version", "10"),
          disks={**GIVEN, "nvme": f"{FAST['nvme']},addr=8"}, nets=("e1000,addr=9",), devices=(*edu_devices(2), *AHCI)),
     Step("serve", "a storage domain and a network domain serve a guest", disks=GIVEN, nets=("e1000,addr=9",),
          devices=AHCI),
