@@ -104,10 +104,22 @@ static void other_address(struct kunit *test)
 	around(test, stray_elsewhere);
 }
 
+/* A page whose frame comes from the hypervisor just now, so nothing else of ours leads there. */
+static void *fresh_page(struct kunit *test)
+{
+	void *addr = xdt_pages(test, 0);
+	xen_pfn_t frame = xen_page_to_gfn(virt_to_page(addr));
+
+	KUNIT_ASSERT_EQ(test, 1, xenmem_reservation_decrease(1, &frame));
+	frame = xen_page_to_gfn(virt_to_page(addr));
+	KUNIT_ASSERT_EQ(test, 1, xenmem_reservation_increase(1, &frame));
+	return addr;
+}
+
 /* The device sees another page, until that has gone. */
 static void stray_after(struct kunit *test, void *addr)
 {
-	void *gone = xdt_pages(test, 0);
+	void *gone = fresh_page(test);
 	xen_pfn_t frame = xen_page_to_gfn(virt_to_page(gone));
 	u64 bus = xdt_where(test, gone);
 	u8 seen[LEN];
