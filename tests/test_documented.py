@@ -24,7 +24,7 @@ FREES = re.compile(r'\bfree_reserved_area\([^;"]*"([^"]*)"\)')
 # What stands in for a message's %s: literals that are assigned to such a variable or macro, or returned by a function
 # that returns a string.
 CAUSES = re.compile(r'\b(?:why|wrong)\s*=\s*"([^"]*)"|#define XEN_NO_\w+_HINT\s+"([^"]*)"|'
-                    r'\bconst char \*const xen_bus_\w+ = "([^"]*)"|\bconst char \* const xen_bus_\w+ = "([^"]*)"')
+                    r'\bconst char \* ?const xen_bus_\w+ = "([^"]*)"')
 TELLING = re.compile(r"^(?:static )?const char \*\s*(?:__init )?\w+\(.*?^}", re.M | re.S)
 TOLD = re.compile(r'\breturn[^;]*?"([^"]*)"')
 

@@ -17,6 +17,14 @@ under_way()
 	done | sort -n | head -n 1
 }
 
+# all_requests: that all disks have done
+all_requests()
+{
+	for disk in $all; do
+		requests "$disk"
+	done | awk '{ n += $1 } END { print n }'
+}
+
 # set_up DISK NAME VALUE: something of its queue, and it is so
 set_up()
 {
@@ -61,7 +69,7 @@ all=$(for name in $(disks); do disk_of "$name"; done)
 result eight [ "$(echo "$all" | wc -w)" = 8 ]
 result depth set_depth
 before=$(bounced)
-work=$(for disk in $all; do requests "$disk"; done | awk '{ n += $1 } END { print n }')
+work=$(all_requests)
 for what in small large; do
 	for disk in $all; do
 		kib=64
@@ -77,7 +85,7 @@ for what in small large; do
 		result "${what}_$name" is_right $what "$name"
 	done
 done
-work=$(($(for disk in $all; do requests "$disk"; done | awk '{ n += $1 } END { print n }') - work))
+work=$(($(all_requests) - work))
 before=$(($(bounced) - before))
 ktap_print_msg "$work requests, $before mappings bounced; $(tail -n 1 "$driver/aperture")"
 result bounced [ "$work" -gt 0 -a "$before" -ge "$work" ]

@@ -109,7 +109,7 @@ fail_often()
 	done
 	pid=$(pgrep -x xen-balloon)
 	echo 1 >"/proc/$pid/make-it-fail" || return 1
-	said xl mem-set 0 "$1" && wait_until 180 "[ \$(cat $balloon/info/current_kb) -eq $(($1 << 10)) ]"
+	set_memory "$1" 180
 	there=$?
 	echo 0 >"/proc/$pid/make-it-fail"
 	survived=$((survived + 200 - $(cat /sys/kernel/debug/fail_page_alloc/times)))

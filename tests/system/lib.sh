@@ -256,10 +256,10 @@ give_devices()
 	done
 }
 
-# set_memory MIB: xl gives dom0 that much, or takes the rest
+# set_memory MIB [SECONDS]: xl gives dom0 that much, or takes the rest
 set_memory()
 {
-	said xl mem-set 0 "$1" && wait_until 120 "[ \$(cat $balloon/info/current_kb) -eq $(($1 << 10)) ]"
+	said xl mem-set 0 "$1" && wait_until "${2:-120}" "[ \$(cat $balloon/info/current_kb) -eq $(($1 << 10)) ]"
 }
 
 # memory_is PAGES...: has Xen that much free, by width?
