@@ -39,30 +39,49 @@ static DEFINE_RAW_SPINLOCK(refused_lock);	/* for all of these */
 static struct xen_refusal refused[XEN_REFUSALS];
 bool xen_any_refused;
 
-/* What the task was refused, or else what may be forgotten first. Under the lock. */
-static struct xen_refusal *refusal_of(const struct device *dev)
+static bool is_over(const struct xen_refusal *r)
 {
-	struct xen_refusal *r, *oldest = refused;
-
-	for (r = refused; r < refused + XEN_REFUSALS; r++) {
-		if (r->size && time_after(jiffies, r->since + XEN_REFUSAL_AGE))
-			r->size = 0;
-		if (r->size && r->dev == dev && r->task == current)
-			return r;
-		if (oldest->size && (!r->size || time_before(r->since, oldest->since)))
-			oldest = r;
-	}
-	return oldest;
+	return !r->size || time_after(jiffies, r->since + XEN_REFUSAL_AGE);
 }
 
-static bool is_any_left(void)
+/* What the task was refused for the device, or NULL. Under the lock. */
+static struct xen_refusal *refusal_of(const struct device *dev)
 {
-	const struct xen_refusal *r;
+	struct xen_refusal *r;
 
 	for (r = refused; r < refused + XEN_REFUSALS; r++)
-		if (r->size)
-			return true;
-	return false;
+		if (!is_over(r) && r->dev == dev && r->task == current)
+			return r;
+	return NULL;
+}
+
+/* What may be forgotten first. Under the lock. */
+static struct xen_refusal *first_to_forget(void)
+{
+	struct xen_refusal *r, *first = refused;
+
+	for (r = refused; r < refused + XEN_REFUSALS; r++) {
+		if (is_over(r))
+			return r;
+		if (time_before(r->since, first->since))
+			first = r;
+	}
+	return first;
+}
+
+/* Forget what is over; is anything left? Under the lock. */
+static bool forget_old(void)
+{
+	struct xen_refusal *r;
+	bool left = false;
+
+	for (r = refused; r < refused + XEN_REFUSALS; r++) {
+		if (is_over(r))
+			r->size = 0;
+		else
+			left = true;
+	}
+	return left;
 }
 
 /**
@@ -78,7 +97,7 @@ void xen_note_refused(struct device *dev, size_t size)
 	unsigned long flags;
 
 	raw_spin_lock_irqsave(&refused_lock, flags);
-	r = refusal_of(dev);
+	r = refusal_of(dev) ?: first_to_forget();
 	r->dev = dev;
 	r->task = current;
 	r->size = PAGE_ALIGN(size);
@@ -111,16 +130,17 @@ static size_t size_of_list(struct scatterlist *sg, int nents)
  */
 bool xen_was_refused(struct device *dev, struct scatterlist *sgl, int nents)
 {
-	struct xen_refusal r;
+	const struct xen_refusal *r;
 	unsigned long flags;
+	size_t size;
 
 	raw_spin_lock_irqsave(&refused_lock, flags);
-	r = *refusal_of(dev);
-	WRITE_ONCE(xen_any_refused, is_any_left());
+	r = refusal_of(dev);
+	size = r ? r->size : 0;
+	WRITE_ONCE(xen_any_refused, forget_old());
 	raw_spin_unlock_irqrestore(&refused_lock, flags);
 
-	return r.size && r.dev == dev && r.task == current &&
-	       size_of_list(sgl, nents) == r.size;
+	return size && size_of_list(sgl, nents) == size;
 }
 
 /**
@@ -136,7 +156,7 @@ void xen_forget_refused(struct device *dev)
 
 	raw_spin_lock_irqsave(&refused_lock, flags);
 	r = refusal_of(dev);
-	if (r->dev == dev && r->task == current)
+	if (r)
 		r->size = 0;
 	raw_spin_unlock_irqrestore(&refused_lock, flags);
 }
