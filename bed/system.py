@@ -147,6 +147,8 @@ STEPS = {step.name: step for step in (
     # Where am53c974 shares its interrupt, stock's driver dies of the first one: it asks for it too early.
     devices("pc", "the same on an older machine", "am53c974", judged=False),
     Step("nvme", "requests of any size", read=24 << 20, disks={"nvme": "nvme,serial=system,mdts=0"}),
+    Step("cmb", "a disk whose controller has the queues in its own memory",
+         disks={"nvme": "nvme,serial=system,cmb_size_mb=16"}),
     Step("deep", "eight SCSI disks as deep as they go, all bounced", read=16 << 20,
          disks={f"deep{number}": f"scsi-hd,bus=pvscsi.0,serial=deep{number}" for number in range(8)},
          devices=("-device", "pvscsi,id=pvscsi"), throttle=",throttling.iops-total=100",
