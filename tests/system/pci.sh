@@ -58,14 +58,9 @@ sized()
 	destroy "sized-$1" && return $status
 }
 
-# starts_short: where Xen has hardly more memory than the domain itself takes, it starts with the
-# aperture that it could get, says so, and its disk is read
-starts_short()
+# short_works: a domain has the aperture that it could get, says so, and its disk is read
+short_works()
 {
-	# It is built, and never runs.
-	printf '%s\n' 'name = "other"' 'type = "pv"' 'kernel = "/system/kernel"' \
-		"memory = $(($(xl info free_memory) - 512 - 40))" >/tmp/other.cfg
-	said xl create -p /tmp/other.cfg || return 1
 	create short 'memory = 512' "pci = [ $owned ]" || return 1
 	judge on
 	kib=$(aperture_of short)
@@ -73,9 +68,22 @@ starts_short()
 	[ "${kib:-0}" -gt 0 ] && [ "$kib" -lt 65536 ] &&
 		in_guest short 20 'dmesg | grep "xen-dma: Xen has no more memory below"' | grep -q below &&
 		read_disk_in short ahci /dev/sda1
+}
+
+# starts_short: that, where Xen has hardly more memory than the domain itself takes
+starts_short()
+{
+	# It is built, and never runs.
+	printf '%s\n' 'name = "other"' 'type = "pv"' 'kernel = "/system/kernel"' \
+		"memory = $(($(xl info free_memory) - 512 - 40))" >/tmp/other.cfg
+	said xl create -p /tmp/other.cfg || return 1
+	short_works
 	status=$?
 	judge off
-	destroy short && destroy other && return $status
+	for domain in short other; do
+		! xl domid "$domain" >/dev/null 2>&1 || destroy "$domain" || status=1
+	done
+	return $status
 }
 
 # one_life NUMBER: made, put to work, and destroyed while it works
