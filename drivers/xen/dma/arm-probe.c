@@ -105,8 +105,10 @@ static void unmap_grants(struct xen_probe *probe, unsigned int nr)
 		const struct gnttab_map_grant_ref *map = &probe->map[i];
 
 		if (map->status == GNTST_okay)
-			gnttab_set_unmap_op(&probe->unmap[n++], map->host_addr,
-					    GNTMAP_host_map, map->handle);
+			probe->unmap[n++] = (struct gnttab_unmap_grant_ref) {
+				.host_addr = map->host_addr,
+				.handle = map->handle,
+			};
 	}
 	if (n && HYPERVISOR_grant_table_op(GNTTABOP_unmap_grant_ref,
 					   probe->unmap, n))
@@ -122,7 +124,10 @@ static int end_grants(struct xen_probe *probe, unsigned int nr)
 	return probe->nr_refs == XEN_ASK_BATCH ? 0 : -EBUSY;
 }
 
-/* Grants the pages to ourselves, maps the grants, and looks where Xen has mapped them. */
+/*
+ * Grants the pages to ourselves, maps the grants, and looks where Xen has mapped them. The
+ * kernel's helpers for the arguments want addresses of the linear map; the window has none.
+ */
 static int ask_xen(struct xen_asker *asker, unsigned int nr)
 {
 	struct xen_probe *probe = container_of(asker, struct xen_probe, asker);
@@ -133,14 +138,15 @@ static int ask_xen(struct xen_asker *asker, unsigned int nr)
 		return -EBUSY;
 
 	for (i = 0; i < nr; i++) {
-		u64 at = (u64)(probe->window + i) << XEN_PAGE_SHIFT;
-
 		gnttab_grant_foreign_access_ref(probe->refs[i], probe->domid,
 						asker->pfn[i], true);
-		gnttab_set_map_op(&probe->map[i], at,
-				  GNTMAP_host_map | GNTMAP_readonly,
-				  probe->refs[i], probe->domid);
-		probe->map[i].status = GNTST_general_error;
+		probe->map[i] = (struct gnttab_map_grant_ref) {
+			.host_addr = (u64)(probe->window + i) << XEN_PAGE_SHIFT,
+			.flags = GNTMAP_host_map | GNTMAP_readonly,
+			.ref = probe->refs[i],
+			.dom = probe->domid,
+			.status = GNTST_general_error,
+		};
 	}
 
 	rc = HYPERVISOR_grant_table_op(GNTTABOP_map_grant_ref, probe->map, nr);
