@@ -177,7 +177,7 @@ TRANSLATED = ONE_RUN + " xdt_arm_foreign.straddling"
 MIXED = ONE_RUN + " xdt_arm_map.borrowed_node"
 
 # What strays are impossible in a domain that is mapped 1:1.
-ONE_ADDRESS = " xdt_arm_stray.other_address xdt_arm_stray.given_back"
+ONE_ADDRESS = " xdt_arm_stray.other_address xdt_arm_stray.given_back xdt_arm_stray.given_back_again"
 
 OFFER = "cd /kselftest/xen-dma && XDT_OFFER_TO={} ./arm_offer.sh\n"
 TO_DOM0 = {"boot": (*DOMU, "--test-in", "dom0"), "environment": "XDT_OFFER_FROM=1", "beside": OFFER.format(0)}

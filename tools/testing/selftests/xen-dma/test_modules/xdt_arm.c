@@ -29,6 +29,7 @@
 #define XDT_SMALL	4
 
 #define XDT_BALLOON_TIMEOUT	(60 * HZ)
+#define XDT_ASK_TIMEOUT		(60 * HZ)
 
 /* How much of coherent memory's ends is looked at, in bytes. */
 #define XDT_END		512
@@ -436,6 +437,42 @@ void xdt_permute(struct kunit *test, void **addr, unsigned int nr, unsigned int 
 	KUNIT_ASSERT_EQ(test, nr, xenmem_reservation_increase(nr, frames));
 }
 EXPORT_SYMBOL_GPL(xdt_permute);
+
+static bool all_in_place(struct kunit *test, void **addr, unsigned int nr)
+{
+	unsigned int i;
+	bool in_place = true;
+
+	for (i = 0; i < nr && in_place; i++) {
+		dma_addr_t bus = xdt_map(test, addr[i], PAGE_SIZE, DMA_TO_DEVICE);
+
+		in_place = bus == xdt_where(test, addr[i]);
+		xdt_unmap(test, bus);
+	}
+	return in_place;
+}
+
+/**
+ * xdt_wait_in_place() - wait until pages that have come back are mapped where a grant says
+ * @test: the test
+ * @addr: their addresses
+ * @nr: number of @addr
+ *
+ * Context: may sleep.
+ * Return: true when each of them is.
+ */
+bool xdt_wait_in_place(struct kunit *test, void **addr, unsigned int nr)
+{
+	unsigned long end = jiffies + XDT_ASK_TIMEOUT;
+
+	while (!all_in_place(test, addr, nr)) {
+		if (time_after(jiffies, end))
+			return false;
+		msleep(20);
+	}
+	return true;
+}
+EXPORT_SYMBOL_GPL(xdt_wait_in_place);
 
 static bool wait_pages(unsigned long pages)
 {

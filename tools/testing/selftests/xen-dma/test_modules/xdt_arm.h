@@ -67,6 +67,7 @@ unsigned int xdt_from_runs(struct kunit *test, unsigned int order,
 void *xdt_across(struct kunit *test, size_t *half);
 void *xdt_at(struct kunit *test, phys_addr_t phys);
 void xdt_permute(struct kunit *test, void **addr, unsigned int nr, unsigned int shift);
+bool xdt_wait_in_place(struct kunit *test, void **addr, unsigned int nr);
 bool xdt_settled(void);
 struct xdt_foreign *xdt_foreign(struct kunit *test, unsigned int nr, u64 above);
 void xdt_add_foreign(struct xdt_foreign *foreign);

@@ -27,7 +27,6 @@
 #define GRANTS		256
 #define BALLOON_PAGES	(SZ_16M / PAGE_SIZE)
 #define SHRINK_TIMEOUT	(60 * HZ)
-#define ASK_TIMEOUT	(60 * HZ)
 
 static bool expected(phys_addr_t phys, u64 *machine)
 {
@@ -145,21 +144,6 @@ static void exchanged_within(struct kunit *test)
 	xdt_check_list(test, &part, 1, true);
 }
 
-/* Whether each page is mapped where a grant says that it is. */
-static bool all_in_place(struct kunit *test, void **addr, unsigned int nr)
-{
-	unsigned int i;
-	bool in_place = true;
-
-	for (i = 0; i < nr && in_place; i++) {
-		dma_addr_t bus = xdt_map(test, addr[i], PAGE_SIZE, DMA_TO_DEVICE);
-
-		in_place = bus == xdt_where(test, addr[i]);
-		xdt_unmap(test, bus);
-	}
-	return in_place;
-}
-
 /*
  * They are right at once, mostly by a copy, and before long without one; and when they
  * leave again, they are right again.
@@ -172,13 +156,9 @@ static void known_again(struct kunit *test)
 	for (i = 0; i < NR; i++)
 		addr[i] = xdt_pages(test, 0);
 	for (round = 0; round < 2; round++) {
-		unsigned long end = jiffies + ASK_TIMEOUT;
-
 		move(test, addr, NR);
 		check_pages(test, addr, NR);
-		while (!all_in_place(test, addr, NR) && time_before(jiffies, end))
-			msleep(20);
-		KUNIT_EXPECT_TRUE(test, all_in_place(test, addr, NR));
+		KUNIT_EXPECT_TRUE(test, xdt_wait_in_place(test, addr, NR));
 		check_pages(test, addr, NR);
 	}
 }

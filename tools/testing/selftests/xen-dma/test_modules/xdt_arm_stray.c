@@ -104,22 +104,9 @@ static void other_address(struct kunit *test)
 	around(test, stray_elsewhere);
 }
 
-/* A page whose frame comes from the hypervisor just now, so nothing else of ours leads there. */
-static void *fresh_page(struct kunit *test)
+/* The device sees the page, until that has gone. */
+static void goes(struct kunit *test, void *gone)
 {
-	void *addr = xdt_pages(test, 0);
-	xen_pfn_t frame = xen_page_to_gfn(virt_to_page(addr));
-
-	KUNIT_ASSERT_EQ(test, 1, xenmem_reservation_decrease(1, &frame));
-	frame = xen_page_to_gfn(virt_to_page(addr));
-	KUNIT_ASSERT_EQ(test, 1, xenmem_reservation_increase(1, &frame));
-	return addr;
-}
-
-/* The device sees another page, until that has gone. */
-static void stray_after(struct kunit *test, void *addr)
-{
-	void *gone = fresh_page(test);
 	xen_pfn_t frame = xen_page_to_gfn(virt_to_page(gone));
 	u64 bus = xdt_where(test, gone);
 	u8 seen[LEN];
@@ -133,6 +120,21 @@ static void stray_after(struct kunit *test, void *addr)
 	KUNIT_ASSERT_EQ(test, 1, xenmem_reservation_increase(1, &frame));
 }
 
+static void stray_after(struct kunit *test, void *addr)
+{
+	goes(test, xdt_pages(test, 0));
+}
+
+/* Of a page that comes back the driver asks the hypervisor: that must leave nothing behind. */
+static void stray_after_asking(struct kunit *test, void *addr)
+{
+	void *gone = xdt_pages(test, 0);
+
+	goes(test, gone);
+	KUNIT_ASSERT_TRUE(test, xdt_wait_in_place(test, &gone, 1));
+	goes(test, gone);
+}
+
 static void given_back(struct kunit *test)
 {
 	if (xen_feature(XENFEAT_direct_mapped))
@@ -140,10 +142,18 @@ static void given_back(struct kunit *test)
 	around(test, stray_after);
 }
 
+static void given_back_again(struct kunit *test)
+{
+	if (xen_feature(XENFEAT_direct_mapped))
+		kunit_skip(test, "the hypervisor keeps the page for the domain");
+	around(test, stray_after_asking);
+}
+
 static struct kunit_case stray_cases[] = {
 	KUNIT_CASE(not_ours),
 	KUNIT_CASE(other_address),
 	KUNIT_CASE(given_back),
+	KUNIT_CASE(given_back_again),
 	{ }
 };
 

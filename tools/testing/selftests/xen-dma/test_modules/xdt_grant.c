@@ -3,9 +3,10 @@
  * Grants of one's own pages to oneself, which tell where they are in the machine,
  * and pages that the kernel takes for another domain's.
  *
- * To look at a page, its grant is mapped at a frame outside RAM, at the end of the
- * space that the device tree gives for the grant table. Mapped over a page of RAM
- * it would take the place of that page, which then comes back somewhere else.
+ * To look at a page, its grant is mapped at a frame outside RAM, in the middle of the
+ * space that the device tree gives for the grant table, which begins there; the driver looks
+ * at the end. Mapped over a page of RAM it would take the place of that page, which then
+ * comes back somewhere else.
  */
 #include <linux/err.h>
 #include <linux/list.h>
@@ -24,8 +25,8 @@
 #include "xdt.h"
 #include "xdt_grant.h"
 
-/* From the end, in pages; the last one is left to whoever else needs one. */
-#define XDT_SPARE	2
+/* The least that the space has to have, in pages. */
+#define XDT_SPACE	4
 
 /* How much memory is searched for some above an address, in bytes. */
 #define XDT_SEARCH	(512UL << 20)
@@ -81,9 +82,9 @@ static int find_spare(void)
 	of_node_put(node);
 	if (ret)
 		return ret;
-	if (resource_size(&res) < 2 * XDT_SPARE * PAGE_SIZE)
+	if (resource_size(&res) < XDT_SPACE * PAGE_SIZE)
 		return -ENOSPC;
-	spare = res.start + resource_size(&res) - XDT_SPARE * PAGE_SIZE;
+	spare = res.start + PAGE_ALIGN_DOWN(resource_size(&res) / 2);
 	return 0;
 }
 
