@@ -3,7 +3,8 @@
 // What leaves arch/x86/xen/mmu_pv.c: the memory exchange, its state, and the
 // call that prepares it at boot. arch/x86/xen/mmu.c of this repository takes
 // its place, under the same entry points. And what drivers/xen/mem-reservation.c
-// gains: calls that tell which pages leave and come back.
+// gains: calls that tell which pages leave and come back. And that lib/scatterlist.c asks
+// whether pages are one piece of the machine, before 6.12 in three places.
 //
 // bed/graft.py reads the sets in braces as the list of names that must be there before
 // and be gone after.
@@ -86,3 +87,28 @@ expression E;
 @@
  #include <xen/mem-reservation.h>
 +#include <xen/swiotlb-xen.h>
+
+@mergeable@
+identifier a, b;
+symbol true;
+typedef bool;
+@@
+ bool pages_are_mergeable(struct page *a, struct page *b)
+ {
+ ...
+-return true;
++return xen_pages_mergeable(b, a);
+ }
+
+@follows depends on !mergeable@
+expression A, B;
+@@
+-page_to_pfn(A) != page_to_pfn(B) + 1
++!xen_pages_mergeable(B, A)
+
+@appended depends on follows@
+expression A;
+identifier next;
+@@
+-page_to_pfn(A) == next
++xen_pages_mergeable(pfn_to_page(next - 1), A)

@@ -46,7 +46,7 @@ NEEDED = (*REPLACED, "drivers/xen/dma/Kconfig", "drivers/xen/dma/Makefile", "inc
 
 # Stock files that are mended, by Coccinelle, or by text: what must be there once, and what comes in its place.
 COCCI = Path(__file__).with_suffix(".cocci")
-COCCINELLE = ("arch/x86/xen/mmu_pv.c", "drivers/xen/mem-reservation.c")
+COCCINELLE = ("arch/x86/xen/mmu_pv.c", "drivers/xen/mem-reservation.c", "lib/scatterlist.c")
 BINDING = "Documentation/devicetree/bindings/arm/xen.yaml"    # a text in old trees, left alone
 EDITS = {
     "Documentation/admin-guide/index.rst": {r"^   video-output\n": r"\g<0>   xen-dma\n"},
@@ -78,8 +78,12 @@ EDITS = {
     "include/xen/arm/page.h": {
         r"^static inline (unsigned long pfn_to_bfn\(unsigned long pfn\))\n\{\n(?:[^}].*\n|\n)*\}$": r"\1;",
         r"^extern struct rb_root phys_to_mach;\n": ""},
+    "lib/scatterlist.c": {r"^#include <linux/kmemleak\.h>\n(?:#include <linux/\w+\.h>\n)*":
+                          r"\g<0>\n#include <xen/mergeable.h>\n"},
     "tools/testing/selftests/Makefile": {r"^TARGETS \+= zram$": r"TARGETS += xen-dma\n\g<0>"},
 }
+# In so many places lib/scatterlist.c asks whether pages are one piece: since 6.12, and before.
+MERGES = (1, 3)
 
 FORMAT = 2
 STATE = ".xen-dma"
@@ -138,6 +142,8 @@ def mend(path, text):
     for name in names:
         if re.search(rf"\b{name}\b", text):
             raise Failure(f"{name} is still there after the removal")
+    if path == "lib/scatterlist.c" and (count := text.count("xen_pages_mergeable(")) not in MERGES:
+        raise Failure(f"merges pages in {count} places that are known, not in {' or '.join(map(str, MERGES))}")
     return text
 
 

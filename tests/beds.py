@@ -186,7 +186,8 @@ TO_DOMU = {"environment": "XDT_OFFER_FROM=0", "beside": OFFER.format(1)}
 ARM64 = [
     # 1:1; the device reaches all memory, or does not see the caches
     Bed("dom0-3g", "map sync sg parallel arm_map arm_masks arm_sg", "6.12 7.3 6.12-stock 6.12-rt",
-        ("--dom0-mem", "3G", "--smp", "2"), CROSSING + " xdt_map.straddling_pages"),
+        ("--dom0-mem", "3G", "--smp", "2"),
+        CROSSING + " xdt_map.straddling_pages xdt_sg.from_pages xdt_sg.appended_pages"),
     Bed("dom0", OWN + " arm_moved", "6.12 6.12-stock 6.12-debug 6.12-rt 6.1", (), ONE_RUN, main="6.12"),
     Bed("dom0-noncoherent", OWN + " arm_noncoherent", impossible=ONE_RUN, dts=NONCOHERENT, main="6.12"),
     Bed("restricted", "arm_restricted", dts=RESTRICTED),

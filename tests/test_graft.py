@@ -25,6 +25,7 @@ from bed.known import KERNELS
 MMU = "arch/x86/xen/mmu_pv.c"
 PAGE = "include/xen/arm/page.h"
 RESERVE = "drivers/xen/mem-reservation.c"
+LISTS = "lib/scatterlist.c"
 GRANT = "drivers/xen/grant-table.c"
 KCONFIG = "drivers/xen/Kconfig"
 DRIVER = "drivers/xen/swiotlb-xen.c"
@@ -176,6 +177,12 @@ def test_lays(stock, tree, repo):
                               "OF_BAD_ADDR ||\n\t\t    range.cpu_addr > PHYS_ADDR_MAX)\n\t\t\tcontinue;")
     old, new = texts(GRANT)
     assert new == old.replace("page = pfn_to_page(pfn);", "page = xen_coherent_page(args->vaddr, i);")
+    old, new = texts(LISTS)
+    assert new.count("#include <xen/mergeable.h>") == 1 and new.count("xen_pages_mergeable") in (1, 3)
+    new = new.replace("\n#include <xen/mergeable.h>\n", "").replace("return xen_pages_mergeable(b, a)", "return true")
+    new = new.replace("xen_pages_mergeable(pfn_to_page(paddr - 1), pages[0])", "page_to_pfn(pages[0]) == paddr")
+    new = re.sub(r"!xen_pages_mergeable\((.*?), (.*?)\)\)", r"page_to_pfn(\2) != page_to_pfn(\1) + 1)", new)
+    assert re.sub(r"\s+", " ", new) == re.sub(r"\s+", " ", old)
     if (stock / graft.BINDING).exists():
         old, new = texts(graft.BINDING)
         assert new == old.replace("\nadditionalProperties: false\n", "\nallOf:\n  - $ref: /schemas/arm/xen,dma.yaml#\n"
@@ -330,6 +337,10 @@ def test_command_refuses(tmp_path):
     (RESERVE, r"^#include <xen/mem-reservation.h>\n", "", "mem-reservation.c: has 0 times"),
     ("arch/arm/mm/dma-mapping.c", r"if \(dev->dma_ops\)", "if (!dev)", "dma-mapping.c: has 0 times"),
     ("drivers/of/address.c", r"^\t\tif \(range.cpu_addr == OF_BAD_ADDR\)$", "\t\tif (false)", "address.c: has 0 times"),
+    (LISTS, r"(pgmap\(a, b\)\)\n\t\treturn false;\n\treturn )true;$", r"\g<1>1;", "merges pages in 2 places"),
+    (LISTS, r"^\tif \(page_to_pfn\(a\) != page_to_pfn\(b\) \+ 1\)\n(?:.*\n)*?\treturn true;$", "\treturn a == b + 1;",
+     "merges pages in 0 places"),
+    (LISTS, r"^#include <linux/kmemleak.h>\n", "", "scatterlist.c: has 0 times"),
     (GRANT, r"page = pfn_to_page\(pfn\)", "page = NULL", "grant-table.c: has 0 times"),
     (KCONFIG, r"^config SWIOTLB_XEN$", "config SWIOTLB_OTHER", "Kconfig: has 0 times"),
     ("arch/arm/xen/p2m.c", "set_foreign_p2m_mapping", "other", "p2m.c: does not mention set_foreign_p2m_mapping"),
@@ -530,9 +541,9 @@ def disturbed(function, fault=None, at=0):
                                          ("update", "undo")])
 def test_faults(stock, tree, repo, tmp_path, monkeypatch, first, then, fault, every):
     """A run that is disturbed at any place is put back, or what the next run makes of it is right."""
-    mended = {name: graft.coccinelle((stock / name).read_text("latin-1")) for name in graft.COCCINELLE}
-    monkeypatch.setattr(graft, "coccinelle",
-                        lambda text: mended[graft.COCCINELLE["xenmem_reservation_decrease" in text]])
+    texts = [(stock / name).read_text("latin-1") for name in graft.COCCINELLE]
+    mended = {text: graft.coccinelle(text) for text in texts}
+    monkeypatch.setattr(graft, "coccinelle", mended.get)
     graft.lay(tree)
     start = copy(stock if first == "lay" else tree, tmp_path / "start")
     if first == "update":

@@ -115,6 +115,8 @@ bool xdt_was_poisoned(struct kunit *test, dma_addr_t bus, size_t size);
 
 /* Scatterlists */
 struct sg_table *xdt_table(struct kunit *test, unsigned int nents);
+struct sg_table *xdt_table_from_pages(struct kunit *test, struct page **pages,
+				      unsigned int nr);
 int xdt_try_map_table(struct kunit *test, struct sg_table *table,
 		      enum dma_data_direction dir, unsigned long attrs);
 void xdt_map_table(struct kunit *test, struct sg_table *table,

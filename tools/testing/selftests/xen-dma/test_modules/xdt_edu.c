@@ -1001,6 +1001,32 @@ struct sg_table *xdt_table(struct kunit *test, unsigned int nents)
 EXPORT_SYMBOL_GPL(xdt_table);
 
 /**
+ * xdt_table_from_pages() - have the kernel make a scatterlist of pages
+ * @test: the test, which fails and ends when there is no memory
+ * @pages: the pages
+ * @nr: how many
+ *
+ * Return: the scatterlist, with entries as long as the device's segments may be.
+ */
+struct sg_table *xdt_table_from_pages(struct kunit *test, struct page **pages,
+				      unsigned int nr)
+{
+	struct xdt *x = test->priv;
+	struct xdt_sg *sg;
+
+	sg = kunit_kzalloc(test, sizeof(*sg), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, sg);
+	KUNIT_ASSERT_EQ(test, 0,
+			sg_alloc_table_from_pages_segment(&sg->table, pages, nr, 0,
+							  (size_t)nr << PAGE_SHIFT,
+							  dma_get_max_seg_size(x->dev),
+							  GFP_KERNEL));
+	list_add(&sg->list, &x->tables);
+	return &sg->table;
+}
+EXPORT_SYMBOL_GPL(xdt_table_from_pages);
+
+/**
  * xdt_try_map_table() - map a scatterlist, or not
  * @test: the test
  * @table: from xdt_table()

@@ -13,6 +13,13 @@
 /* More than fit into one page of entries, so that the list is chained. */
 #define MANY		(SG_MAX_SINGLE_ALLOC + 20)
 
+/* What has to be used in place; older kernels can't say it. */
+#ifdef DMA_ATTR_REQUIRE_COHERENT
+#define XDT_REQUIRE_COHERENT	DMA_ATTR_REQUIRE_COHERENT
+#else
+#define XDT_REQUIRE_COHERENT	0
+#endif
+
 /* How many segments of a long list the device looks at. */
 #define LOOKS		40
 
@@ -418,6 +425,94 @@ static void changed_while_mapped(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, length(table), match_pattern(test, table, 4));
 }
 
+/* A buffer of SCATTERED pages that are neighbours for the kernel only. */
+#define SCATTERED_ORDER	6
+#define SCATTERED	BIT(SCATTERED_ORDER)
+
+/* Does the device see each page where it lies, and is there no copy? */
+static void expect_in_place(struct kunit *test, struct scatterlist *sgl,
+			    unsigned int nents, const dma_addr_t *machine)
+{
+	struct scatterlist *sg;
+	unsigned int i, page = 0;
+	size_t at;
+
+	for_each_sg(sgl, sg, nents, i)
+		for (at = 0; at < sg_dma_len(sg); at += PAGE_SIZE, page++)
+			KUNIT_EXPECT_EQ_MSG(test, machine[page],
+					    sg_dma_address(sg) + at, "page %u", page);
+	KUNIT_EXPECT_EQ(test, SCATTERED, page);
+}
+
+/* Scattered pages, and where in the machine each is. */
+static u8 *scattered_pages(struct kunit *test, struct page **pages,
+			   dma_addr_t *machine)
+{
+	u8 *buf = xdt_scattered(test, SCATTERED_ORDER);
+	unsigned int i;
+
+	for (i = 0; i < SCATTERED; i++) {
+		pages[i] = virt_to_page(buf + i * PAGE_SIZE);
+		machine[i] = xdt_machine(test, buf + i * PAGE_SIZE);
+	}
+	dma_set_max_seg_size(xdt_dev(test), SZ_1M);
+	dma_set_seg_boundary(xdt_dev(test), ULONG_MAX);
+	return buf;
+}
+
+/*
+ * The kernel makes one entry of neighbours, as GPU and RDMA drivers let it. The device
+ * reaches all of them, so it has to find them where they are: many such drivers never
+ * synchronise a copy, and some say so.
+ */
+static void from_pages(struct kunit *test)
+{
+	dma_addr_t *machine = kunit_kcalloc(test, SCATTERED, sizeof(*machine),
+					    GFP_KERNEL);
+	struct page *pages[SCATTERED];
+	struct sg_table *table;
+
+	KUNIT_ASSERT_NOT_NULL(test, machine);
+	scattered_pages(test, pages, machine);
+	table = xdt_table_from_pages(test, pages, SCATTERED);
+	set_pattern(table, 4);
+	KUNIT_ASSERT_EQ(test, 0, xdt_try_map_table(test, table, DMA_TO_DEVICE,
+						   XDT_REQUIRE_COHERENT));
+	expect_in_place(test, table->sgl, table->nents, machine);
+	move(test, table, false, 4, true);
+}
+
+/* The same in two steps, the second of which begins where the machine has a gap. */
+static void appended_pages(struct kunit *test)
+{
+	dma_addr_t *machine = kunit_kcalloc(test, SCATTERED, sizeof(*machine),
+					    GFP_KERNEL);
+	struct sg_append_table table = { };
+	struct page *pages[SCATTERED];
+	unsigned int nr = 1;
+
+	KUNIT_ASSERT_NOT_NULL(test, machine);
+	scattered_pages(test, pages, machine);
+	while (machine[nr] == machine[nr - 1] + PAGE_SIZE)
+		nr++;
+	KUNIT_EXPECT_EQ(test, 0,
+			sg_alloc_append_table_from_pages(&table, pages, nr, 0,
+							 nr << PAGE_SHIFT, SZ_1M,
+							 SCATTERED - nr, GFP_KERNEL));
+	KUNIT_EXPECT_EQ(test, 0,
+			sg_alloc_append_table_from_pages(&table, pages + nr,
+							 SCATTERED - nr, 0,
+							 (SCATTERED - nr) << PAGE_SHIFT,
+							 SZ_1M, 0, GFP_KERNEL));
+	if (!dma_map_sgtable(xdt_dev(test), &table.sgt, DMA_TO_DEVICE, 0)) {
+		expect_in_place(test, table.sgt.sgl, table.sgt.nents, machine);
+		dma_unmap_sgtable(xdt_dev(test), &table.sgt, DMA_TO_DEVICE, 0);
+	} else {
+		KUNIT_FAIL(test, "the table can't be mapped");
+	}
+	sg_free_append_table(&table);
+}
+
 static struct kunit_case sg_cases[] = {
 	KUNIT_CASE(many_bounced),
 	KUNIT_CASE(many_direct),
@@ -436,6 +531,8 @@ static struct kunit_case sg_cases[] = {
 	KUNIT_CASE(merged_direct),
 	KUNIT_CASE(merged_sync),
 	KUNIT_CASE(changed_while_mapped),
+	KUNIT_CASE(from_pages),
+	KUNIT_CASE(appended_pages),
 	{ }
 };
 
