@@ -48,6 +48,7 @@ NEEDED = (*REPLACED, "drivers/xen/dma/Kconfig", "drivers/xen/dma/Makefile", "inc
 COCCI = Path(__file__).with_suffix(".cocci")
 COCCINELLE = ("arch/x86/xen/mmu_pv.c", "drivers/xen/mem-reservation.c", "lib/scatterlist.c")
 BINDING = "Documentation/devicetree/bindings/arm/xen.yaml"    # a text in old trees, left alone
+OPS = "include/linux/dma-map-ops.h"                           # so are trees where iommu-dma has operations, as 6.1
 EDITS = {
     "Documentation/admin-guide/index.rst": {r"^   video-output\n": r"\g<0>   xen-dma\n"},
     BINDING: {r"^additionalProperties: false$":
@@ -75,6 +76,10 @@ EDITS = {
                                       r"^\txen_dma_pages_leave\(\);\n\treturn xen_dma_pages_left\(frames,\n.*;\n\}$":
                                       r"\g<0>",
                                       r"^\treturn xen_dma_pages_return\(frames,$": r"\g<0>"},
+    # What iommu-dma serves has no operations; those of x86 PV domains are every device's.
+    OPS: {r"^#include <linux/dma-mapping\.h>\n": r"\g<0>#include <linux/iommu-dma.h>\n",
+          r"^(static inline const struct dma_map_ops \*get_dma_ops\(.*\)\n\{\n)(?=\tif \(dev->dma_ops\)\n)":
+          r"\1\tif (use_dma_iommu(dev))\n\t\treturn NULL;\n"},
     "include/xen/arm/page.h": {
         r"^static inline (unsigned long pfn_to_bfn\(unsigned long pfn\))\n\{\n(?:[^}].*\n|\n)*\}$": r"\1;",
         r"^extern struct rb_root phys_to_mach;\n": ""},
@@ -121,7 +126,10 @@ def our_files():
 
 def mended_files(tree):
     """Stock files that are to be mended in a tree."""
-    return [path for path in EDITS if path != BINDING or (tree / path).exists()]
+    left = set() if (tree / BINDING).exists() else {BINDING}
+    if b"CONFIG_ARCH_HAS_DMA_OPS" not in (read(tree / OPS) or b"CONFIG_ARCH_HAS_DMA_OPS"):
+        left.add(OPS)
+    return [path for path in EDITS if path not in left]
 
 
 def mend(path, text):

@@ -183,6 +183,12 @@ def test_lays(stock, tree, repo):
     new = new.replace("xen_pages_mergeable(pfn_to_page(paddr - 1), pages[0])", "page_to_pfn(pages[0]) == paddr")
     new = re.sub(r"!xen_pages_mergeable\((.*?), (.*?)\)\)", r"page_to_pfn(\2) != page_to_pfn(\1) + 1)", new)
     assert re.sub(r"\s+", " ", new) == re.sub(r"\s+", " ", old)
+    old, new = texts(graft.OPS)
+    if "use_dma_iommu" in new:
+        old = old.replace("#include <linux/dma-mapping.h>\n",
+                          "#include <linux/dma-mapping.h>\n#include <linux/iommu-dma.h>\n")
+        old = old.replace("\tif (dev->dma_ops)\n", "\tif (use_dma_iommu(dev))\n\t\treturn NULL;\n\tif (dev->dma_ops)\n")
+    assert new == old and ("use_dma_iommu" in new) == ("CONFIG_ARCH_HAS_DMA_OPS" in new)
     if (stock / graft.BINDING).exists():
         old, new = texts(graft.BINDING)
         assert new == old.replace("\nadditionalProperties: false\n", "\nallOf:\n  - $ref: /schemas/arm/xen,dma.yaml#\n"
@@ -269,7 +275,7 @@ def test_own_files(stock, tree):
     changed = {name for name, entry in holds(tree).items() if holds(stock).get(name) != entry and not entry[0]
                and not name.startswith(".xen-dma/")}
     done = subprocess.run([command, "--list"], check=True, capture_output=True, text=True)
-    assert {line.split(" ", 1)[1] for line in done.stdout.splitlines()} == changed | {graft.BINDING}
+    assert {line.split(" ", 1)[1] for line in done.stdout.splitlines()} == changed | {graft.BINDING, graft.OPS}
     subprocess.run([command, "--undo", tree], check=True, stdout=subprocess.PIPE)
     assert holds(tree) == holds(stock)
 
@@ -341,6 +347,7 @@ def test_command_refuses(tmp_path):
     (LISTS, r"^\tif \(page_to_pfn\(a\) != page_to_pfn\(b\) \+ 1\)\n(?:.*\n)*?\treturn true;$", "\treturn a == b + 1;",
      "merges pages in 0 places"),
     (LISTS, r"^#include <linux/kmemleak.h>\n", "", "scatterlist.c: has 0 times"),
+    (graft.OPS, r"^\tif \(dev->dma_ops\)$", "\tif (dev && dev->dma_ops)", "dma-map-ops.h: has 0 times"),
     (GRANT, r"page = pfn_to_page\(pfn\)", "page = NULL", "grant-table.c: has 0 times"),
     (KCONFIG, r"^config SWIOTLB_XEN$", "config SWIOTLB_OTHER", "Kconfig: has 0 times"),
     ("arch/arm/xen/p2m.c", "set_foreign_p2m_mapping", "other", "p2m.c: does not mention set_foreign_p2m_mapping"),

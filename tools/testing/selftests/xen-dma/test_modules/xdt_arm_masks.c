@@ -3,6 +3,7 @@
  * Narrow devices: a mask is refused only where the domain has no memory within
  * it; where it is accepted, all that is mapped is within it, and the data is right.
  */
+#include <linux/dma-map-ops.h>
 #include <linux/module.h>
 
 #include "xdt_arm.h"
@@ -113,6 +114,38 @@ static void honest(struct kunit *test)
 	KUNIT_EXPECT_NE(test, 0, accepted);
 }
 
+/*
+ * A device says itself that an IOMMU of the kernel's serves it, whatever operations the
+ * domain has for devices. Older kernels have nothing that says so; Kbuild tells.
+ */
+#if defined(CONFIG_IOMMU_DMA) && defined(XDT_HAS_DMA_IOMMU)
+static void let_iommu_serve(struct device *dev)
+{
+	/* The flag's setter is as old as this attribute. */
+#ifdef DMA_ATTR_REQUIRE_COHERENT
+	dev_set_dma_iommu(dev);
+#else
+	dev->dma_iommu = true;
+#endif
+}
+
+static void iommu_served(struct kunit *test)
+{
+	struct device *dev = root_device_register("xdt-iommu");
+	u64 mask = 0;
+
+	KUNIT_ASSERT_FALSE(test, IS_ERR(dev));
+	dev->dma_mask = &mask;
+	set_dma_ops(dev, get_dma_ops(xdt_dev(test)));
+	let_iommu_serve(dev);
+	KUNIT_EXPECT_NULL(test, get_dma_ops(dev));
+	KUNIT_EXPECT_EQ(test, 0, dma_set_mask(dev, DMA_BIT_MASK(40)));
+	KUNIT_EXPECT_EQ(test, DMA_BIT_MASK(40), mask);
+	dev->dma_mask = NULL;
+	root_device_unregister(dev);
+}
+#endif
+
 static struct kunit_case masks_cases[] = {
 	KUNIT_CASE(streaming_40),
 	KUNIT_CASE(streaming_32),
@@ -123,6 +156,9 @@ static struct kunit_case masks_cases[] = {
 	KUNIT_CASE(coherent_31),
 	KUNIT_CASE(coherent_30),
 	KUNIT_CASE(honest),
+#if defined(CONFIG_IOMMU_DMA) && defined(XDT_HAS_DMA_IOMMU)
+	KUNIT_CASE(iommu_served),
+#endif
 	{ }
 };
 
