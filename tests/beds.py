@@ -44,8 +44,8 @@ class Bed:
 
 
 # The stock lists' names for a test begin with the bed's, except on x86.
-X86 = Bed("", "boot_message map sync sg limits growth exhaust coherent mmap parallel disk_read coherent_atomic "
-          "coherent_balloon coherent_exhaust coherent_fault coherent_conserve",
+X86 = Bed("", "boot_message map sync sg limits figures named growth exhaust coherent mmap parallel disk_read "
+          "coherent_atomic coherent_balloon coherent_exhaust coherent_fault coherent_conserve",
           "6.12 6.12-stock 7.3 6.1 6.12-debug 6.12-race",
           ("--append", "xen_dma.max=128M xen_dma.idle=2 xen_dma.coherent_pooled=0"),
           arch="x86", main="6.12 6.12-stock", environment="XDT_IDLE=2", timeout=1800,

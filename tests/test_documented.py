@@ -109,7 +109,9 @@ def test_causes(page):
 
 def test_parameters():
     """Each boot parameter is documented, and no other."""
-    wanted = {name for file in CODE for name in re.findall(r'\b(?:early_param|__setup)\("([\w.]+)', text(file))}
+    wanted = {name for file in CODE for name in re.findall(r'\b(?:early_param|__setup)\("([\w.]*\w)"', text(file))} | \
+        {f"xen_dma.{name}" for file in CODE
+         for name in re.findall(r"^(?:XEN_SIZE_PARAM|module_param_cb)\(([a-z]\w*),", text(file), re.M)}
     heads, _ = literals(text(f"{PAGES}/parameters.rst"))
     assert wanted - GENERIC and wanted == {name.removesuffix("=") for name in heads if name.endswith("=")}
 

@@ -76,12 +76,8 @@ static dma_addr_t xen_swiotlb_map_phys(struct device *dev, phys_addr_t phys,
 
 	bus = xen_phys_to_bus(dev, phys);
 	why = xen_bounce_why(dev, xen_limits_of(dev), phys, bus, size, dir);
-	if (why != XEN_BOUNCE_NONE) {
-		bus = xen_map_bounced(dev, phys, size, NULL, 0, attrs);
-		if (likely(bus != DMA_MAPPING_ERROR))
-			xen_count_bounce(why);
-		return bus;
-	}
+	if (why != XEN_BOUNCE_NONE)
+		return xen_map_bounced(dev, phys, size, why, attrs);
 
 	if (!dev_is_dma_coherent(dev) && !(attrs & DMA_ATTR_SKIP_CPU_SYNC) &&
 	    unlikely(xen_sync_caches_for_device(dev, bus, size, dir)))
@@ -155,7 +151,7 @@ static size_t xen_swiotlb_max_mapping_size(struct device *dev)
 	if (xen_has_own_pool(dev))
 		return swiotlb_max_mapping_size(dev);
 	if (!reaches_machine(dev, xen_bus_limit(dev, dma_get_mask(dev))) ||
-	    is_swiotlb_force_bounce(dev))
+	    is_swiotlb_force_bounce(dev) || xen_is_named(dev, XEN_NAMED_BOUNCE))
 		size = min(size, xen_aperture_fair_share(dev));
 	return max_t(size_t, size, PAGE_SIZE);
 }

@@ -65,6 +65,8 @@ int xen_destroy_contiguous_region(phys_addr_t pstart, unsigned int order,
 int xen_destroy_contiguous_pages(struct page **pages, unsigned int order,
 				 gfp_t gfp, bool *all);
 bool xen_region_contiguous(phys_addr_t phys, size_t size);
+void xen_note_exchange(unsigned int order, unsigned int bits, unsigned long done,
+		       int result, s64 ns);
 
 /* ARM: where memory is. */
 void xen_aperture_setup(void);

@@ -22,6 +22,7 @@
 #include <linux/memblock.h>
 #include <linux/mm.h>
 #include <linux/pfn.h>
+#include <linux/sched/clock.h>
 #include <linux/slab.h>
 
 #include <asm/xen/hypercall.h>
@@ -209,10 +210,10 @@ static unsigned long xen_extents_to_try(unsigned long nr)
  * frames in the IOMMU, which it does when they are the domain's already. Then it names
  * a frame where it has been told a page, @gained, and the M2P may not be complete.
  */
-static int xen_exchange(const struct xen_pages *pages,
-			struct xen_memory_reservation in,
-			struct xen_memory_reservation out,
-			const xen_pfn_t *gained, unsigned long *done)
+static int xen_try_exchange(const struct xen_pages *pages,
+			    struct xen_memory_reservation in,
+			    struct xen_memory_reservation out,
+			    const xen_pfn_t *gained, unsigned long *done)
 {
 	unsigned long nr = min(in.nr_extents, out.nr_extents);
 	unsigned long n = xen_extents_to_try(nr);
@@ -243,6 +244,21 @@ static int xen_exchange(const struct xen_pages *pages,
 		return 0;
 
 	return rc < 0 ? rc : -ENOMEM;
+}
+
+/* The same, and it is noted. */
+static int xen_exchange(const struct xen_pages *pages,
+			struct xen_memory_reservation in,
+			struct xen_memory_reservation out,
+			const xen_pfn_t *gained, unsigned long *done)
+{
+	unsigned int order = max(in.extent_order, out.extent_order);
+	u64 start = local_clock();
+	int rc = xen_try_exchange(pages, in, out, gained, done);
+
+	xen_note_exchange(order, out.address_bits, *done, rc,
+			  local_clock() - start);
+	return rc;
 }
 
 /* Not 0 when not each of so many frames follows the one before, from @mfn on. */

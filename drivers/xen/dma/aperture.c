@@ -24,14 +24,16 @@
 #include <linux/pfn.h>
 #include <linux/rcupdate.h>
 #include <linux/scatterlist.h>
-#include <linux/seq_file.h>
 #include <linux/string.h>
+
+#include <trace/events/xen_dma.h>
 
 #include "addr.h"
 #include "aperture.h"
 #include "compat.h"
 #include "contig.h"
 #include "pool.h"
+#include "stats.h"
 
 /* What an idle aperture takes in one mapping; a chunk may hold several. */
 #define MAX_MAPPING	SZ_16M
@@ -264,6 +266,7 @@ static void report_failure(struct device *dev, size_t size, size_t needed)
 	dev_err_ratelimited(dev,
 			    "xen-dma: aperture has no room for %zu bytes below mask %#llx: %u of %u slots in use; boot with a larger swiotlb= or xen_dma.max=\n",
 			    size, mask, total - min(free, total), total);
+	xen_stats_name_holder();
 }
 
 /* What the CPU has written is there for whoever does not see its caches. */
@@ -298,13 +301,18 @@ static __always_inline u32 slots_for(size_t offset, size_t size,
 }
 
 /* Makes a mapping of a block, all but its content; returns where that goes. */
-static __always_inline void *begin_mapping(const struct xen_pool_block *block,
+static __always_inline void *begin_mapping(struct device *dev,
+					   const struct xen_pool_block *block,
 					   size_t offset, size_t size,
-					   unsigned int buffers)
+					   unsigned int buffers,
+					   enum xen_bounce_reason why)
 {
 	void *vaddr = xen_slot_vaddr(block->chunk, block->mslot);
+	struct xen_device_stats *stats = xen_stats_of(dev);
 	struct xen_pool_slot *s = block->slot;
 
+	xen_count_bounce(stats, why, size);
+	s->owner = stats->id;
 	s->buffers = buffers;
 	s->size = size;
 	s->offset = offset;
@@ -316,10 +324,11 @@ static __always_inline void *begin_mapping(const struct xen_pool_block *block,
 static __always_inline dma_addr_t map_one(struct device *dev,
 					  const struct xen_pool_block *block,
 					  phys_addr_t phys, size_t offset,
-					  size_t size)
+					  size_t size,
+					  enum xen_bounce_reason why)
 {
 	dma_addr_t bus = ((dma_addr_t)block->mslot << XEN_SLOT_SHIFT) + offset;
-	void *bounce = begin_mapping(block, offset, size, 0);
+	void *bounce = begin_mapping(dev, block, offset, size, 0, why);
 
 	block->slot->phys = phys;
 	copy_phys(phys, bounce, size, true);
@@ -362,7 +371,8 @@ static __always_inline bool take_quickly(struct device *dev, u32 nr,
 
 /* The CPU has no block at hand. */
 static noinline dma_addr_t map_slowly(struct device *dev, phys_addr_t phys,
-				      size_t size, unsigned long attrs)
+				      size_t size, enum xen_bounce_reason why,
+				      unsigned long attrs)
 {
 	size_t align_mask = dma_get_min_align_mask(dev), offset = phys & align_mask;
 	struct xen_pool_block block = {};
@@ -373,8 +383,9 @@ static noinline dma_addr_t map_slowly(struct device *dev, phys_addr_t phys,
 	if (nr)
 		block = get_block(dev, nr, XEN_POOL_RESERVE);
 	if (block.slot)
-		return map_one(dev, &block, phys, offset, size);
+		return map_one(dev, &block, phys, offset, size, why);
 
+	trace_xen_dma_refuse(dev, size, xen_bus_limit(dev, dma_get_mask(dev)));
 	if (!(attrs & DMA_ATTR_NO_WARN))
 		report_failure(dev, size, max(size, (size_t)nr << XEN_SLOT_SHIFT));
 	return DMA_MAPPING_ERROR;
@@ -385,6 +396,7 @@ static noinline dma_addr_t map_slowly(struct device *dev, phys_addr_t phys,
  * @dev:	device that will use it
  * @phys:	pseudo-physical address of the first byte
  * @size:	bytes
+ * @why:	the reason, to be counted
  * @attrs:	DMA_ATTR_NO_WARN is honoured
  *
  * The bytes are copied in for every direction: a device that writes less than
@@ -395,16 +407,17 @@ static noinline dma_addr_t map_slowly(struct device *dev, phys_addr_t phys,
  * in dma_get_min_align_mask(), or DMA_MAPPING_ERROR.
  */
 dma_addr_t xen_aperture_map(struct device *dev, phys_addr_t phys, size_t size,
-			    unsigned long attrs)
+			    enum xen_bounce_reason why, unsigned long attrs)
 {
 	size_t align_mask = dma_get_min_align_mask(dev), offset = phys & align_mask;
-	struct xen_pool_block block;
+	/* It is looked at only when it was filled in. */
+	struct xen_pool_block block __uninitialized;
 
 	if (likely(size - 1 < SZ_1G) &&
 	    likely(take_quickly(dev, slots_for(offset, size, align_mask),
 				&block)))
-		return map_one(dev, &block, phys, offset, size);
-	return map_slowly(dev, phys, size, attrs);
+		return map_one(dev, &block, phys, offset, size, why);
+	return map_slowly(dev, phys, size, why, attrs);
 }
 
 /* Copies buffers, and notes what they are; the entries that are empty don't count. */
@@ -434,6 +447,7 @@ static void bounce_list(struct xen_pool_slot *buffer, struct scatterlist *sg,
  * @nr:		how many, up to XEN_APERTURE_MAX_BUFFERS; empty entries between
  *		them don't count
  * @size:	bytes of all
+ * @why:	the reason, to be counted
  *
  * One block for many is an opportunity: only what is at hand is taken, without a
  * message, and whoever finds none has to map less at a time.
@@ -442,7 +456,8 @@ static void bounce_list(struct xen_pool_slot *buffer, struct scatterlist *sg,
  * Return: See xen_aperture_map(), the bits are those of the first buffer.
  */
 dma_addr_t xen_aperture_map_list(struct device *dev, struct scatterlist *sg,
-				 unsigned int nr, size_t size)
+				 unsigned int nr, size_t size,
+				 enum xen_bounce_reason why)
 {
 	size_t align_mask = dma_get_min_align_mask(dev);
 	size_t offset = sg_phys(sg) & align_mask;
@@ -458,7 +473,7 @@ dma_addr_t xen_aperture_map_list(struct device *dev, struct scatterlist *sg,
 	}
 
 	bounce_list(block.slot + 1, sg, nr,
-		    begin_mapping(&block, offset, size, nr));
+		    begin_mapping(dev, &block, offset, size, nr, why));
 	if (!dev_is_dma_coherent(dev))
 		clean_block(&block);
 	return ((dma_addr_t)block.mslot << XEN_SLOT_SHIFT) + offset;
@@ -507,6 +522,8 @@ void xen_aperture_unmap(struct device *dev, dma_addr_t bus,
 				forget_caches(bounce, s->size);
 			copy_part(s, 0, bounce, s->size, false);
 		}
+		if (trace_xen_dma_unmap_enabled())
+			trace_xen_dma_unmap(dev, xen_machine_to_bus(dev, bus), s->size);
 		xen_pool_put(chunk, mslot, s);
 	} else {
 		report_wrong_unmap(dev, chunk, bus);
@@ -667,29 +684,4 @@ size_t xen_aperture_fair_share(struct device *dev)
 		share = max(share, xen_pool_bytes(&reach) / FAIR_SHARE);
 	}
 	return rounddown_pow_of_two(share);
-}
-
-/**
- * xen_aperture_show() - list the chunks
- * @s:	debugfs file
- *
- * Context: Process.
- */
-void xen_aperture_show(struct seq_file *s)
-{
-	unsigned int i = XEN_NR_ZONES;
-
-	seq_puts(s, "# bus-first bus-last slots used\n");
-	while (xen_pool_table && i--) {
-		struct xen_pool_zone *zone = &xen_pool_zones[i];
-		struct xen_pool_chunk *chunk;
-		unsigned long flags;
-
-		raw_spin_lock_irqsave(&zone->lock, flags);
-		list_for_each_entry(chunk, &zone->chunks, list)
-			seq_printf(s, "%#llx %#llx %u %u\n", (u64)chunk->bus,
-				   (u64)xen_chunk_last(chunk), chunk->nr_slots,
-				   chunk->nr_slots - chunk->free);
-		raw_spin_unlock_irqrestore(&zone->lock, flags);
-	}
 }

@@ -14,9 +14,10 @@
 #include <linux/swiotlb.h>
 #include <linux/types.h>
 
+#include "decide.h"
+
 struct device;
 struct scatterlist;
-struct seq_file;
 
 /* Bytes of the largest blocks that CPUs keep; larger ones cost more, or run out. */
 #define XEN_APERTURE_COMMON		SZ_256K
@@ -28,9 +29,10 @@ struct seq_file;
 #define XEN_APERTURE_MAX_BUFFERS	((XEN_APERTURE_COMMON >> IO_TLB_SHIFT) - 1)
 
 dma_addr_t xen_aperture_map(struct device *dev, phys_addr_t phys, size_t size,
-			    unsigned long attrs);
+			    enum xen_bounce_reason why, unsigned long attrs);
 dma_addr_t xen_aperture_map_list(struct device *dev, struct scatterlist *sg,
-				 unsigned int nr, size_t size);
+				 unsigned int nr, size_t size,
+				 enum xen_bounce_reason why);
 void xen_aperture_unmap(struct device *dev, dma_addr_t bus,
 			enum dma_data_direction dir, unsigned long attrs);
 void xen_aperture_sync(struct device *dev, dma_addr_t bus, size_t size,
@@ -39,6 +41,5 @@ void xen_aperture_sync(struct device *dev, dma_addr_t bus, size_t size,
 int xen_aperture_obtain(struct device *dev, u64 limit);
 size_t xen_aperture_largest(struct device *dev);
 size_t xen_aperture_fair_share(struct device *dev);
-void xen_aperture_show(struct seq_file *s);
 
 #endif /* __XEN_DMA_APERTURE_H */

@@ -1,42 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Bounced mappings, by their bus addresses, and why there were how many.
+ * Bounced mappings, by their bus addresses.
  *
  * The aperture deals in machine addresses. Where a device's bus has addresses of its
  * own for these, it may not lead to the aperture at all.
  */
-#include <linux/percpu.h>
 #include <linux/scatterlist.h>
 
 #include <trace/events/swiotlb.h>
+#include <trace/events/xen_dma.h>
 
 #include "addr.h"
 #include "aperture.h"
 #include "bounce.h"
+#include "by-name.h"
 #include "caches.h"
 #include "compat.h"
 #include "decide.h"
 #include "pool.h"
-
-DEFINE_PER_CPU(unsigned long [XEN_BOUNCE_REASONS], xen_bounces);
-
-/**
- * xen_dma_bounces() - count of mappings bounced for a reason
- * @why:	the reason
- *
- * Context: Any.
- * Return: Mappings since boot, of all CPUs.
- */
-unsigned long xen_dma_bounces(enum xen_bounce_reason why)
-{
-	unsigned long sum = 0;
-	int cpu;
-
-	for_each_possible_cpu(cpu)
-		sum += READ_ONCE(per_cpu(xen_bounces, cpu)[why]);
-
-	return sum;
-}
+#include "stats.h"
 
 /*
  * Can the device use a bounced buffer where the bus has it? The aperture knows
@@ -75,48 +57,66 @@ static __always_inline dma_addr_t map_in_aperture(struct device *dev,
 						  phys_addr_t phys, size_t size,
 						  struct scatterlist *sg,
 						  unsigned int nr,
+						  enum xen_bounce_reason why,
 						  unsigned long attrs)
 {
-	return sg ? xen_aperture_map_list(dev, sg, nr, size) :
-		    xen_aperture_map(dev, phys, size, attrs);
+	return sg ? xen_aperture_map_list(dev, sg, nr, size, why) :
+		    xen_aperture_map(dev, phys, size, why, attrs);
+}
+
+/* The generic code copies, and traces by itself. */
+static dma_addr_t map_own_pool(struct device *dev, phys_addr_t phys, size_t size,
+			       unsigned long attrs)
+{
+	dma_addr_t bus = swiotlb_map(dev, phys, size, DMA_BIDIRECTIONAL, attrs);
+
+	if (bus != DMA_MAPPING_ERROR)
+		xen_count_bounce(xen_stats_of(dev), XEN_BOUNCE_FORCED, size);
+	return bus;
+}
+
+/* What speaks against a copy, whatever room there is; NULL for nothing. */
+static const char *reason_to_refuse(struct device *dev, unsigned long attrs)
+{
+	if (xen_has_no_hardware(dev))
+		return "they are not contiguous in the machine; single pages can be shared";
+	if (attrs & DMA_ATTR_REQUIRE_COHERENT)
+		return "they must be coherent, but would be bounced";
+	if (xen_is_named(dev, XEN_NAMED_IN_PLACE))
+		return "they would be bounced, which xen_dma.in_place= forbids";
+	return NULL;
 }
 
 /* Somebody looks on, or more is asked for than a copy at a machine address. */
 static noinline dma_addr_t map_with_care(struct device *dev, phys_addr_t phys,
 					 size_t size, struct scatterlist *sg,
-					 unsigned int nr, unsigned long attrs)
+					 unsigned int nr,
+					 enum xen_bounce_reason why,
+					 unsigned long attrs)
 {
+	const char *refusal = reason_to_refuse(dev, attrs);
 	dma_addr_t machine, bus;
 
 	if (xen_dma_refuses(dev))
 		return DMA_MAPPING_ERROR;
-	if (xen_has_no_hardware(dev)) {
+	if (refusal) {
 		if (!(attrs & DMA_ATTR_NO_WARN))
-			dev_err_ratelimited(dev,
-					    "xen-dma: %zu bytes can't be shared: they are not contiguous in the machine; single pages can\n",
-					    size);
+			dev_err_ratelimited(dev, "xen-dma: can't map %zu bytes: %s\n",
+					    size, refusal);
 		return DMA_MAPPING_ERROR;
 	}
-	if (attrs & DMA_ATTR_REQUIRE_COHERENT) {
-		if (!(attrs & DMA_ATTR_NO_WARN))
-			dev_err_ratelimited(dev,
-					    "xen-dma: %zu bytes must be coherent, but would be bounced\n",
-					    size);
-		return DMA_MAPPING_ERROR;
-	}
-
-	/* It traces by itself. */
 	if (xen_has_own_pool(dev))
-		return sg ? DMA_MAPPING_ERROR :
-			    swiotlb_map(dev, phys, size, DMA_BIDIRECTIONAL, attrs);
+		return sg ? DMA_MAPPING_ERROR : map_own_pool(dev, phys, size, attrs);
 
 	trace_swiotlb_bounced(dev, xen_phys_to_bus(dev, phys), size);
-	machine = map_in_aperture(dev, phys, size, sg, nr, attrs);
-	if (!xen_bus_has_windows(dev) || machine == DMA_MAPPING_ERROR)
+	machine = map_in_aperture(dev, phys, size, sg, nr, why, attrs);
+	if (machine == DMA_MAPPING_ERROR)
 		return machine;
 
 	bus = xen_machine_to_bus(dev, machine);
-	if (bus_leads_there(dev, machine, phys, bus, size))
+	trace_xen_dma_map(dev, phys, bus, size, xen_bounce_names[why]);
+	if (!xen_bus_has_windows(dev) ||
+	    bus_leads_there(dev, machine, phys, bus, size))
 		return bus;
 
 	xen_aperture_unmap(dev, machine, DMA_TO_DEVICE, attrs);
@@ -137,14 +137,32 @@ static noinline dma_addr_t refuse_unmapped(struct device *dev, phys_addr_t phys,
 	return DMA_MAPPING_ERROR;
 }
 
+static __always_inline dma_addr_t map_bounced(struct device *dev,
+					      phys_addr_t phys, size_t size,
+					      struct scatterlist *sg,
+					      unsigned int nr,
+					      enum xen_bounce_reason why,
+					      unsigned long attrs)
+{
+	if (!XEN_ALL_KNOWN && unlikely(!can_copy(phys, size, sg, nr)))
+		return refuse_unmapped(dev, phys, attrs);
+
+	if (unlikely(trace_swiotlb_bounced_enabled() ||
+		     trace_xen_dma_map_enabled() ||
+		     static_branch_unlikely(&xen_any_named[XEN_NAMED_IN_PLACE]) ||
+		     attrs & DMA_ATTR_REQUIRE_COHERENT ||
+		     xen_has_no_hardware(dev) || xen_bus_has_windows(dev) || xen_has_own_pool(dev)))
+		return map_with_care(dev, phys, size, sg, nr, why, attrs);
+
+	return map_in_aperture(dev, phys, size, sg, nr, why, attrs);
+}
+
 /**
- * xen_map_bounced() - map a copy
+ * xen_map_bounced() - map a copy of a buffer
  * @dev:	device
  * @phys:	where the source begins
  * @size:	its bytes
- * @sg:		first entry when it is a list, see xen_aperture_map_list(); else
- *		NULL
- * @nr:		its entries that are not empty
+ * @why:	why it can't be used in place
  * @attrs:	DMA_ATTR_REQUIRE_COHERENT is refused, DMA_ATTR_NO_WARN honoured
  *
  * Context: Any.
@@ -152,18 +170,28 @@ static noinline dma_addr_t refuse_unmapped(struct device *dev, phys_addr_t phys,
  * device without hardware.
  */
 dma_addr_t xen_map_bounced(struct device *dev, phys_addr_t phys, size_t size,
-			   struct scatterlist *sg, unsigned int nr,
-			   unsigned long attrs)
+			   enum xen_bounce_reason why, unsigned long attrs)
 {
-	if (!XEN_ALL_KNOWN && unlikely(!can_copy(phys, size, sg, nr)))
-		return refuse_unmapped(dev, phys, attrs);
+	return map_bounced(dev, phys, size, NULL, 0, why, attrs);
+}
 
-	if (unlikely(trace_swiotlb_bounced_enabled() ||
-		     attrs & DMA_ATTR_REQUIRE_COHERENT ||
-		     xen_has_no_hardware(dev) || xen_bus_has_windows(dev) || xen_has_own_pool(dev)))
-		return map_with_care(dev, phys, size, sg, nr, attrs);
-
-	return map_in_aperture(dev, phys, size, sg, nr, attrs);
+/**
+ * xen_map_list_bounced() - map a copy of several buffers
+ * @dev:	device
+ * @sg:		first entry of a list, see xen_aperture_map_list()
+ * @nr:		its entries that are not empty
+ * @size:	bytes of all
+ * @why:	why the first one can't be used in place
+ * @attrs:	see xen_map_bounced()
+ *
+ * Context: Any.
+ * Return: See xen_map_bounced().
+ */
+dma_addr_t xen_map_list_bounced(struct device *dev, struct scatterlist *sg,
+				unsigned int nr, size_t size,
+				enum xen_bounce_reason why, unsigned long attrs)
+{
+	return map_bounced(dev, sg_phys(sg), size, sg, nr, why, attrs);
 }
 
 /* The generic code copies; the caches, outside in, are seen to around that. */

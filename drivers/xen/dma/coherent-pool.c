@@ -71,12 +71,7 @@ static unsigned int nr_kept;	/* arenas that have such pages */
 
 unsigned long xen_coherent_pooled __read_mostly = ULONG_MAX;
 
-static int __init set_coherent_pooled(char *arg)
-{
-	xen_param_size("coherent_pooled", arg, 0, SZ_1G, &xen_coherent_pooled);
-	return 0;
-}
-early_param("xen_dma.coherent_pooled", set_coherent_pooled);
+XEN_SIZE_PARAM(coherent_pooled, 0, SZ_1G, xen_coherent_pooled);
 
 static bool may_add_arena(u64 limit)
 {
@@ -292,7 +287,7 @@ void *xen_pooled_alloc(u64 limit, unsigned int order, dma_addr_t *bus)
 	struct page *page;
 	u64 room = 0;
 
-	if (limit < DMA_BIT_MASK(32) || !xen_coherent_pooled)
+	if (limit < DMA_BIT_MASK(32) || !READ_ONCE(xen_coherent_pooled))
 		return NULL;
 
 	raw_spin_lock_irqsave(&arena_lock, flags);

@@ -2,11 +2,12 @@
 /*
  * The driver's figures in debugfs, under xen-dma/.
  *
- * "bounces" counts mappings by the reason they were bounced for, "aperture"
- * lists the chunks with their bus addresses and use, "coherent" tells what has
- * become of exchanged memory. On ARM "ranges" is the translation, and "caches"
- * counts the pages that Xen has done cache maintenance on. "fail_call" and
- * "fail_extent" make exchanges fail, "fail_report" only says so.
+ * "bounces" counts mappings by the reason they were bounced for, "devices" does so for
+ * each device and tells what it holds. "aperture" lists the chunks with their bus
+ * addresses and use, "usage" sums up what slots are used for. "coherent" tells what has
+ * become of exchanged memory, "exchanges" how long that took. On ARM "ranges" is the
+ * translation, and "caches" counts the pages that Xen has done cache maintenance on.
+ * "fail_call" and "fail_extent" make exchanges fail, "fail_report" only says so.
  */
 #include <linux/debugfs.h>
 #include <linux/fault-inject.h>
@@ -17,38 +18,45 @@
 
 #include "addr.h"
 #include "aperture.h"
-#include "bounce.h"
 #include "coherent.h"
-
-static const char * const xen_bounce_names[XEN_BOUNCE_REASONS] = {
-	[XEN_BOUNCE_MASK]	= "mask",
-	[XEN_BOUNCE_STRADDLE]	= "straddle",
-	[XEN_BOUNCE_ALIGN]	= "align",
-	[XEN_BOUNCE_BOUNDARY]	= "boundary",
-	[XEN_BOUNCE_FORCED]	= "forced",
-	[XEN_BOUNCE_KMALLOC]	= "kmalloc-align",
-	[XEN_BOUNCE_FOREIGN]	= "foreign-noncoherent",
-	[XEN_BOUNCE_MOVED]	= "moved",
-};
+#include "exchange-stats.h"
+#include "pool.h"
+#include "stats.h"
 
 static int bounces_show(struct seq_file *s, void *unused)
 {
+	struct xen_bounce_counts sum;
 	enum xen_bounce_reason why;
 
+	xen_bounces_of_all(&sum);
 	for (why = XEN_BOUNCE_NONE + 1; why < XEN_BOUNCE_REASONS; why++)
 		seq_printf(s, "%s %lu\n", xen_bounce_names[why],
-			   xen_dma_bounces(why));
+			   sum.by[why].mappings);
 
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(bounces);
 
+static int devices_show(struct seq_file *s, void *unused)
+{
+	xen_stats_show(s);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(devices);
+
 static int aperture_show(struct seq_file *s, void *unused)
 {
-	xen_aperture_show(s);
+	xen_pool_show_chunks(s);
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(aperture);
+
+static int usage_show(struct seq_file *s, void *unused)
+{
+	xen_pool_show_usage(s);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(usage);
 
 static int coherent_show(struct seq_file *s, void *unused)
 {
@@ -56,6 +64,24 @@ static int coherent_show(struct seq_file *s, void *unused)
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(coherent);
+
+#ifdef CONFIG_XEN_PV
+static int exchanges_show(struct seq_file *s, void *unused)
+{
+	xen_exchanges_show(s);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(exchanges);
+
+static void __init create_exchanges(struct dentry *dir)
+{
+	debugfs_create_file("exchanges", 0400, dir, NULL, &exchanges_fops);
+}
+#else
+static void __init create_exchanges(struct dentry *dir)
+{
+}
+#endif
 
 #ifdef CONFIG_XEN_DMA_FAIL_EXCHANGE
 static void __init create_faults(struct dentry *dir)
@@ -79,8 +105,11 @@ static int __init xen_dma_debugfs_init(void)
 
 	dir = debugfs_create_dir("xen-dma", NULL);
 	debugfs_create_file("bounces", 0400, dir, NULL, &bounces_fops);
+	debugfs_create_file("devices", 0400, dir, NULL, &devices_fops);
 	debugfs_create_file("aperture", 0400, dir, NULL, &aperture_fops);
+	debugfs_create_file("usage", 0400, dir, NULL, &usage_fops);
 	debugfs_create_file("coherent", 0400, dir, NULL, &coherent_fops);
+	create_exchanges(dir);
 	xen_addr_debugfs(dir);
 	create_faults(dir);
 

@@ -14,6 +14,7 @@
 #include <xen/swiotlb-xen.h>
 
 #include "addr.h"
+#include "by-name.h"
 #include "compat.h"
 
 /**
@@ -23,7 +24,7 @@
  * @XEN_BOUNCE_STRADDLE:	not contiguous in the machine
  * @XEN_BOUNCE_ALIGN:		address bits of dma_get_min_align_mask() differ
  * @XEN_BOUNCE_BOUNDARY:	crosses dma_get_seg_boundary() in the machine
- * @XEN_BOUNCE_FORCED:		swiotlb=force, or the device's own pool
+ * @XEN_BOUNCE_FORCED:		swiotlb=force, xen_dma.bounce=, or the device's own pool
  * @XEN_BOUNCE_KMALLOC:		shares cache lines, device not coherent
  * @XEN_BOUNCE_FOREIGN:		foreign page, device not coherent
  * @XEN_BOUNCE_MOVED:		may be anywhere in the machine
@@ -91,7 +92,8 @@ static inline struct xen_dma_limits xen_limits_of(struct device *dev)
 		.last = xen_bus_limit(dev, *dev->dma_mask),
 		.boundary = dma_get_seg_boundary(dev),
 		.align_mask = dma_get_min_align_mask(dev),
-		.force = is_swiotlb_force_bounce(dev) &&
+		.force = (is_swiotlb_force_bounce(dev) ||
+			  xen_is_named(dev, XEN_NAMED_BOUNCE)) &&
 			 !xen_has_no_hardware(dev),
 	};
 

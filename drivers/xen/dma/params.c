@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The boot parameters xen_dma.NAME=, and a look at the generic swiotlb=.
+ * The parameters xen_dma.NAME=, and a look at the generic swiotlb=. They are read early in boot.
+ * Some can be changed later, below /sys/module/xen_dma/parameters.
  *
  * What is not understood is ignored, with a line that says what would be.
  */
@@ -12,8 +13,10 @@
 #include <linux/jiffies.h>
 #include <linux/kernel.h>
 #include <linux/limits.h>
+#include <linux/moduleparam.h>
 #include <linux/sizes.h>
 #include <linux/string.h>
+#include <linux/sysfs.h>
 #include <linux/swiotlb.h>
 
 #include <xen/swiotlb-xen.h>
@@ -30,62 +33,108 @@ unsigned int xen_pool_idle = 60;
 unsigned long xen_pool_size;
 
 /**
- * xen_param_size() - read a parameter that is a size
- * @name:	what comes after xen_dma.
- * @arg:	its value, or NULL
- * @min:	bytes at least
- * @max:	bytes at most
- * @size:	where it goes; left alone when it is none, and there is a message
+ * xen_set_size() - read a parameter that is a size
+ * @param:	the parameter, whose value is left alone when @arg is no size for it
+ * @arg:	a size, maybe with a newline behind it; or NULL
  *
- * Context: Early boot.
+ * Context: Any, also early in boot.
+ * Return: 0; -EINVAL, with a message; -ENODEV in a domain that is not concerned.
  */
-void __init xen_param_size(const char *name, char *arg, u64 min, u64 max,
-			   unsigned long *size)
+int xen_set_size(const struct xen_size_param *param, const char *arg)
 {
-	char *end = arg;
+	char *end = (char *)arg;
 	u64 value = arg ? memparse(arg, &end) : 0;
 
 	if (!xen_may_be_dma_domain())
-		return;
-	if (arg && end != arg && !*end && value >= min && value <= max)
-		*size = value;
-	else
-		pr_warn("xen_dma.%s=%s: ignored, it takes a size from %llu to %llu bytes, with K, M or G\n",
-			name, arg ?: "", min, max);
+		return -ENODEV;
+	if (arg && end != arg && (!*end || !strcmp(end, "\n")) &&
+	    value >= param->min && value <= param->max) {
+		WRITE_ONCE(*param->value, value);
+		return 0;
+	}
+	pr_warn("xen_dma.%s=%.*s: ignored, it takes a size from %llu to %llu bytes, with K, M or G\n",
+		param->name, arg ? (int)strcspn(arg, "\n") : 0, arg ?: "", param->min, param->max);
+	return -EINVAL;
 }
+
+/* While the kernel boots they have been read already. */
+static int set_size_param(const char *arg, const struct kernel_param *kp)
+{
+	const struct xen_size_param *param = kp->arg;
+
+	if (system_state < SYSTEM_RUNNING)
+		return 0;
+	if (!sysfs_streq(arg, "default"))
+		return xen_set_size(param, arg);
+	WRITE_ONCE(*param->value, ULONG_MAX);
+	return 0;
+}
+
+static int get_size_param(char *buffer, const struct kernel_param *kp)
+{
+	const struct xen_size_param *param = kp->arg;
+	unsigned long value = READ_ONCE(*param->value);
+
+	return value == ULONG_MAX ? sysfs_emit(buffer, "default\n") :
+				    sysfs_emit(buffer, "%lu\n", value);
+}
+
+const struct kernel_param_ops xen_size_param_ops = {
+	.set = set_size_param,
+	.get = get_size_param,
+};
+
+static struct xen_size_param size_param = {
+	.name = "size",
+	.value = &xen_pool_size,
+	.min = BIT(XEN_POOL_GRANULE_SHIFT),
+	.max = SZ_2G,
+};
 
 /* A size that swiotlb= gives counts more; the generic code sees to that. */
 static int __init set_size(char *arg)
 {
-	xen_param_size("size", arg, BIT(XEN_POOL_GRANULE_SHIFT), SZ_2G,
-		       &xen_pool_size);
+	xen_set_size(&size_param, arg);
 	if (xen_pool_size)
 		xen_set_boot_size(xen_pool_size);
 	return 0;
 }
 early_param("xen_dma.size", set_size);
 
-static int __init set_max(char *arg)
-{
-	xen_param_size("max", arg, 0, SZ_2G, &xen_pool_max);
-	return 0;
-}
-early_param("xen_dma.max", set_max);
+XEN_SIZE_PARAM(max, 0, SZ_2G, xen_pool_max);
 
-static int __init set_idle(char *arg)
+static int read_idle(const char *arg)
 {
 	unsigned int idle;
 
 	if (!xen_may_be_dma_domain())
-		return 0;
-	if (!arg || kstrtouint(arg, 10, &idle) || idle > INT_MAX / HZ)
-		pr_warn("xen_dma.idle=%s: ignored, it takes seconds\n",
-			arg ?: "");
-	else
-		xen_pool_idle = idle;
+		return -ENODEV;
+	if (!arg || kstrtouint(arg, 10, &idle) || idle > INT_MAX / HZ) {
+		pr_warn("xen_dma.idle=%.*s: ignored, it takes seconds\n",
+			arg ? (int)strcspn(arg, "\n") : 0, arg ?: "");
+		return -EINVAL;
+	}
+	WRITE_ONCE(xen_pool_idle, idle);
+	return 0;
+}
+
+static int __init set_idle(char *arg)
+{
+	read_idle(arg);
 	return 0;
 }
 early_param("xen_dma.idle", set_idle);
+
+static int set_idle_param(const char *arg, const struct kernel_param *kp)
+{
+	return system_state < SYSTEM_RUNNING ? 0 : read_idle(arg);
+}
+
+static const struct kernel_param_ops idle_ops = {
+	.set = set_idle_param,
+	.get = param_get_uint,
+};
+module_param_cb(idle, &idle_ops, &xen_pool_idle, 0644);
 
 /* Passes over a number and the comma behind it. */
 static const char * __init skip_number(const char *s)

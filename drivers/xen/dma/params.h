@@ -6,6 +6,8 @@
 #ifndef __XEN_DMA_PARAMS_H
 #define __XEN_DMA_PARAMS_H
 
+#include <linux/init.h>
+#include <linux/moduleparam.h>
 #include <linux/types.h>
 
 /* Bytes that growth stops at, ULONG_MAX for a share of the memory (max). */
@@ -23,7 +25,43 @@ extern unsigned long xen_coherent_cache;
 /* Bytes of the pool that may be coherent memory, ULONG_MAX for a share (coherent_pooled). */
 extern unsigned long xen_coherent_pooled;
 
-void xen_param_size(const char *name, char *arg, u64 min, u64 max,
-		    unsigned long *size);
+/**
+ * struct xen_size_param - a parameter that is a size
+ * @name:	what comes after xen_dma.
+ * @value:	bytes; ULONG_MAX until somebody sets it
+ * @min:	bytes at least
+ * @max:	bytes at most
+ */
+struct xen_size_param {
+	const char *name;
+	unsigned long *value;
+	u64 min;
+	u64 max;
+};
+
+/* Not by the name of a file. */
+#undef MODULE_PARAM_PREFIX
+#define MODULE_PARAM_PREFIX "xen_dma."
+
+/* Such a parameter, of early boot and for later. */
+#define XEN_SIZE_PARAM(_name, _min, _max, _value)			\
+static struct xen_size_param xen_param_##_name = {			\
+	.name = #_name,							\
+	.value = &(_value),						\
+	.min = (_min),							\
+	.max = (_max),							\
+};									\
+									\
+static int __init xen_early_##_name(char *arg)				\
+{									\
+	xen_set_size(&xen_param_##_name, arg);				\
+	return 0;							\
+}									\
+early_param("xen_dma." #_name, xen_early_##_name);			\
+module_param_cb(_name, &xen_size_param_ops, &xen_param_##_name, 0644)
+
+extern const struct kernel_param_ops xen_size_param_ops;
+
+int xen_set_size(const struct xen_size_param *param, const char *arg);
 
 #endif /* __XEN_DMA_PARAMS_H */

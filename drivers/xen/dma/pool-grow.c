@@ -19,6 +19,7 @@
 #include <linux/spinlock.h>
 #include <linux/workqueue.h>
 
+#include <trace/events/xen_dma.h>
 #include <xen/swiotlb-xen.h>
 
 #include "addr.h"
@@ -73,9 +74,9 @@ static DECLARE_DELAYED_WORK(shrink_work, shrink_worker);
 static unsigned long pool_limit(void)
 {
 	u64 share = (u64)totalram_pages() * PAGE_SIZE / MAX_SHARE;
+	unsigned long max = READ_ONCE(xen_pool_max);
 
-	return xen_pool_max == ULONG_MAX ? min_t(u64, share, SZ_1G) :
-					   xen_pool_max;
+	return max == ULONG_MAX ? min_t(u64, share, SZ_1G) : max;
 }
 
 static bool is_at_limit(void)
@@ -205,8 +206,10 @@ int xen_pool_add_pages(struct page *page, unsigned int order, unsigned int bits,
 	if (!extent.exchanged || bits == XEN_RESERVE_BITS ||
 	    (extent.bus + size - 1) >> XEN_RESERVE_BITS)
 		rc = xen_pool_add_chunk(&extent, size, gfp);
-	if (!rc)
+	if (!rc) {
+		atomic_long_inc(&xen_pool_events[XEN_POOL_CHUNK_ADDED]);
 		return 0;
+	}
 
 	if (extent.exchanged)
 		xen_give_back(phys, NULL, order, gfp, &all);
@@ -215,19 +218,8 @@ unreserve:
 	return rc;
 }
 
-/**
- * xen_pool_grow() - add a chunk that is made of pages of the domain
- * @span:	where it may be in the machine
- * @order:	log2 of its pages
- * @origin:	what it is for
- * @gfp:	allocation flags
- *
- * Context: As @gfp says.
- * Return: 0, -ENOSPC at the limit, -ENODEV without a pool, or why there are no pages
- * or extents.
- */
-int xen_pool_grow(const struct xen_span *span, unsigned int order,
-		  enum xen_chunk_origin origin, gfp_t gfp)
+static int add_chunk_within(const struct xen_span *span, unsigned int order,
+			    enum xen_chunk_origin origin, gfp_t gfp)
 {
 	struct page *page;
 	int rc;
@@ -247,6 +239,29 @@ int xen_pool_grow(const struct xen_span *span, unsigned int order,
 	rc = xen_pool_add_pages(page, order, xen_limit_bits(span->last), origin, gfp);
 	if (rc)
 		xen_free_extent(page, order);
+	return rc;
+}
+
+/**
+ * xen_pool_grow() - add a chunk that is made of pages of the domain
+ * @span:	where it may be in the machine
+ * @order:	log2 of its pages
+ * @origin:	what it is for
+ * @gfp:	allocation flags
+ *
+ * Context: As @gfp says.
+ * Return: 0, -ENOSPC at the limit, -ENODEV without a pool, or why there are no pages
+ * or extents.
+ */
+int xen_pool_grow(const struct xen_span *span, unsigned int order,
+		  enum xen_chunk_origin origin, gfp_t gfp)
+{
+	int rc = add_chunk_within(span, order, origin, gfp);
+
+	/* At the limit, and without a pool, nothing was tried. */
+	if (rc && rc != -ENOSPC && rc != -ENODEV)
+		atomic_long_inc(&xen_pool_events[XEN_POOL_CHUNK_NOT_ADDED]);
+	trace_xen_dma_grow(span->last, PAGE_SIZE << order, rc);
 	return rc;
 }
 
@@ -336,7 +351,8 @@ static bool grow_now(const struct xen_pool_reach *reach, u32 nr)
 			continue;
 		rc = xen_pool_grow(&span, order, XEN_CHUNK_GROWN, GFP_NOWAIT);
 		if (!rc) {
-			queue_delayed_work(system_freezable_wq, &shrink_work, xen_pool_idle * HZ);
+			queue_delayed_work(system_freezable_wq, &shrink_work,
+					   READ_ONCE(xen_pool_idle) * HZ);
 			return true;
 		}
 	}
@@ -382,7 +398,7 @@ static void grow_wanted(void)
 static void grow_worker(struct work_struct *work)
 {
 	grow_wanted();
-	queue_delayed_work(system_freezable_wq, &shrink_work, xen_pool_idle * HZ);
+	queue_delayed_work(system_freezable_wq, &shrink_work, READ_ONCE(xen_pool_idle) * HZ);
 }
 
 /*
@@ -406,6 +422,7 @@ static int release_chunk(struct xen_pool_chunk *chunk)
 		xen_pool_forget_piece(chunk);
 	xen_free_extent(virt_to_page(chunk->vaddr), order);
 	atomic_long_sub(xen_chunk_size(chunk), &pool_bytes);
+	atomic_long_inc(&xen_pool_events[XEN_POOL_CHUNK_GIVEN_BACK]);
 	/* A driver that is wrong about what it has mapped may be looking. */
 	synchronize_rcu();
 	kvfree(chunk->slot);
@@ -447,7 +464,7 @@ static struct xen_pool_chunk *take_idle(unsigned int index, bool *grown)
 		*grown = true;
 		if (chunk->free == chunk->nr_slots &&
 		    time_after_eq(jiffies, chunk->idle_since +
-				  xen_pool_idle * HZ) &&
+				  READ_ONCE(xen_pool_idle) * HZ) &&
 		    !is_low(XEN_NR_ZONES, ENOUGH_SHARE,
 			    index ? chunk->nr_slots : 0)) {
 			found = chunk;
@@ -488,7 +505,7 @@ static void shrink_worker(struct work_struct *work)
 {
 	if (shrink_idle())
 		queue_delayed_work(system_freezable_wq, &shrink_work,
-				   max(xen_pool_idle, 1U) * HZ);
+				   max(READ_ONCE(xen_pool_idle), 1U) * HZ);
 }
 
 /**
@@ -626,6 +643,7 @@ void xen_pool_destroy(void)
 		xen_pool_init_buddies(zone);
 		zone->total = 0;
 		zone->free = 0;
+		zone->peak = 0;
 		zone->own_total = 0;
 		zone->own_free = 0;
 		zone->lent = 0;

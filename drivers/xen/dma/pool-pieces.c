@@ -88,6 +88,20 @@ struct xen_pool_chunk *xen_pool_find_piece(u64 machine)
 	return xa_load(&pieces, machine >> PAGE_SHIFT);
 }
 
+/**
+ * xen_pool_next_piece() - the small chunk with the next page
+ * @frame:	number of the first page in question; that of the page found goes here
+ *
+ * A chunk is found once for each of its pages.
+ *
+ * Context: Any, in an RCU read-side section.
+ * Return: The chunk, NULL for none.
+ */
+struct xen_pool_chunk *xen_pool_next_piece(unsigned long *frame)
+{
+	return xa_find(&pieces, frame, ULONG_MAX, XA_PRESENT);
+}
+
 #if IS_ENABLED(CONFIG_XEN_DMA_KUNIT_TEST)
 /* For the tests: there are none any more. */
 void xen_pool_forbid_pieces(void)

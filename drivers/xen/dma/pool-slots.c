@@ -166,6 +166,7 @@ u32 xen_pool_take_slots(struct xen_pool_zone *zone, u32 nr, u32 start, u32 end,
 	if (unlikely(chunk->origin == XEN_CHUNK_OBTAINED))
 		zone->own_free -= BIT(order);
 	xen_pool_free_slots(chunk, mslot + nr, BIT(order) - nr);
+	zone->peak = max(zone->peak, zone->total - zone->free);
 
 	return mslot;
 }

@@ -17,6 +17,7 @@
  *   pool-boot.c	the first chunks
  *   pool-pieces.c	chunks that are too small for the table
  *   pool-resume.c	chunks whose domain has moved
+ *   pool-usage.c	what all slots are used for
  *
  * A slot has a descriptor. In the first one of a free block it links a list; while
  * a block is used it is its user's, but for the fields that say how large it is.
@@ -116,6 +117,7 @@ enum xen_slot_state {
  *		not be zero
  * @nr:		used without a @bin: its slots
  * @order:	free: log2 of its slots
+ * @owner:	mapping: whose it is, see stats.h
  * @state:	which of these holds, &enum xen_slot_state
  * @bin:	cached, used: index of its size, or XEN_NO_BIN
  * @buffers:	mapping of a list: how many buffers, each in one of the following
@@ -135,7 +137,10 @@ struct xen_pool_slot {
 		u32 dirty;
 		u32 nr;
 	};
-	u8 order;
+	union {
+		u8 order;
+		u8 owner;
+	};
 	u8 state;
 	u8 bin;
 	u8 buffers;
@@ -144,6 +149,9 @@ struct xen_pool_slot {
 /* The generic driver's descriptor has as many. */
 static_assert(sizeof(struct xen_pool_slot) <= 24);
 
+/* An owner is a number below. */
+#define XEN_NR_OWNERS		64
+
 enum xen_chunk_origin {
 	XEN_CHUNK_BOOT,		/* of early boot */
 	XEN_CHUNK_GROWN,	/* added because room ran low, and may go again */
@@ -151,6 +159,7 @@ enum xen_chunk_origin {
 	XEN_CHUNK_ORIGINS,
 };
 
+struct seq_file;
 struct xen_pool_zone;
 
 /**
@@ -234,6 +243,7 @@ struct xen_pool_cpu {
  * @own_total:	slots of chunks that were made for devices of some width
  * @own_free:	of these, those in the buddy
  * @first:	number of the lowest slot
+ * @peak:	slots that were not in the buddies, at most
  * @lent:	slots that CPUs may keep in their magazines
  * @stored:	slots in the depot
  * @rank:	how good a home it is: 2 with a chunk of early boot, 1 with any
@@ -248,12 +258,27 @@ struct xen_pool_zone {
 	u32 own_total;
 	u32 own_free;
 	u32 first;
+	u32 peak;
 	u32 lent;
 	u32 stored;
 	u8 rank;
 	struct xen_pool_buddy buddy[XEN_CHUNK_ORIGINS];
 	struct xen_magazine depot[XEN_NR_BINS];
 	struct list_head chunks;
+};
+
+/**
+ * struct xen_pool_used - what slots are used for
+ * @held:	slots in mappings, by &xen_pool_slot.owner
+ * @mapped:	slots in mappings
+ * @coherent:	slots of coherent memory
+ * @kept:	slots in blocks that CPUs or a depot keep
+ */
+struct xen_pool_used {
+	u32 held[XEN_NR_OWNERS];
+	u32 mapped;
+	u32 coherent;
+	u32 kept;
 };
 
 /* A block that has been taken; without @slot there was none. */
@@ -327,6 +352,7 @@ void xen_pool_allow_pieces(void);
 int xen_pool_note_piece(struct xen_pool_chunk *chunk, gfp_t gfp);
 void xen_pool_forget_piece(const struct xen_pool_chunk *chunk);
 struct xen_pool_chunk *xen_pool_find_piece(u64 machine);
+struct xen_pool_chunk *xen_pool_next_piece(unsigned long *frame);
 
 /* pool-slots.c; callers hold the zone's lock. */
 void xen_pool_free_slots(struct xen_pool_chunk *chunk, u32 mslot, u32 nr);
@@ -372,6 +398,20 @@ bool xen_pool_has_failed(bool atomic, const struct xen_span *span,
 			 unsigned int order, u64 now);
 void xen_pool_note_failure(bool atomic, const struct xen_span *span,
 			   unsigned int order, u64 now);
+
+/* pool-usage.c */
+enum xen_pool_event {
+	XEN_POOL_CHUNK_ADDED,
+	XEN_POOL_CHUNK_NOT_ADDED,
+	XEN_POOL_CHUNK_GIVEN_BACK,
+	XEN_NR_POOL_EVENTS,
+};
+
+extern atomic_long_t xen_pool_events[XEN_NR_POOL_EVENTS];
+
+void xen_pool_count_used(struct xen_pool_used *used);
+void xen_pool_show_usage(struct seq_file *s);
+void xen_pool_show_chunks(struct seq_file *s);
 
 /* pool-boot.c */
 void xen_pool_report(size_t size);

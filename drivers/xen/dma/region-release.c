@@ -64,20 +64,15 @@ static DECLARE_DELAYED_WORK(xen_age_work, xen_age_out);
 
 unsigned long xen_coherent_cache = ULONG_MAX;
 
-static int __init set_coherent_cache(char *arg)
-{
-	xen_param_size("coherent_cache", arg, 0, ULONG_MAX - 1,
-		       &xen_coherent_cache);
-	return 0;
-}
-early_param("xen_dma.coherent_cache", set_coherent_cache);
+XEN_SIZE_PARAM(coherent_cache, 0, ULONG_MAX - 1, xen_coherent_cache);
 
 /* Pages that the cache may hold. */
 static unsigned long cache_limit(void)
 {
-	return xen_coherent_cache == ULONG_MAX ?
-	       totalram_pages() / XEN_CACHE_SHARE :
-	       xen_coherent_cache >> PAGE_SHIFT;
+	unsigned long cache = READ_ONCE(xen_coherent_cache);
+
+	return cache == ULONG_MAX ? totalram_pages() / XEN_CACHE_SHARE :
+				    cache >> PAGE_SHIFT;
 }
 
 /* How long it may hold what nobody uses; jiffies. */
@@ -438,7 +433,7 @@ void xen_coherent_flush_work(void)
 	cancel_work_sync(&xen_trim_work);
 	cancel_delayed_work_sync(&xen_age_work);
 	xen_trim(&xen_trim_work);
-	age_out(xen_pool_idle * HZ);
+	age_out(READ_ONCE(xen_pool_idle) * HZ);
 }
 
 void xen_release_forget(void)

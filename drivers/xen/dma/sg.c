@@ -141,6 +141,18 @@ static struct scatterlist *last_entry(struct scatterlist *sg, unsigned int n,
 	}
 }
 
+/* A copy of @n entries that have bytes; where it is of several, there may be a way without. */
+static dma_addr_t map_entries(const struct xen_sg_plan *plan,
+			      struct scatterlist *first, unsigned int n,
+			      size_t size, enum xen_bounce_reason why)
+{
+	if (n == 1)
+		return xen_map_bounced(plan->dev, sg_phys(first), size, why,
+				       plan->attrs);
+	return xen_map_list_bounced(plan->dev, first, n, size, why,
+				    plan->attrs | DMA_ATTR_NO_WARN);
+}
+
 /* There is no block for all of a segment's entries: in as few as there is room for. */
 static noinline int put_in_parts(struct xen_sg_plan *plan,
 				 const struct xen_sg_segment *seg)
@@ -154,10 +166,7 @@ static noinline int put_in_parts(struct xen_sg_plan *plan,
 		while (!first->length)
 			first = next_entry(first);
 		last = last_entry(first, n, &size);
-		bus = xen_map_bounced(plan->dev, sg_phys(first), size,
-				      n > 1 ? first : NULL, n,
-				      plan->attrs |
-				      (n > 1 ? DMA_ATTR_NO_WARN : 0));
+		bus = map_entries(plan, first, n, size, seg->why);
 		if (bus == DMA_MAPPING_ERROR) {
 			if (n == 1)
 				return -EIO;
@@ -166,7 +175,6 @@ static noinline int put_in_parts(struct xen_sg_plan *plan,
 		}
 
 		put_segment(plan, bus, size);
-		xen_count_bounce(seg->why);
 		left -= n;
 		if (!left)
 			return 0;
@@ -188,19 +196,15 @@ static noinline int refuse_copy(const struct xen_sg_plan *plan)
 static int put_bounced(struct xen_sg_plan *plan,
 		       const struct xen_sg_segment *seg)
 {
-	bool one = seg->entries == 1;
 	dma_addr_t bus;
 
 	if (unlikely(plan->in_place))
 		return refuse_copy(plan);
-	bus = xen_map_bounced(plan->dev, sg_phys(seg->first), seg->size,
-			      one ? NULL : seg->first, seg->entries,
-			      plan->attrs | (one ? 0 : DMA_ATTR_NO_WARN));
+	bus = map_entries(plan, seg->first, seg->entries, seg->size, seg->why);
 	if (unlikely(bus == DMA_MAPPING_ERROR))
-		return one ? -EIO : put_in_parts(plan, seg);
+		return seg->entries == 1 ? -EIO : put_in_parts(plan, seg);
 
 	put_segment(plan, bus, seg->size);
-	xen_count_bounce(seg->why);
 	return 0;
 }
 

@@ -100,6 +100,7 @@ static bool our_pairs(unsigned int cpu, size_t size, unsigned int nr)
 
 	while (nr--) {
 		dma_addr_t bus = xen_aperture_map(dev, phys, size,
+						  XEN_BOUNCE_MASK,
 						  DMA_ATTR_NO_WARN);
 
 		if (bus == DMA_MAPPING_ERROR)

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Hands for coherent_fault.sh: it arms a fault, has something allocated or freed,
- * and asks whether all of the domain's memory is sound.
+ * and asks whether all of the domain's memory is sound. And for figures.sh, which looks
+ * at what the driver tells while something is mapped.
  *
  * A line is written to the file xdt_fault in debugfs, and the answer read back:
  *
@@ -10,9 +11,14 @@
  *   look	at all pages; "sound" as long as the domain has as much memory as at
  *		the first look, or "wrong: WHY"
  *
+ *   map	ten pages and a block of 64 KiB, all above 4 GiB, for 32 bits;
+ *		"mapped DEVICE", or "wrong: WHY"
+ *   unmap	all of it; "unmapped"
+ *
  * What has been taken lies below 4 GiB. Unloading frees it.
  */
 #include <linux/debugfs.h>
+#include <linux/list.h>
 #include <linux/module.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
@@ -94,6 +100,96 @@ static void look(void)
 		first = now;
 }
 
+#define NR_MAPPED	11
+
+/* So many blocks may not be high, or not be in one piece. */
+#define MAX_OTHERS	1024
+
+static struct {
+	void *addr;
+	unsigned int order;
+	dma_addr_t bus;
+} mapped[NR_MAPPED];
+static unsigned int nr_mapped;
+
+static bool is_high(void *addr, size_t size)
+{
+	dma_addr_t bus;
+
+	if (dma_set_mask(dma_dev(), DMA_BIT_MASK(64)))
+		return false;
+	bus = dma_map_single(dma_dev(), addr, size, DMA_TO_DEVICE);
+	if (dma_mapping_error(dma_dev(), bus))
+		return false;
+	dma_unmap_single(dma_dev(), bus, size, DMA_TO_DEVICE);
+	return bus > DMA_BIT_MASK(32);
+}
+
+/* What is not high, or not in one piece, is held meanwhile, not to be found again. */
+static void *get_high_pages(unsigned int order)
+{
+	struct page *page, *next;
+	void *found = NULL;
+	LIST_HEAD(others);
+	unsigned int i;
+
+	for (i = 0; i < MAX_OTHERS && !found; i++) {
+		page = alloc_pages(GFP_KERNEL, order);
+		if (!page)
+			break;
+		if (is_high(page_address(page), PAGE_SIZE << order))
+			found = page_address(page);
+		else
+			list_add(&page->lru, &others);
+	}
+	list_for_each_entry_safe(page, next, &others, lru)
+		__free_pages(page, order);
+	return found;
+}
+
+static bool map_one(unsigned int order)
+{
+	size_t size = PAGE_SIZE << order;
+	void *addr = get_high_pages(order);
+	dma_addr_t bus = DMA_MAPPING_ERROR;
+
+	if (addr &&
+	    !dma_set_mask(dma_dev(), DMA_BIT_MASK(32)))
+		bus = dma_map_single(dma_dev(), addr, size, DMA_TO_DEVICE);
+	if (dma_mapping_error(dma_dev(), bus)) {
+		free_pages((unsigned long)addr, order);
+		return false;
+	}
+	mapped[nr_mapped].addr = addr;
+	mapped[nr_mapped].order = order;
+	mapped[nr_mapped++].bus = bus;
+	return true;
+}
+
+static void unmap_all(void)
+{
+	while (nr_mapped--) {
+		dma_unmap_single(dma_dev(), mapped[nr_mapped].bus,
+				 PAGE_SIZE << mapped[nr_mapped].order,
+				 DMA_TO_DEVICE);
+		free_pages((unsigned long)mapped[nr_mapped].addr,
+			   mapped[nr_mapped].order);
+	}
+	nr_mapped = 0;
+	dma_set_mask(dma_dev(), DMA_BIT_MASK(64));
+	say("unmapped\n");
+}
+
+static void map_all(void)
+{
+	while (nr_mapped < NR_MAPPED && map_one(nr_mapped ? 0 : 4))
+		;
+	if (nr_mapped == NR_MAPPED)
+		say("mapped %s\n", dev_name(dma_dev()));
+	else
+		say("wrong: only %u could be mapped\n", nr_mapped);
+}
+
 static ssize_t xdt_fault_write(struct file *filp, const char __user *from,
 			       size_t len, loff_t *pos)
 {
@@ -112,6 +208,10 @@ static ssize_t xdt_fault_write(struct file *filp, const char __user *from,
 		give();
 	else if (sysfs_streq(line, "look"))
 		look();
+	else if (sysfs_streq(line, "map"))
+		map_all();
+	else if (sysfs_streq(line, "unmap"))
+		unmap_all();
 	else
 		return -EINVAL;
 	return len;
@@ -149,6 +249,8 @@ static void __exit xdt_fault_exit(void)
 	debugfs_remove(file);
 	while (nr_areas)
 		give();
+	if (nr_mapped)
+		unmap_all();
 	dma_set_coherent_mask(dma_dev(), DMA_BIT_MASK(64));
 }
 module_exit(xdt_fault_exit);
