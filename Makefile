@@ -9,10 +9,12 @@ FLAVOUR ?= test
 STOCK ?=
 KSRC ?=
 DIR ?=
+CONFIG ?=
+LSMOD ?=
 STEPS ?=
 MINUTES ?=
 V ?= 0
-export KVER ARCH FLAVOUR STOCK KSRC DIR STEPS MINUTES V
+export KVER ARCH FLAVOUR STOCK KSRC DIR CONFIG LSMOD STEPS MINUTES V
 
 # The bed passes its own -j on; what this make was given is not for it.
 MAKEFLAGS =
@@ -78,6 +80,10 @@ mutants: ## do the tests notice deliberate faults?
 .PHONY: patch
 patch: ## the driver as a patch series for git am (KVER); DIR=: into files, with a cover letter
 	@scripts/bed series
+
+.PHONY: deb
+deb: ## Debian packages of a kernel with the driver (CONFIG=FILE or debian; KVER, DIR, LSMOD=FILE)
+	@scripts/bed deb
 
 .PHONY: kernel
 kernel: ## build one kernel (KVER, ARCH, FLAVOUR, STOCK, KSRC)

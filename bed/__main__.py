@@ -15,6 +15,7 @@ from bed import base
 COMMANDS = {
     "fetch": "bring a kernel's source, Xen, its source or busybox into the cache",
     "build": "build a kernel, with our driver laid over it or as it comes",
+    "deb": "build Debian packages of a kernel with the driver, from a distribution's configuration",
     "graft": "lay the driver over a kernel tree, or take it off again",
     "series": "print the graft as a patch series for git am",
     "hypervisor": "build Debian's Xen with our patches",

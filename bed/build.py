@@ -154,11 +154,14 @@ class Kernel:
             link = self.builddir.with_name(f"{self.name}.{os.getpid()}")
             link.symlink_to(f"../tree/{self.tree.name}/{self.out.name}")
             link.replace(self.builddir)
-            self._configure()
-            about = f"{self.arch}, {self.flavour}{', stock' if self.stock else ''}"
-            with base.stage(f"compile Linux {fetch.tree_version(self.tree)} ({about})", self.log("make")) as run:
-                run(self.make(*ARCHES[self.arch].targets), env=base.compiler_cache())
+            self.configure()
+            self.compile(f"{self.arch}, {self.flavour}{', stock' if self.stock else ''}")
         return self.builddir
+
+    def compile(self, about):
+        """All that is booted or loaded."""
+        with base.stage(f"compile Linux {fetch.tree_version(self.tree)} ({about})", self.log("make")) as run:
+            run(self.make(*ARCHES[self.arch].targets), env=base.compiler_cache())
 
     def _lay(self, source):
         """The tree with the driver or its tests, made afresh when its source is not that of before."""
@@ -172,7 +175,7 @@ class Kernel:
             with base.stage(f"lay the driver over Linux {version}", self.log("graft")):
                 graft.lay(self.tree)
 
-    def _configure(self):
+    def configure(self):
         """Configure when the fragments, or the driver's options, are not those of before."""
         fragments = [TOP / "configs" / f"{self.arch}-{name}.config" for name in FLAVOURS[self.arch, self.flavour]]
         options = sorted(self.tree.glob("drivers/xen-dma/Kconfig" if self.arch == "um" else "drivers/xen/**/Kconfig"))

@@ -40,11 +40,12 @@ class Stage:
     kernels: tuple = ()     # words for scripts/bed build
     more_kernels: tuple = ()    # the same, with --all
     asked: bool = False     # run only with --all, or when named
+    named: bool = False     # run only when named: it takes hours
 
     def words(self, everything):
         """pytest's words for what is run of it."""
         files = [f"tests/{word}" if word.endswith(".py") else word for word in self.select]
-        return [*([] if everything or self.asked else ["-m", "not full"]), *files]
+        return [*([] if everything or self.asked or self.named else ["-m", "not full"]), *files]
 
 
 X86, STOCK, UM = ("--kver", "6.12"), ("--kver", "6.12", "--stock"), ("--arch", "um")
@@ -61,7 +62,7 @@ STAGES = (
     Stage("graft", "what the graft does and refuses, and the patch series", ("test_graft.py", "test_series.py")),
     Stage("tools", "bad input to the tools, and their own unit tests",
           ("test_inputs.py", "test_build.py", "test_check.py", "test_ktap.py", "test_smmu.py", "test_bench.py",
-           "test_mutants.py"),
+           "test_mutants.py", "test_top.py"),
           more_kernels=(X86, UM)),
     Stage("static", "the driver's shape, its documentation, checkpatch, kernel-doc, sparse, W=1, dt-schema, ShellCheck",
           ("test_static.py", "test_house.py", "test_documented.py")),
@@ -81,11 +82,12 @@ STAGES = (
           asked=True),
     Stage("resume", "a guest that was saved and restored gets a device", ("test_resume.py",), (X86,), asked=True),
     Stage("xl", "a domain with hardware that xl makes on ARM", ("test_xl_arm.py",), (ARM64,), asked=True),
+    Stage("deb", "packages of kernels from Debian's configurations, unpacked and booted", ("test_deb.py",), named=True),
     Stage("inert", "bare metal, PVH, HVM: the driver does nothing", ("test_inert.py",), (X86,), asked=True),
 )
 
 # What make hands on, and who calls make wants: the tests choose their own.
-NOT_FOR_TESTS = ("ARCH", "KVER", "FLAVOUR", "STOCK", "KSRC", "XENSRC", "DIR", "BED_COMMAND",
+NOT_FOR_TESTS = ("ARCH", "KVER", "FLAVOUR", "STOCK", "KSRC", "XENSRC", "DIR", "CONFIG", "LSMOD", "BED_COMMAND",
                  "MAKEFLAGS", "MAKELEVEL", "MFLAGS")
 
 
@@ -172,7 +174,7 @@ def main(args):
     base.need(*PACKAGES)
     base.make_dirs(base.cache() / "check")
     chosen = [stage for stage in STAGES if stage.name in args.stage or
-              not args.stage and (args.all or not stage.asked)]
+              not args.stage and not stage.named and (args.all or not stage.asked)]
     needs = {stage.name: stage.kernels + (stage.more_kernels if args.all else ()) for stage in chosen}
     builder = Builder(list(dict.fromkeys(kernel for stage in chosen for kernel in needs[stage.name])))
     begun = time.monotonic()

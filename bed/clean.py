@@ -12,7 +12,7 @@ import subprocess
 
 from bed.base import Failure, cache
 
-PARTS = ("build", "tree", "log", "demo", "check", "bench", "mutants")
+PARTS = ("build", "tree", "deb", "log", "demo", "check", "bench", "mutants")
 ALL = (*PARTS, "matplotlib", "toolstack", "src", "dl", "apt", "img", "ccache", "lock")
 
 

@@ -12,6 +12,7 @@ to the build with KSRC=DIR.
 import contextlib
 import gzip
 import hashlib
+import lzma
 import os
 import re
 import shutil
@@ -268,6 +269,21 @@ def fetch_linux(kver):
         raise Failure(f"no network: Linux {kver} could not be downloaded (log: {failure.log})")
     raise Failure(f"{suite} lists Linux {' '.join(listed)} but the mirror has none of them (log: {failure.log}); "
                   "give a tree of your own with KSRC=DIR")
+
+
+def linux_config(kver):
+    """Debian's own configuration of a Linux series, for its plain amd64 kernel."""
+    found = cache() / "img" / f"config-{known_series(kver)}-amd64"
+
+    def bring():
+        log = log_path("fetch-config")
+        root, _ = download_package(f"linux-config-{kver}", apt_state(KERNELS[kver]), log)
+        if not root:
+            raise Failure(f"Debian's configuration of Linux {kver} could not be downloaded (log: {log}); "
+                          "name a file of your own with CONFIG=FILE")
+        put(lzma.decompress(next(root.rglob("config.amd64_none_amd64.xz")).read_bytes()), found)
+        shutil.rmtree(root)
+    return once(lambda: found if found.is_file() else None, bring)
 
 
 def suite_of(arch, version=next(iter(XENS))):

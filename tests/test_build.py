@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from bed import base, build, known
+from bed import base, build, deb, known
 
 MAKEFILE = """\
 VERSION = 9
@@ -91,6 +91,41 @@ def test_own_tree_changes(bed):
     assert "make a tree" in finish(start(), kernel)
     assert kernel.image.read_text() == "two, and longer"
     assert not list(base.cache().glob("*/*.part")) and (kernel.out / "go").exists()
+
+
+PACKING = """
+localmodconfig:
+\t@cp $(LSMOD) $O/lsmod
+bindeb-pkg:
+\t@mkdir -p $O/include/config && echo 9.8.7-rc6-xen-dma >$O/include/config/kernel.release
+\t@cd $O/.. && for name in image-9.8.7-rc6-xen-dma headers-9.8.7-rc6-xen-dma libc-dev; do \\
+\t\techo $(shell cat content) >linux-$${name}_1_amd64.deb; done; touch linux-upstream_1_amd64.changes
+"""
+
+
+def test_packages(bed, tmp_path, monkeypatch):
+    """make deb hands out the image and the headers, in place of those of before, and leaves nothing in the tree."""
+    _, own, _ = bed
+    monkeypatch.setattr("bed.graft.lay", lambda _: None)
+    monkeypatch.setattr("bed.base.need", lambda *_: None)
+    with open(own / "Makefile", "a", encoding="utf-8") as file:
+        file.write(PACKING)
+    (tmp_path / "config").write_text('CONFIG_X86_64=y\nCONFIG_XEN_NETDEV_BACKEND=y\nCONFIG_LOCALVERSION="-other"\n')
+    (tmp_path / "lsmod").write_text("Module Size Used by\nahci 1 0\n")
+    kernel = deb.Packaged(ksrc=str(own))
+    kernel.out.mkdir(parents=True)
+    (kernel.out / "go").touch()
+    names = [f"linux-{kind}-9.8.7-rc6-xen-dma_1_amd64.deb" for kind in ("headers", "image")]
+    for content in "one", "two, and longer":
+        (own / "content").write_text(content)
+        made = deb.make(str(tmp_path / "config"), lsmod=str(tmp_path / "lsmod"), output=str(tmp_path / "debs"))
+        assert [path.name for path in made.packages] == names
+        assert sorted((tmp_path / "debs").iterdir()) == made.packages
+        assert {path.read_text() for path in made.packages} == {content + "\n"}
+        assert [path for path in kernel.tree.iterdir() if path.name.startswith("linux-")] == []
+    assert (kernel.out / "lsmod").read_text() == (tmp_path / "lsmod").read_text()
+    assert {"CONFIG_X86_64=y", "CONFIG_XEN_NETDEV_BACKEND=y", "CONFIG_XEN_BLKDEV_BACKEND=m", "CONFIG_SWIOTLB_XEN=y",
+            'CONFIG_LOCALVERSION="-xen-dma"'} <= set((kernel.out / ".config").read_text().splitlines())
 
 
 def test_unmet(tmp_path):

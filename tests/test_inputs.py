@@ -4,11 +4,14 @@
 What the graft refuses is in test_graft.py, what a boot refuses later in test_boot.py.
 """
 
+import gzip
+import lzma
 import re
 import subprocess
 
 import pytest
 
+from bed import base, build, deb
 from conftest import run
 
 # A command, its environment (NAME=VALUE before it), the status it ends with, and what it says.
@@ -41,6 +44,19 @@ REFUSED = [
     ("scripts/bed fly", 1, r"unknown command 'fly'"),
     ("scripts/bed check all", 1, r"unknown \w+ 'all'"),
     ("scripts/bed demo now", 1, r"now"),
+    ("scripts/bed deb", 1, r"no configuration is given: CONFIG=FILE, or CONFIG=debian"),
+    ("make -s deb KVER=6.1", 2, r"no configuration is given"),
+    ("make -s deb CONFIG=debian ARCH=arm64", 2, r"made for x86, .* ARCH=arm64 can't be"),
+    ("FLAVOUR=debug scripts/bed deb --config debian", 1, r"of the given configuration: FLAVOUR=debug can't be"),
+    ("STOCK=1 scripts/bed deb --config debian", 1, r"with the driver .*: STOCK=1 can't be"),
+    ("CONFIG=/nowhere scripts/bed deb", 1, r"cannot read /nowhere \(No such file"),
+    ("scripts/bed deb --config tests", 1, r"cannot read tests \(Is a directory"),
+    ("make -s deb CONFIG=README.md", 2, r"README\.md is no kernel configuration"),
+    ("scripts/bed deb --config configs/arm64-test.config", 1, r"no distribution's configuration for x86-64"),
+    ("scripts/bed deb --config debian --kver 5.4", 1, r"unknown kernel version '5\.4'"),
+    ("scripts/bed deb --config debian --lsmod /nowhere", 1, r"cannot read /nowhere"),
+    ("LSMOD=README.md scripts/bed deb --config debian", 1, r"README\.md is no list of modules"),
+    ("KSRC=tests scripts/bed deb --config debian", 1, r"KSRC=tests is no kernel tree"),
     ("scripts/boot --fast", 120, r"--fast"),
     ("scripts/boot --run /nowhere", 120, r"there is no file"),
     ("scripts/boot --timeout soon", 120, r"--timeout wants"),
@@ -63,6 +79,58 @@ def test_refused(command, status, says):
     assert process.returncode == status
     assert output == ""
     assert len(lines) == 1 and re.search(says, lines[0]), error
+
+
+CONFIG = "CONFIG_X86_64=y\nCONFIG_SMP=y\n"
+
+
+@pytest.mark.parametrize("data, says", [
+    (b"\x1f\x8b but not gzip's", "cannot unpack"), (b"\xfd7zXZ\x00 cut", "cannot unpack"),
+    (b"\x7fELF\x00\xff", "no kernel configuration"), (b"", "no kernel configuration"),
+    (gzip.compress(b"CONFIG_ARM64=y\n", mtime=0), "no distribution's configuration for x86-64"),
+    (b"# CONFIG_X86_64 is not set\nCONFIG_SMP=y\n", "no distribution's configuration for x86-64")])
+def test_no_config(tmp_path, data, says):
+    """A file that is no configuration, or one that can't be unpacked."""
+    (tmp_path / "config").write_bytes(data)
+    process, output, error = run(["scripts/bed", "deb", "--config", tmp_path / "config"])
+    assert process.returncode == 1 and output == ""
+    assert error.count("\n") == 1 and says in error
+
+
+def test_packed_config(tmp_path):
+    """A configuration may be compressed, as /proc/config.gz and Debian's packages have it; its output may not be
+    where no directory can be."""
+    for pack in bytes, gzip.compress, lzma.compress:
+        (tmp_path / "config").write_bytes(pack(CONFIG.encode()))
+        process, _, error = run(["scripts/bed", "deb", "--config", tmp_path / "config",
+                                 "--output", "README.md/packages"])
+        assert process.returncode == 1 and error.count("\n") == 1
+        assert "cannot make " in error and "README.md/packages (Not a directory)" in error
+
+
+def test_option_not_met(tmp_path):
+    """What the fragments want and the kernel did not make of it is named in one line; what is built in is no less
+    than a module, and what is optional may be absent."""
+    config, want = tmp_path / ".config", tmp_path / "wanted"
+    config.write_text("CONFIG_A=y\nCONFIG_B=y\nCONFIG_C=m\n")
+    (tmp_path / "fragment").write_text(
+        'CONFIG_A=m\nCONFIG_SWIOTLB_XEN=y\n# CONFIG_B is not set\n# optional\nCONFIG_KEY=""\n')
+    want.write_text(deb.lay(config, [tmp_path / "fragment"]))
+    assert set(config.read_text().splitlines()) == {"CONFIG_A=y", "# CONFIG_B is not set", "CONFIG_C=m",
+                                                    "CONFIG_SWIOTLB_XEN=y", 'CONFIG_KEY=""'}
+    config.write_text("CONFIG_A=y\nCONFIG_SWIOTLB_XEN=y\n")
+    deb.check(config, want, "FILE")
+    config.write_text("CONFIG_A=y\nCONFIG_B=y\n")
+    with pytest.raises(base.Failure, match=r"^FILE can't be made one of a dom0 .*: CONFIG_SWIOTLB_XEN=y CONFIG_B=n did "
+                       r"not come out \(see \S+\)$"):
+        deb.check(config, want, "FILE")
+
+
+def test_wanted_of_dom0():
+    """The driver is among what is wanted, and the version tells whose kernel it is."""
+    want = {symbol: value for path in deb.FRAGMENTS for symbol, value, _ in build.settings(path)}
+    assert want["CONFIG_SWIOTLB_XEN"] == want["CONFIG_XEN_DMA_DEBUGFS"] == "y"
+    assert want["CONFIG_LOCALVERSION"] == '"-xen-dma"'
 
 
 def sources(cache):
