@@ -151,7 +151,7 @@ STEPS = {step.name: step for step in (
          disks={"nvme": "nvme,serial=system,cmb_size_mb=16"}),
     Step("deep", "eight SCSI disks as deep as they go, all bounced", read=16 << 20,
          disks={f"deep{number}": f"scsi-hd,bus=pvscsi.0,serial=deep{number}" for number in range(8)},
-         devices=("-device", "pvscsi,id=pvscsi"), throttle=",throttling.iops-total=100",
+         devices=("-device", "pvscsi,id=pvscsi"), throttle=",throttling.iops-total=30",
          boot=("--append", "swiotlb=force vmw_pvscsi.ring_pages=32 vmw_pvscsi.cmd_per_lun=64")),
     Step("sound", "tones, also when there is no memory for a card", makes=(media.sound,),
          boot=("--append", "xen_dma.coherent_pooled=0 xen_dma.coherent_cache=0")),

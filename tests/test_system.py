@@ -12,7 +12,7 @@ from bed import media, system
 
 # What make check runs; all of it is for make check-all, but for what takes too long, or fails now and then.
 QUICK = ("blk",)
-BY_HAND = ("faults", "soak", "hotplug", "deep")
+BY_HAND = ("faults", "soak", "hotplug")
 
 
 def cases():

@@ -3,8 +3,8 @@
 #
 # Step "soak": everything at once, for as many minutes as /system/minutes says: disks are read in
 # dom0 and by a guest, whose disks come and go; driver domains are made and destroyed; dom0's memory
-# goes and comes; the kselftest maps and allocates. All the while one exchange in a
-# hundred fails.
+# goes and comes; the kselftest maps and allocates. All the while one exchange in ten
+# fails.
 # shellcheck source=tests/system/lib.sh
 . /system/lib.sh
 
@@ -88,10 +88,10 @@ work()
 	done
 }
 
-fail_one_in_a_hundred()
+fail_one_in_ten()
 {
 	for hook in fail_call fail_extent; do
-		for word in verbose=0 interval=1 probability=1 times=1000000; do
+		for word in verbose=0 interval=1 probability=10 times=1000000; do
 			echo "${word#*=}" >"$driver/$hook/${word%=*}"
 		done
 	done
@@ -127,7 +127,7 @@ full=$(($(cat $balloon/info/current_kb) >> 10))
 result devices give_devices "$own"
 memory=$(free_pages)
 result guest create user
-fail_one_in_a_hundred
+fail_one_in_ten
 end=$(($(cut -d. -f1 /proc/uptime) + 60 * $(cat /system/minutes)))
 for name in $drivers; do
 	work read_disks "$name" &
