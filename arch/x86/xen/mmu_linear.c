@@ -4,8 +4,9 @@
  *
  * Xen takes a frame only when nothing refers to it. So the pages leave the linear
  * mapping and the P2M, and come back with new frames, or with the old ones. The
- * caller owns the pages, so nobody looks at them meanwhile. Who walks all page tables,
- * to show them, may see that there is nothing.
+ * caller owns the pages, so nobody writes to them meanwhile. But somebody may read: SLUB
+ * reads without a lock what was a free object when it began to, and its page may have
+ * been freed since. So there is no hole where the pages were: zeros can be read there.
  *
  * PTEs are written by hypercalls, 32 at a time. A block of the page allocator's that
  * has whole tables of PTEs for itself is quicker: Xen lets go of a table that no
@@ -13,13 +14,16 @@
  * that the kernel fills. Xen looks at it once when it is used again.
  */
 #include <linux/fault-inject.h>
+#include <linux/init.h>
 #include <linux/mm.h>
 #include <linux/pgtable.h>
+#include <linux/printk.h>
 
 #include <asm/xen/hypercall.h>
 #include <asm/xen/page.h>
 
 #include <xen/swiotlb-xen.h>
+#include <xen/xen.h>
 
 #include "mmu_linear.h"
 
@@ -55,7 +59,15 @@ static void set_p2m(unsigned long pfn, unsigned long mfn)
 		set_phys_to_machine(pfn, mfn);
 }
 
-/* What page @i gets: a frame of a list, one of a run, or none at all. */
+/* What is read where pages have no frame. */
+static pte_t pte_of_zeros(void)
+{
+	unsigned long pfn = PHYS_PFN(__pa_symbol(empty_zero_page));
+
+	return mfn_pte(pfn_to_mfn(pfn), PAGE_KERNEL_RO);
+}
+
+/* What page @i gets: a frame of a list, one of a run, or none of its own. */
 static pte_t pte_of(const xen_pfn_t *frame, unsigned long first,
 		    unsigned long i)
 {
@@ -63,7 +75,7 @@ static pte_t pte_of(const xen_pfn_t *frame, unsigned long first,
 		return mfn_pte(frame[i], PAGE_KERNEL);
 	if (first != INVALID_P2M_ENTRY)
 		return mfn_pte(first + i, PAGE_KERNEL);
-	return __pte_ma(0);
+	return pte_of_zeros();
 }
 
 /* With @must no fault is injected. */
@@ -99,7 +111,7 @@ static phys_addr_t find_pte(unsigned long addr)
 
 /*
  * Points the linear mapping of a chunk at frames: those of @frame, or from @first
- * on when that is NULL, or none when @first is INVALID_P2M_ENTRY. Leaves the TLBs
+ * on when that is NULL, or at zeros when @first is INVALID_P2M_ENTRY. Leaves the TLBs
  * alone. With @must no fault is injected.
  */
 static int write_ptes(const struct xen_pages *chunk, const xen_pfn_t *frame,
@@ -167,22 +179,55 @@ static int set_pmd_entry(const struct xen_taken_table *table, pmd_t entry)
 	return update_mmu(&update, 1, true);
 }
 
-static int pin_table(const struct xen_taken_table *table, unsigned int cmd)
+static int pin_table(unsigned long pfn, unsigned int cmd)
 {
 	struct mmuext_op op = {
 		.cmd = cmd,
-		.arg1.mfn = pfn_to_mfn(table->pfn),
+		.arg1.mfn = pfn_to_mfn(pfn),
 	};
 
 	return HYPERVISOR_mmuext_op(&op, 1, NULL, DOMID_SELF);
 }
 
-static int protect_table(const struct xen_taken_table *table, pgprot_t prot,
-			 unsigned long flush)
+static int protect_table(unsigned long pfn, pgprot_t prot, unsigned long flush)
 {
-	return write_pte(table->pfn, mfn_pte(pfn_to_mfn(table->pfn), prot),
-			 flush | UVMF_ALL, true);
+	return write_pte(pfn, mfn_pte(pfn_to_mfn(pfn), prot), flush | UVMF_ALL, true);
 }
+
+static void flush_all_tlbs(void)
+{
+	struct mmuext_op op = { .cmd = MMUEXT_TLB_FLUSH_ALL };
+
+	WARN_ON_ONCE(HYPERVISOR_mmuext_op(&op, 1, NULL, DOMID_SELF));
+}
+
+/* What stands for a table that is taken: one of zeros; in early boot nothing. */
+static pmd_t placeholder = { 0 };
+
+static int __init make_placeholder(void)
+{
+	unsigned long pfn;
+	pte_t *pte;
+	int i;
+
+	if (!xen_pv_domain())
+		return 0;
+	pte = (pte_t *)get_zeroed_page(GFP_KERNEL);
+	if (!pte)
+		return -ENOMEM;
+	for (i = 0; i < PTRS_PER_PTE; i++)
+		pte[i] = pte_of_zeros();
+
+	pfn = PFN_DOWN(__pa(pte));
+	if (protect_table(pfn, PAGE_KERNEL_RO, UVMF_TLB_FLUSH) ||
+	    pin_table(pfn, MMUEXT_PIN_L1_TABLE)) {
+		pr_warn("no table of zeros: large memory that is exchanged can't be read meanwhile\n");
+		return -ENOMEM;
+	}
+	placeholder = pfn_pmd(pfn, __pgprot(_KERNPG_TABLE));
+	return 0;
+}
+early_initcall(make_placeholder);
 
 /* Xen looks at each PTE. With @must no fault is injected. */
 static int try_to_hook(const struct xen_taken_table *table, bool must)
@@ -191,24 +236,25 @@ static int try_to_hook(const struct xen_taken_table *table, bool must)
 		return -ENOMEM;
 
 	/* A table that is not pinned serves as well. */
-	WARN_ON_ONCE(table->pinned && pin_table(table, MMUEXT_PIN_L1_TABLE));
+	WARN_ON_ONCE(table->pinned && pin_table(table->pfn, MMUEXT_PIN_L1_TABLE));
 	return set_pmd_entry(table, table->entry);
 }
 
-/* Puts the table back. What it maps is ours, so what fails is done again. */
+/*
+ * Puts the table back. What it maps is ours, so what fails is done again. Afterwards
+ * no TLB knows what was there before, be it zeros.
+ */
 static void hook_table(const struct xen_taken_table *table)
 {
 	if (try_to_hook(table, false))
 		WARN_ON_ONCE(try_to_hook(table, true));
+	flush_all_tlbs();
 }
 
-/*
- * Makes it a table again. The flush is for its own page; Xen flushed what it mapped
- * before when it left, but not every version does.
- */
+/* Makes it a table again. */
 static void return_table(const struct xen_taken_table *table)
 {
-	WARN_ON_ONCE(protect_table(table, PAGE_KERNEL_RO, UVMF_TLB_FLUSH));
+	WARN_ON_ONCE(protect_table(table->pfn, PAGE_KERNEL_RO, UVMF_NONE));
 	hook_table(table);
 }
 
@@ -226,13 +272,13 @@ static bool take_table(struct xen_taken_table *table, unsigned long addr)
 	    xen_call_fails())
 		return false;
 	table->pfn = pmd_pfn(table->entry);
-	if (set_pmd_entry(table, __pmd_ma(0)))
+	if (set_pmd_entry(table, placeholder))
 		return false;
 
 	/* Those that Xen made are not pinned by themselves. */
-	table->pinned = !pin_table(table, MMUEXT_UNPIN_TABLE);
+	table->pinned = !pin_table(table->pfn, MMUEXT_UNPIN_TABLE);
 	if (!xen_call_fails() &&
-	    !protect_table(table, PAGE_KERNEL, UVMF_INVLPG))
+	    !protect_table(table->pfn, PAGE_KERNEL, UVMF_INVLPG))
 		return true;
 
 	hook_table(table);

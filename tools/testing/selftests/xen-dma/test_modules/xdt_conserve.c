@@ -4,16 +4,20 @@
  * coherent_conserve.sh has a part fail half-way, leave every byte of every
  * region as it was written, those of pages that have nothing to do with it, and
  * the domain's memory as a whole. What the hypervisor and the kernel have
- * afterwards is the script's to compare.
+ * afterwards is the script's to compare. And who reads what was free when it was
+ * taken for an exchange gets something, as SLUB needs it.
  *
  * The sequence depends on xdt_seed alone, and on which faults hit.
  */
+#include <linux/cpumask.h>
 #include <linux/dma-mapping.h>
+#include <linux/kthread.h>
 #include <linux/minmax.h>
 #include <linux/module.h>
 #include <linux/prandom.h>
 #include <linux/random.h>
 #include <linux/slab.h>
+#include <linux/uaccess.h>
 
 #include "xdt.h"
 #include "xdt_memory.h"
@@ -145,6 +149,89 @@ static void regions(struct kunit *test)
 	KUNIT_EXPECT_GT(test, got, tried / 4);
 }
 
+/* Orders that are exchanged while somebody reads: single PTEs, and whole tables of them. */
+#define LAST_READ	10
+#define MANY_READ	8
+
+/**
+ * struct reader - who reads memory that is not his
+ * @base: the block, NULL for none
+ * @size: its bytes
+ * @reads: words that were read
+ * @faults: words that could not be
+ */
+struct reader {
+	const void *base;
+	size_t size;
+	unsigned long reads;
+	unsigned long faults;
+};
+
+static int read_over_and_over(void *arg)
+{
+	struct reader *r = arg;
+	size_t at = 0;
+	u64 word;
+
+	while (!kthread_should_stop()) {
+		const void *base = READ_ONCE(r->base);
+
+		cond_resched();
+		if (!base)
+			continue;
+		at = (at + PAGE_SIZE) % r->size;
+		if (copy_from_kernel_nofault(&word, base + at, sizeof(word)))
+			r->faults++;
+		else
+			r->reads++;
+	}
+	return 0;
+}
+
+/* A block is freed, and taken for coherent memory while it is read; returns whether it was that one. */
+static bool take_read_block(struct kunit *test, struct reader *r, struct xdt_area *area,
+			    unsigned int order)
+{
+	struct page *page = alloc_pages(GFP_KERNEL, order);
+	const void *base;
+
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	base = page_address(page);
+	__free_pages(page, order);
+	r->size = PAGE_SIZE << order;
+	WRITE_ONCE(r->base, base);
+	xdt_take(xdt_dev(test), area, PAGE_SIZE << order, GFP_KERNEL);
+	WRITE_ONCE(r->base, NULL);
+	return area->addr == base;
+}
+
+static void read_meanwhile(struct kunit *test)
+{
+	struct xdt_area areas[MANY_READ] = { };
+	unsigned int order, i, same = 0;
+	struct reader reader = { };
+	struct task_struct *task;
+
+	KUNIT_ASSERT_GT_MSG(test, num_online_cpus(), 1, "one CPU only");
+	set_bits(test, 32);
+	task = kthread_run(read_over_and_over, &reader, "xdt/reader");
+	KUNIT_ASSERT_FALSE(test, IS_ERR(task));
+	for (order = 0; order <= LAST_READ; order++) {
+		for (i = 0; i < MANY_READ; i++)
+			same += take_read_block(test, &reader, &areas[i], order);
+		for (i = 0; i < MANY_READ; i++)
+			if (areas[i].addr)
+				xdt_give(xdt_dev(test), &areas[i]);
+	}
+	kthread_stop(task);
+	set_bits(test, 64);
+
+	kunit_info(test, "%u blocks, %lu words\n", same, reader.reads);
+	KUNIT_EXPECT_GT(test, same, LAST_READ);
+	KUNIT_EXPECT_GT(test, reader.reads, 0);
+	KUNIT_EXPECT_EQ(test, 0, reader.faults);
+}
+
 /* Pages that nobody exchanges hold what they held. */
 static void bystanders(struct kunit *test)
 {
@@ -171,6 +258,7 @@ static void domain(struct kunit *test)
 
 static struct kunit_case conserve_cases[] = {
 	KUNIT_CASE(regions),
+	KUNIT_CASE(read_meanwhile),
 	KUNIT_CASE(bystanders),
 	KUNIT_CASE(domain),
 	{ }
