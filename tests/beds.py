@@ -55,6 +55,12 @@ X86 = Bed("", "boot_message map sync sg limits figures named growth exhaust cohe
 POOLED = Bed("pooled", "map sg limits exhaust coherent parallel", "6.12 7.3 6.12-debug",
              ("--append", "xen_dma.max=128M xen_dma.idle=2"), arch="x86", timeout=1800)
 
+# Elsewhere on x86 memory stays scattered; here the driver puts it together.
+DEFRAG = [Bed(f"defrag{order}", "defrag", kernels,
+              ("--append", f"xen_dma.idle=2 xen_dma.defrag={order}"),
+              arch="x86", environment=f"XDT_ORDER={order}", timeout=1800)
+          for order, kernels in ((9, "6.12 7.3 6.1 6.12-debug"), (3, "6.12"))]
+
 # Four disks that are always bounced for, and so slow that all their commands are under way.
 DEEP = Bed("deep", "disk_depth", "6.12 7.3", ("--append", "swiotlb=force xen_dma.max=64M"), arch="x86",
            disks=tuple((f"sd{name}", 64, ",throttling.iops-total=30", f"ide-hd,bus=ide.{nr}")
@@ -350,7 +356,7 @@ ARM = [
     Bed("domu", OWN + " arm_moved", "6.12", ("--mem", "1G", "--domu", "256M"), ONE_RUN, "arm"),
 ]
 
-BEDS = [X86, POOLED, DEEP, *ARM64, *MESSAGES, *ARM]
+BEDS = [X86, POOLED, *DEFRAG, DEEP, *ARM64, *MESSAGES, *ARM]
 
 # What the watchers of a flavour want to be told at boot.
 FLAVOUR_BOOT = {"debug": ("--append", "page_poison=1")}

@@ -32,10 +32,11 @@ CASES = {
     "xen_dma.size=32M": (("--append", "xen_dma.size=32M"), {r"aperture 32\.0 MiB": 1}),
     "nonsense": (
         ("--append", "xen_dma.size=64X xen_dma.max=lots xen_dma.idle=-1 xen_dma.coherent_cache=much "
-         "xen_dma.coherent_pooled=all"),
+         "xen_dma.coherent_pooled=all xen_dma.defrag=10"),
         {r"xen_dma\.size=64X: ignored, it takes a size": 1, r"xen_dma\.max=lots: ignored, it takes a size": 1,
          r"xen_dma\.coherent_cache=much: ignored, it takes a size": 1,
          r"xen_dma\.coherent_pooled=all: ignored, it takes a size": 1,
+         r"xen_dma\.defrag=10: ignored, it takes off, auto, or an order from 1 to 9": 1,
          r"xen_dma\.idle=-1: ignored, it takes seconds": 1, r"aperture 64\.0 MiB": 1}),
     # 8 GiB of aperture in a domain of 512 MiB.
     "larger-than-memory": (("--dom0-mem", "512M", "--append", "swiotlb=4194304"),

@@ -18,6 +18,8 @@ IGNORED = ("MISSING_SIGN_OFF", "FILE_PATH_CHANGES", "EMBEDDED_FILENAME")
 # A program for people has no suffix. Tracepoints are written as they are everywhere.
 TOOLS = ("EXECUTE_PERMISSIONS",)
 TRACE = ("OPEN_ENDED_LINE", "PARENTHESIS_ALIGNMENT")
+# A name of the kernel's own.
+CAMEL = ("CAMELCASE",)
 COMPAT = ("LINUX_VERSION_CODE", "CONSTANT_COMPARISON")
 
 
@@ -66,6 +68,7 @@ def test_checkpatch(patches, judge):
     for patch in patches[1:]:
         text = patch.read_bytes()
         ignored = IGNORED + (COMPAT if b"compat.h" in text else ()) + (TRACE if b"TRACE_EVENT(" in text else ()) + \
+            (CAMEL if b"__ClearPageReported(" in text else ()) + \
             (TOOLS if b"b/tools/xen-dma/xen-dma-top" in text else ())
         done = subprocess.run([fetch.linux(judge) / "scripts/checkpatch.pl", "--no-tree", "--strict", "--terse",
                                "--quiet", "--no-summary", "--show-types", "--ignore", ",".join(ignored), patch],

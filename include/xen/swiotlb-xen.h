@@ -110,6 +110,15 @@ static inline struct page *xen_coherent_page(void *vaddr, unsigned long i)
 					virt_to_page(vaddr);
 }
 
+/* x86: memory that comes is in pieces, and is put together. */
+#ifdef CONFIG_XEN_DMA_DEFRAG
+void xen_dma_memory_came(void);
+#else
+static inline void xen_dma_memory_came(void)
+{
+}
+#endif
+
 /* Pages are about to be given back to the hypervisor, or have been given by it. */
 #if defined(CONFIG_XEN) && (defined(CONFIG_ARM) || defined(CONFIG_ARM64))
 void xen_dma_pages_leave(void);
@@ -127,6 +136,7 @@ static inline int xen_dma_pages_left(const xen_pfn_t *frames, int nr)
 
 static inline int xen_dma_pages_return(const xen_pfn_t *frames, int nr)
 {
+	xen_dma_memory_came();
 	return nr;
 }
 #endif

@@ -17,7 +17,6 @@
 #include <linux/init.h>
 #include <linux/mm.h>
 #include <linux/pgtable.h>
-#include <linux/printk.h>
 
 #include <asm/xen/hypercall.h>
 #include <asm/xen/page.h>
@@ -215,15 +214,13 @@ static int __init make_placeholder(void)
 	pte = (pte_t *)get_zeroed_page(GFP_KERNEL);
 	if (!pte)
 		return -ENOMEM;
-	for (i = 0; i < PTRS_PER_PTE; i++)
+	for (i = 0; i < PAGE_SIZE / sizeof(*pte); i++)
 		pte[i] = pte_of_zeros();
 
 	pfn = PFN_DOWN(__pa(pte));
-	if (protect_table(pfn, PAGE_KERNEL_RO, UVMF_TLB_FLUSH) ||
-	    pin_table(pfn, MMUEXT_PIN_L1_TABLE)) {
-		pr_warn("no table of zeros: large memory that is exchanged can't be read meanwhile\n");
-		return -ENOMEM;
-	}
+	if (WARN_ON(protect_table(pfn, PAGE_KERNEL_RO, UVMF_TLB_FLUSH) ||
+		    pin_table(pfn, MMUEXT_PIN_L1_TABLE)))
+		return -EFAULT;
 	placeholder = pfn_pmd(pfn, __pgprot(_KERNPG_TABLE));
 	return 0;
 }

@@ -33,6 +33,10 @@
  *   xen_may_be_dma_domain	the same when the command line is read, where ARM does not
  *			know it yet
  *   xen_addr_debugfs	shows in debugfs what is known
+ *
+ * And beside it, where memory can be put together:
+ *
+ *   xen_note_straddle	counts a buffer of so many bytes that is in pieces
  */
 #ifndef __XEN_DMA_ADDR_H
 #define __XEN_DMA_ADDR_H
@@ -304,5 +308,13 @@ static inline unsigned int xen_limit_bits(u64 limit)
 {
 	return limit == U64_MAX ? 64 : fls64(limit + 1) - 1;
 }
+
+#if defined(CONFIG_XEN_DMA_DEFRAG) || defined(CONFIG_UML)
+void xen_note_straddle(size_t size);
+#else
+static inline void xen_note_straddle(size_t size)
+{
+}
+#endif
 
 #endif /* __XEN_DMA_ADDR_H */

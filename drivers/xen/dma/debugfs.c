@@ -19,6 +19,7 @@
 #include "addr.h"
 #include "aperture.h"
 #include "coherent.h"
+#include "defrag.h"
 #include "exchange-stats.h"
 #include "pool.h"
 #include "stats.h"
@@ -83,6 +84,24 @@ static void __init create_exchanges(struct dentry *dir)
 }
 #endif
 
+#ifdef CONFIG_XEN_DMA_DEFRAG
+static int defrag_show(struct seq_file *s, void *unused)
+{
+	xen_defrag_show(s);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(defrag);
+
+static void __init create_defrag(struct dentry *dir)
+{
+	debugfs_create_file("defrag", 0400, dir, NULL, &defrag_fops);
+}
+#else
+static void __init create_defrag(struct dentry *dir)
+{
+}
+#endif
+
 #ifdef CONFIG_XEN_DMA_FAIL_EXCHANGE
 static void __init create_faults(struct dentry *dir)
 {
@@ -110,6 +129,7 @@ static int __init xen_dma_debugfs_init(void)
 	debugfs_create_file("usage", 0400, dir, NULL, &usage_fops);
 	debugfs_create_file("coherent", 0400, dir, NULL, &coherent_fops);
 	create_exchanges(dir);
+	create_defrag(dir);
 	xen_addr_debugfs(dir);
 	create_faults(dir);
 

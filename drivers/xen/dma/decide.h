@@ -146,8 +146,10 @@ xen_bounce_why(struct device *dev, const struct xen_dma_limits limits,
 	if (unlikely(last > limits.last || last < bus))
 		return XEN_BOUNCE_MASK;
 	if (xen_offset_in_page(phys) + size > XEN_PAGE_SIZE &&
-	    !xen_is_contiguous(dev, phys, size))
+	    !xen_is_contiguous(dev, phys, size)) {
+		xen_note_straddle(xen_offset_in_page(phys) + size);
 		return XEN_BOUNCE_STRADDLE;
+	}
 	if (unlikely((phys ^ bus) & limits.align_mask))
 		return XEN_BOUNCE_ALIGN;
 	if (unlikely(xen_crosses_boundary(&limits, phys, bus, size)))

@@ -22,6 +22,7 @@
 #include <xen/xen.h>
 
 #include "coherent-pool.h"
+#include "defrag.h"
 #include "pool.h"
 #include "region-release.h"
 
@@ -31,6 +32,7 @@ static int revise(struct notifier_block *nb, unsigned long action, void *data)
 	unsigned long pages = xen_regions_revise() + xen_pooled_revise();
 	size_t lost = xen_pool_revise();
 
+	xen_defrag_moved();
 	if (pages)
 		pr_warn("coherent memory of %lu pages is used, but the domain has moved\n",
 			pages);

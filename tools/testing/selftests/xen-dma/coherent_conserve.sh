@@ -33,15 +33,6 @@ insmod()
 	esac
 }
 
-# keep_empty: the shrinkers are at work all the time
-keep_empty()
-{
-	while :; do
-		empty_cache
-		usleep 100000 2>/dev/null || sleep 0.1
-	done
-}
-
 # hit HOOK: how many faults there were
 hit()
 {

@@ -50,6 +50,15 @@ empty_cache()
 	echo 2 >/proc/sys/vm/drop_caches
 }
 
+# keep_empty: the shrinkers are at work all the time
+keep_empty()
+{
+	while :; do
+		empty_cache
+		usleep 100000 2>/dev/null || sleep 0.1
+	done
+}
+
 # aperture_pages: what the driver bounces through
 #
 # It grows and shrinks on its own, so it counts with what Xen and Linux have left.

@@ -188,7 +188,7 @@ static int read_over_and_over(void *arg)
 	return 0;
 }
 
-/* A block is freed, and taken for coherent memory while it is read; returns whether it was that one. */
+/* A block is freed and taken for coherent memory while it is read; returns whether it was it. */
 static bool take_read_block(struct kunit *test, struct reader *r, struct xdt_area *area,
 			    unsigned int order)
 {

@@ -1,0 +1,547 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Free memory is put together in the machine, before anybody maps it.
+ *
+ * A domain that was built of single pages, or has been given pages by the balloon, has
+ * buffers whose pages follow each other for the kernel only. Each mapping of such a one
+ * is bounced, for all devices. So free blocks that are in pieces are exchanged for extents
+ * that are not. They hold nothing, and nobody uses them.
+ *
+ * Which blocks are free, the kernel's free page reporting tells (mm/page_reporting.c), as
+ * it does to balloons: it takes up to 32 at a time out of the page allocator's lists, leaves
+ * a watermark, comes by every other second with a sixteenth of what is free, and puts a
+ * mark on what it has shown, so that it comes once until it is used. It is asked as long as
+ * somebody is bounced for being in pieces, and as it finds something.
+ *
+ * Two promises of the page allocator's about free memory are kept: that it is zeroed
+ * (init_on_free=), or holds a pattern (page_poison=). Where it is not even mapped
+ * (debug_pagealloc=) nothing is done.
+ */
+#define pr_fmt(fmt) "xen-dma: " fmt
+
+#include <linux/dma-mapping.h>
+#include <linux/gfp.h>
+#include <linux/highmem.h>
+#include <linux/init.h>
+#include <linux/irq_work.h>
+#include <linux/jiffies.h>
+#include <linux/kernel.h>
+#include <linux/ktime.h>
+#include <linux/list.h>
+#include <linux/mm.h>
+#include <linux/mmzone.h>
+#include <linux/mutex.h>
+#include <linux/oom.h>
+#include <linux/page_reporting.h>
+#include <linux/pfn.h>
+#include <linux/preempt.h>
+#include <linux/sched.h>
+#include <linux/seq_file.h>
+#include <linux/spinlock.h>
+#include <linux/string.h>
+#include <linux/workqueue.h>
+
+#include <asm/xen/page.h>
+
+#include <xen/swiotlb-xen.h>
+#include <xen/xen.h>
+#include <xen/xenbus.h>
+
+#include "addr.h"
+#include "compat.h"
+#include "defrag-policy.h"
+#include "defrag.h"
+
+/* Addresses of this width are scarce; of that one, not. */
+#define LOW_WIDTH	32
+#define ANY_WIDTH	64
+
+/* Seconds of a round, after which somebody must have straddled, and something been done. */
+#define ROUND		60
+
+/* Rounds for which nobody may straddle. */
+#define QUIET_ROUNDS	2
+
+/* In early boot: how many places of the memory are looked at, and for how long work is done. */
+#define BOOT_LOOKS	1024
+#define BOOT_MS		2000
+
+/* What free page reporting has shown at least; the smallest that can be in pieces. */
+#define REPORT_ORDER	1
+
+/**
+ * struct defrag_counters - what was done since boot
+ * @rounds:	rounds of free page reporting
+ * @looked:	pages that were looked at
+ * @exchanged:	pages that were exchanged, and stay so
+ * @none:	how often Xen had no extent
+ * @low:	how often it had only one that is scarce
+ * @refused:	regions that it did not take
+ * @ns:		nanoseconds that all this took
+ */
+static struct defrag_counters {
+	unsigned long rounds;
+	unsigned long looked;
+	unsigned long exchanged;
+	unsigned long none;
+	unsigned long low;
+	unsigned long refused;
+	u64 ns;
+} count;
+
+/* The lock is for both; what was shown before was put together to extents of @shown_order. */
+static DEFINE_SPINLOCK(policy_lock);
+static struct xen_defrag_policy policy;
+static unsigned int shown_order;
+
+/* Held while blocks are out of the page allocator's lists; how many pages they have. */
+static DEFINE_MUTEX(batch_lock);
+static unsigned long batch_pages;
+static bool memory_short;
+
+/* The worker's: what had straddled, and been exchanged, when the round began; rounds without. */
+static unsigned long seen[XEN_DEFRAG_ORDERS];
+static unsigned long exchanged_before;
+static unsigned int quiet;
+
+/* The domain has other frames than those it was shown with. */
+static bool moved;
+
+static bool enabled;
+static bool reporting;
+
+/* Is there memory beyond what the narrower devices reach? */
+static bool low_is_scarce;
+
+static void defrag_worker(struct work_struct *work);
+static DECLARE_DELAYED_WORK(defrag_work, defrag_worker);
+
+static int __init set_defrag(char *arg)
+{
+	unsigned int order;
+
+	if (!xen_may_be_dma_domain())
+		return 0;
+	if (arg && !strcmp(arg, "off"))
+		policy.max_order = 0;
+	else if (arg && !strcmp(arg, "auto"))
+		policy.max_order = XEN_DEFRAG_MAX_ORDER;
+	else if (arg && !kstrtouint(arg, 10, &order) && order &&
+		 order <= XEN_DEFRAG_MAX_ORDER)
+		policy.max_order = order;
+	else
+		pr_warn("xen_dma.defrag=%s: ignored, it takes off, auto, or an order from 1 to %u\n",
+			arg ?: "", XEN_DEFRAG_MAX_ORDER);
+	return 0;
+}
+early_param("xen_dma.defrag", set_defrag);
+
+static unsigned int wanted_order(void)
+{
+	unsigned int order;
+
+	spin_lock(&policy_lock);
+	order = xen_defrag_order(&policy, get_jiffies_64());
+	spin_unlock(&policy_lock);
+
+	return order;
+}
+
+/*
+ * Exchanges pages for an extent. Low memory is not to be spent for this where there is
+ * other, so it goes back. Xen gives it last, so then it has nothing else.
+ *
+ * A domain is saved while all CPUs stand still, at a point where they may be preempted.
+ * The pages must have frames there.
+ */
+static int exchange(phys_addr_t phys, unsigned int order)
+{
+	dma_addr_t bus;
+	bool all;
+	int rc;
+
+	preempt_disable();
+	rc = xen_create_contiguous_region(phys, order, ANY_WIDTH, GFP_NOWAIT, &bus);
+	if (!rc && low_is_scarce && fls64(bus) <= LOW_WIDTH) {
+		count.low++;
+		if (!xen_destroy_contiguous_region(phys, order, GFP_NOWAIT, &all))
+			rc = -ENOMEM;
+	}
+	preempt_enable();
+
+	return rc;
+}
+
+/* Notes how an exchange ended. What Xen refuses is as it was: somebody maps a page of it. */
+static void note(unsigned int order, int rc)
+{
+	spin_lock(&policy_lock);
+	if (!rc) {
+		count.exchanged += 1UL << order;
+		xen_defrag_made(&policy, order, get_jiffies_64());
+	} else if (rc == -ENOMEM || rc == -EPERM) {
+		count.none++;
+		xen_defrag_none(&policy, order, get_jiffies_64());
+	} else {
+		count.refused++;
+	}
+	spin_unlock(&policy_lock);
+}
+
+/*
+ * Puts a free block together, in extents of @order at most. Returns that order, or the
+ * smaller one that Xen had, 0 for none.
+ */
+static unsigned int gather(struct page *page, unsigned int block, unsigned int order)
+{
+	phys_addr_t phys = page_to_phys(page), end = phys + (PAGE_SIZE << block);
+
+	count.looked += 1UL << block;
+	while (phys < end && order && !READ_ONCE(memory_short)) {
+		unsigned int extent = min(block, order);
+		size_t size = PAGE_SIZE << extent;
+
+		if (!xen_region_contiguous(phys, size)) {
+			note(extent, exchange(phys, extent));
+			order = min(order, wanted_order());
+			cond_resched();
+			/* There may be smaller ones. */
+			if (order < extent)
+				continue;
+		}
+		phys += size;
+	}
+
+	return order;
+}
+
+/* The page allocator promises something of free pages, and theirs are new. */
+static void keep_promises(struct page *page, unsigned int order)
+{
+	unsigned int i;
+
+	kernel_poison_pages(page, 1 << order);
+	if (want_init_on_free())
+		for (i = 0; i < 1 << order; i++)
+			clear_highpage_kasan_tagged(page + i);
+}
+
+static unsigned long pages_of(struct scatterlist *sgl, unsigned int nents)
+{
+	struct scatterlist *sg;
+	unsigned long pages = 0;
+	unsigned int i;
+
+	for_each_sg(sgl, sg, nents, i)
+		pages += PFN_DOWN(sg->length);
+	return pages;
+}
+
+/* Free page reporting shows free blocks. With an error it stops, and shows them again some day. */
+static int report(struct page_reporting_dev_info *info, struct scatterlist *sgl,
+		  unsigned int nents)
+{
+	unsigned int order = wanted_order(), i;
+	u64 start = ktime_get_ns();
+	struct scatterlist *sg;
+
+	mutex_lock(&batch_lock);
+	WRITE_ONCE(batch_pages, pages_of(sgl, nents));
+	WRITE_ONCE(memory_short, false);
+	for_each_sg(sgl, sg, nents, i) {
+		unsigned long before = count.exchanged;
+
+		order = gather(sg_page(sg), get_order(sg->length), order);
+		if (count.exchanged != before)
+			keep_promises(sg_page(sg), get_order(sg->length));
+		if (!order)
+			break;
+	}
+	spin_lock(&policy_lock);
+	shown_order = min(shown_order, order);
+	spin_unlock(&policy_lock);
+	count.ns += ktime_get_ns() - start;
+	WRITE_ONCE(batch_pages, 0);
+	mutex_unlock(&batch_lock);
+
+	return order && !READ_ONCE(memory_short) ? 0 : -EAGAIN;
+}
+
+static struct page_reporting_dev_info info = {
+	.report = report,
+	.order = REPORT_ORDER,
+};
+
+/* Whoever runs out of memory waits for what is held just now, before anybody is killed. */
+static int give_back_soon(struct notifier_block *nb, unsigned long unused, void *freed)
+{
+	unsigned long pages = READ_ONCE(batch_pages);
+
+	if (!pages)
+		return NOTIFY_OK;
+	WRITE_ONCE(memory_short, true);
+	mutex_lock(&batch_lock);
+	mutex_unlock(&batch_lock);
+	*(unsigned long *)freed += pages;
+	return NOTIFY_OK;
+}
+
+static struct notifier_block oom_nb = {
+	.notifier_call = give_back_soon,
+};
+
+static void forget_area(struct zone *zone, struct free_area *area)
+{
+	struct page *page;
+	unsigned int kind;
+
+	for (kind = 0; kind < MIGRATE_TYPES; kind++) {
+		spin_lock_irq(&zone->lock);
+		list_for_each_entry(page, &area->free_list[kind], buddy_list)
+			__ClearPageReported(page);
+		spin_unlock_irq(&zone->lock);
+		cond_resched();
+	}
+}
+
+/* What was shown is to be shown again: it may be put together better. */
+static void forget_shown(void)
+{
+	struct zone *zone;
+	unsigned int i;
+
+	for_each_populated_zone(zone)
+		for (i = 0; i <= MAX_PAGE_ORDER; i++)
+			forget_area(zone, &zone->free_area[i]);
+}
+
+/* Returns whether anybody straddled since the last time. */
+static bool note_demand(void)
+{
+	unsigned long fresh[XEN_DEFRAG_ORDERS] = { };
+	bool any = false;
+	unsigned int i;
+
+	for (i = 1; i < XEN_DEFRAG_ORDERS; i++) {
+		unsigned long sum = xen_straddled(i);
+
+		fresh[i] = sum - seen[i];
+		seen[i] = sum;
+		any |= fresh[i];
+	}
+	spin_lock(&policy_lock);
+	xen_defrag_demand(&policy, fresh);
+	spin_unlock(&policy_lock);
+
+	return any;
+}
+
+static void end_round(bool found)
+{
+	spin_lock(&policy_lock);
+	xen_defrag_passed(&policy, found);
+	spin_unlock(&policy_lock);
+}
+
+/* A round with extents of that order. */
+static void begin_round(unsigned int order)
+{
+	bool again = xchg(&moved, false);
+
+	spin_lock(&policy_lock);
+	again |= order > shown_order;
+	shown_order = order;
+	spin_unlock(&policy_lock);
+	exchanged_before = READ_ONCE(count.exchanged);
+	count.rounds++;
+	if (again)
+		forget_shown();
+	queue_delayed_work(system_unbound_wq, &defrag_work, ROUND * HZ);
+}
+
+static bool start_reporting(void)
+{
+	int rc;
+
+	/* What CPUs keep at hand is in no list that anything is shown of. */
+	drain_all_pages(NULL);
+	rc = page_reporting_register(&info);
+	if (rc)
+		pr_warn_once("free memory is not put together, somebody else is shown it: %d\n",
+			     rc);
+	WRITE_ONCE(reporting, !rc);
+	return !rc;
+}
+
+/*
+ * Begins when somebody straddles, and looks at each round's end whether to go on. It is not
+ * frozen: it waits for whom it tells to end, who may be, and exchanges nothing itself.
+ */
+static void defrag_worker(struct work_struct *work)
+{
+	bool wanted = note_demand(), found = READ_ONCE(count.exchanged) != exchanged_before;
+	unsigned int order = wanted_order();
+
+	if (!reporting) {
+		quiet = 0;
+		found = order && start_reporting();
+	} else {
+		quiet = wanted ? 0 : quiet + 1;
+		end_round(found);
+	}
+	if (found && order && quiet < QUIET_ROUNDS) {
+		begin_round(order);
+		return;
+	}
+	if (reporting)
+		page_reporting_unregister(&info);
+	else
+		end_round(false);
+	WRITE_ONCE(reporting, false);
+	xen_defrag_rearm();
+}
+
+/* The worker is not called where somebody maps: he may hold any lock. */
+static void wake_worker(struct irq_work *work)
+{
+	queue_delayed_work(system_unbound_wq, &defrag_work,
+			   msecs_to_jiffies(xen_defrag_pause(&policy)));
+}
+
+static DEFINE_IRQ_WORK(wake_work, wake_worker);
+
+static void wake_soon(void)
+{
+	irq_work_queue(&wake_work);
+}
+
+/**
+ * xen_dma_memory_came() - the domain was given pages, which are in pieces
+ *
+ * Context: Any.
+ */
+void xen_dma_memory_came(void)
+{
+	if (READ_ONCE(enabled) && !READ_ONCE(reporting))
+		irq_work_queue(&wake_work);
+}
+
+/**
+ * xen_defrag_moved() - the domain has other frames
+ *
+ * Context: Any.
+ */
+void xen_defrag_moved(void)
+{
+	WRITE_ONCE(moved, true);
+}
+
+/* Was the domain built of small pieces? */
+static bool __init built_of_pieces(void)
+{
+	unsigned long step = max(1UL << XEN_DEFRAG_FIRST_ORDER, max_pfn / BOOT_LOOKS);
+	unsigned long pfn, mfn, looks = 0, pieces = 0;
+
+	step = round_up(step, 1UL << XEN_DEFRAG_FIRST_ORDER);
+	for (pfn = step; pfn < max_pfn; pfn += step) {
+		mfn = pfn_valid(pfn) ? __pfn_to_mfn(pfn) : INVALID_P2M_ENTRY;
+		/* Neither memory that is absent, nor registers. */
+		if (mfn & (FOREIGN_FRAME_BIT | IDENTITY_FRAME_BIT))
+			continue;
+		looks++;
+		pieces += !xen_region_contiguous(PFN_PHYS(pfn),
+						 PAGE_SIZE << XEN_DEFRAG_FIRST_ORDER);
+	}
+	return pieces > looks / 8;
+}
+
+/*
+ * All that is free, while nobody else needs memory yet. It is held until the end, or the page
+ * allocator would give the same blocks again.
+ */
+static void __init put_together_at_boot(void)
+{
+	gfp_t gfp = GFP_HIGHUSER_MOVABLE & ~__GFP_RECLAIM;
+	unsigned int block = MAX_PAGE_ORDER, order = XEN_DEFRAG_FIRST_ORDER;
+	u64 start = ktime_get_ns(), end = start + (u64)BOOT_MS * NSEC_PER_MSEC;
+	struct page *page, *next;
+	LIST_HEAD(held);
+
+	order = min(order, policy.max_order);
+	while (block >= order && order && ktime_get_ns() < end) {
+		page = alloc_pages(gfp | __GFP_NOWARN | __GFP_NORETRY, block);
+		if (!page) {
+			block--;
+			continue;
+		}
+		set_page_private(page, block);
+		list_add(&page->lru, &held);
+		order = gather(page, block, order);
+	}
+	list_for_each_entry_safe(page, next, &held, lru) {
+		list_del(&page->lru);
+		block = page_private(page);
+		set_page_private(page, 0);
+		__free_pages(page, block);
+	}
+	count.ns += ktime_get_ns() - start;
+	pr_info("the domain was built of small pieces: %lu pages are put together in %llu ms\n",
+		count.exchanged, (ktime_get_ns() - start) / NSEC_PER_MSEC);
+}
+
+/* Before there are drivers. A domain without devices would only take from others. */
+static int __init xen_defrag_init(void)
+{
+	if (!xen_pv_domain() || !policy.max_order)
+		return 0;
+	if (debug_pagealloc_enabled_static()) {
+		pr_info("free memory is not put together, with debug_pagealloc=on\n");
+		return 0;
+	}
+
+	policy.large_max = totalram_pages();
+	low_is_scarce = xen_required_dma_mask() > DMA_BIT_MASK(LOW_WIDTH);
+	if ((xen_initial_domain() || xenbus_exists(XBT_NIL, "device", "pci")) &&
+	    built_of_pieces())
+		put_together_at_boot();
+	register_oom_notifier(&oom_nb);
+	WRITE_ONCE(enabled, true);
+	xen_defrag_call(wake_soon);
+	return 0;
+}
+fs_initcall(xen_defrag_init);
+
+static void show_state(struct seq_file *s)
+{
+	if (!enabled)
+		seq_puts(s, "state off\n");
+	else if (READ_ONCE(reporting))
+		seq_puts(s, "state working\n");
+	else if (delayed_work_pending(&defrag_work))
+		seq_puts(s, "state waiting\n");
+	else
+		seq_puts(s, "state idle\n");
+}
+
+/**
+ * xen_defrag_show() - tell what was done
+ * @s:	debugfs file
+ *
+ * Context: Process.
+ */
+void xen_defrag_show(struct seq_file *s)
+{
+	unsigned int i;
+
+	show_state(s);
+	for (i = 1; i < XEN_DEFRAG_ORDERS; i++)
+		seq_printf(s, "straddled-%u %lu\n", i, xen_straddled(i));
+	seq_printf(s, "straddled-larger %lu\n", xen_straddled(0));
+	seq_printf(s, "rounds %lu\n", READ_ONCE(count.rounds));
+	seq_printf(s, "looked %lu\n", READ_ONCE(count.looked));
+	seq_printf(s, "exchanged %lu\n", READ_ONCE(count.exchanged));
+	seq_printf(s, "none %lu\n", READ_ONCE(count.none));
+	seq_printf(s, "low %lu\n", READ_ONCE(count.low));
+	seq_printf(s, "refused %lu\n", READ_ONCE(count.refused));
+	seq_printf(s, "microseconds %llu\n", READ_ONCE(count.ns) / NSEC_PER_USEC);
+}

@@ -1,0 +1,210 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# Memory that is scattered in the machine is put together when somebody is bounced for it.
+#
+# The balloon scatters the domain's memory, xdt_defrag.ko maps blocks of all sizes
+# for a device that reaches all memory, and the driver's worker is waited for until
+# it says that it has nothing to do. Then no block may be copied any more, and nothing
+# else may have changed; with faults in between, too, and while the balloon, the shrinkers and
+# whoever runs out of memory are at work. Extents of 32 KiB must not cost the host
+# its large ones.
+#
+# XDT_ORDER is that of the extents that may be made.
+cd "$(dirname "$0")" || exit 1
+. ./coherent_lib.sh
+
+hands=$debugfs/xdt_defrag
+
+# ask WORDS...: of xdt_defrag.ko; its answer is in $answer
+ask()
+{
+	echo "$*" >"$hands"
+	read -r answer <"$hands"
+}
+
+# told NAME: what the worker says
+told()
+{
+	sed -n "s/^$1 //p" "$driver/defrag"
+}
+
+# idle: has the worker nothing to do?
+idle()
+{
+	[ "$(told state)" = idle ]
+}
+
+# working: is it at it?
+working()
+{
+	[ "$(told state)" = working ]
+}
+
+# look: is all of it as it was?
+look()
+{
+	ask look
+	[ "$answer" = sound ] || ktap_print_msg "$answer"
+	[ "$answer" = sound ]
+}
+
+# map: map blocks of all sizes; $small and $large of $total were copied. Orders up to 4 are small
+# ones, if extents may be as large.
+map()
+{
+	last=$((order < 4 ? order : 4))
+	ask map $last
+	small=$total
+	large=$total
+	case $answer in
+	[0-9]*)
+		# shellcheck disable=SC2086 # three words
+		set -- $answer
+		small=$1
+		large=$2
+		total=$3
+		;;
+	*)
+		wrong=1
+		;;
+	esac
+	ktap_print_msg "copied up to order $last, larger, of all: $answer; $(told exchanged) exchanged"
+}
+
+# seconds: since the machine was started
+seconds()
+{
+	cut -d. -f1 /proc/uptime
+}
+
+# is_done: is nothing copied that can be helped?
+is_done()
+{
+	[ "$small" -eq 0 ] && { [ "$order" -lt 9 ] || [ "$large" -eq 0 ]; }
+}
+
+# settle: map every ten seconds until that is so, five minutes at most
+settle()
+{
+	since=$(seconds)
+	map
+	while [ "$wrong" -eq 0 ] && ! is_done && [ $(($(seconds) - since)) -lt 300 ]; do
+		sleep 10
+		map
+	done
+	ktap_print_msg "settled after $(($(seconds) - since)) s"
+}
+
+# has_large: Xen's extents of 2 MiB, as many as dom0 could get if it might; in $answer
+has_large()
+{
+	allowed=$(($(./xdt_xen pages) * 4))
+	./xdt_xen allow 0 $((1 << 40)) >/dev/null
+	ask large
+	./xdt_xen allow 0 "$allowed" >/dev/null
+	case $answer in
+	wrong*)
+		ktap_print_msg "$answer"
+		answer=0
+		;;
+	esac
+}
+
+# large_left: small ones have cost Xen a fiftieth of its large ones at most
+large_left()
+{
+	[ "$order" -gt 3 ] || [ "$left" -ge $((there - there / 50)) ]
+}
+
+# large_done: nothing large is copied, or Xen had no such extents
+large_done()
+{
+	[ "$order" -lt 9 ] || [ "$large" -eq 0 ] || [ "$(told none)" -gt "$had_none" ]
+}
+
+# run_out: somebody wants all memory there is, and is killed for it
+run_out()
+{
+	sh -c 'echo 1000 >/proc/self/oom_score_adj; exec tail /dev/zero' 2>/dev/null
+}
+
+# under_load: everybody who takes memory, and who gives it back, while it is put together
+under_load()
+{
+	had=$(told exchanged)
+	keep_empty &
+	shrinking=$!
+	for round in 1 2 3; do
+		scatter_memory
+		map
+		wait_until 60 working || break
+		run_out
+	done
+	kill $shrinking
+	wait_until 300 idle
+	ktap_print_msg "exchanged meanwhile: $(($(told exchanged) - had))"
+}
+
+# killed: how many ran out of memory
+killed()
+{
+	log_since "$mark" | grep -c '^Out of memory: Killed process [0-9]* (tail)'
+}
+
+prepare
+[ -r "$driver/defrag" ] || skip_all "the driver has no such worker"
+need_modules xdt_defrag
+order=${XDT_ORDER:-9}
+wrong=0
+total=-1
+mark="xdt: xdt_defrag starts at $(cut -d' ' -f1 /proc/uptime)"
+echo "$mark" >/dev/kmsg
+ktap_print_header
+ktap_set_plan 18
+
+ask hold
+ktap_test_result xdt_defrag.hold [ "$answer" = held ]
+ask look
+wait_until 300 idle || :
+remember
+had=$(told exchanged)
+had_none=$(told none)
+scatter_memory $((1 << 20))
+has_large
+there=$answer
+settle
+has_large
+left=$answer
+ktap_print_msg "Xen had $there extents of 2 MiB, and has $left"
+ktap_test_result xdt_defrag.exchanged [ "$(told exchanged)" -gt "$had" ]
+ktap_test_result xdt_defrag.small [ "$small" -eq 0 ]
+ktap_test_result xdt_defrag.large large_done
+ktap_test_result xdt_defrag.large_left large_left
+ktap_test_result xdt_defrag.device_sees [ "$wrong" -eq 0 ]
+ktap_test_result xdt_defrag.sound look
+
+under_load
+ktap_test_result xdt_defrag.under_load [ "$(told exchanged)" -gt "$had" ]
+ktap_test_result xdt_defrag.ran_out [ "$(killed)" -ge 3 ]
+ktap_test_result xdt_defrag.sound_after_load look
+ktap_test_result xdt_defrag.device_sees_after_load [ "$wrong" -eq 0 ]
+
+# Any step may fail, and memory is sound all the same.
+for hook in fail_call fail_extent fail_report; do
+	set_fault "$hook" verbose 0 interval 1 space 0 probability 20 times 1000000
+done
+had=$(told none)
+scatter_memory
+map
+wait_until 300 idle || :
+no_faults
+ktap_test_result xdt_defrag.failed [ "$(told none)" -gt "$had" ]
+ktap_test_result xdt_defrag.sound_after_faults look
+ktap_test_result xdt_defrag.device_sees_after_faults [ "$wrong" -eq 0 ]
+
+# That somebody ran out of memory is told at length.
+log=$(log_since "$mark" | sed '/invoked oom-killer/,/^Out of memory: Killed/d')
+check_memory xdt_defrag
+sed 's/^/# /' "$driver/defrag"
+unload xdt_defrag
+ktap_finished

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Hands for defrag.sh: it scatters the domain's memory, and asks how many buffers
+ * are bounced for a device that reaches all of it.
+ *
+ * A line is written to the file xdt_defrag in debugfs, and the answer read back:
+ *
+ *   hold	take pages that have nothing to do with it, and stamp them; "held"
+ *   map ORDER	take blocks of orders 1 to 9, all at a time, and map each; three numbers: how
+ *		many up to that order were copied, how many larger ones, and how
+ *		many of all there were. The device has to see some of them as the CPU
+ *		does, else "wrong: WHY"
+ *   large	how many extents of 2 MiB Xen could give; a number
+ *   look	at what is held, and at all pages of the domain; "sound", or "wrong: WHY"
+ *
+ * Unloading frees what is held.
+ */
+#include <linux/debugfs.h>
+#include <linux/dma-mapping.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include <asm/xen/hypercall.h>
+#include <asm/xen/page.h>
+
+#include <xen/interface/memory.h>
+
+#include "xdt.h"
+#include "xdt_memory.h"
+
+#define LAST_ORDER	9
+#define LAST_SMALL	4
+#define MANY_SMALL	256U
+#define MANY_LARGE	64U
+#define MANY_HELD	4096
+#define MANY_EXTENTS	4096
+
+/* So many of each order does the device look at, this much of each. */
+#define SAMPLES		4
+#define SEEN		8
+
+static struct page *held[MANY_HELD];
+static struct page *blocks[LAST_ORDER + 1][MANY_SMALL];
+static struct xdt_domain first;
+static char answer[160] = "nothing yet\n";
+static struct dentry *file;
+
+static struct device *dma_dev(void)
+{
+	return &xdt_engine(0)->dev;
+}
+
+#define say(...)	snprintf(answer, sizeof(answer), __VA_ARGS__)
+
+static unsigned int many(unsigned int order)
+{
+	return order <= LAST_SMALL ? MANY_SMALL : MANY_LARGE;
+}
+
+static void hold(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < MANY_HELD; i++) {
+		if (!held[i])
+			held[i] = alloc_page(GFP_KERNEL);
+		if (!held[i]) {
+			say("wrong: no memory\n");
+			return;
+		}
+		xdt_stamp(page_address(held[i]), PAGE_SIZE, i);
+	}
+	say("held\n");
+}
+
+/* The device reads the block's last bytes and writes the first ones. */
+static bool device_sees(dma_addr_t bus, void *block, size_t size, u64 word)
+{
+	u64 *last = block + size - SEEN, seen = 0;
+
+	return !xdt_peek(bus + size - SEEN, &seen, SEEN) && seen == *last &&
+	       !xdt_poke(bus, &word, SEEN);
+}
+
+/* Maps a block; returns whether it was copied, and tells what is wrong. */
+static bool map_block(struct page *page, unsigned int order, bool sample)
+{
+	dma_addr_t machine = PFN_PHYS((dma_addr_t)pfn_to_mfn(page_to_pfn(page)));
+	u64 *block = page_address(page), word = 0x1234567890abcdefULL + page_to_pfn(page);
+	size_t size = PAGE_SIZE << order;
+	bool good = true;
+	dma_addr_t bus;
+
+	block[0] = 0;
+	block[size / SEEN - 1] = ~word;
+	bus = dma_map_page_attrs(dma_dev(), page, 0, size, DMA_BIDIRECTIONAL,
+				 DMA_ATTR_NO_WARN);
+	if (dma_mapping_error(dma_dev(), bus))
+		return true;
+	if (sample)
+		good = device_sees(bus, block, size, word);
+	dma_unmap_page(dma_dev(), bus, size, DMA_BIDIRECTIONAL);
+	if (sample && (!good || block[0] != word))
+		say("wrong: the device does not see a block of order %u\n", order);
+	return bus != machine;
+}
+
+static void map_blocks(unsigned int small)
+{
+	unsigned int copied[2] = { }, total = 0, order, i;
+
+	*answer = 0;
+	for (order = 1; order <= LAST_ORDER; order++)
+		for (i = 0; i < many(order); i++)
+			blocks[order][i] = alloc_pages(GFP_KERNEL | __GFP_NOWARN, order);
+	for (order = 1; order <= LAST_ORDER; order++)
+		for (i = 0; i < many(order); i++) {
+			if (!blocks[order][i])
+				continue;
+			total++;
+			copied[order > small] +=
+				map_block(blocks[order][i], order,
+					  i % (many(order) / SAMPLES) == 0);
+			cond_resched();
+		}
+	for (order = 1; order <= LAST_ORDER; order++)
+		for (i = 0; i < many(order); i++)
+			if (blocks[order][i])
+				__free_pages(blocks[order][i], order);
+	if (!*answer)
+		say("%u %u %u\n", copied[0], copied[1], total);
+}
+
+static long one_extent(unsigned int op, xen_pfn_t *frame)
+{
+	struct xen_memory_reservation res = {
+		.nr_extents = 1,
+		.extent_order = LAST_ORDER,
+		.domid = DOMID_SELF,
+	};
+
+	set_xen_guest_handle(res.extent_start, frame);
+	return HYPERVISOR_memory_op(op, &res);
+}
+
+/* All of them are taken, and none is used. */
+static void count_extents(void)
+{
+	static xen_pfn_t frames[MANY_EXTENTS];
+	unsigned int n = 0, lost = 0, i;
+
+	while (n < MANY_EXTENTS &&
+	       one_extent(XENMEM_increase_reservation, &frames[n]) == 1) {
+		n++;
+		cond_resched();
+	}
+	for (i = 0; i < n; i++) {
+		lost += one_extent(XENMEM_decrease_reservation, &frames[i]) != 1;
+		cond_resched();
+	}
+	if (lost)
+		say("wrong: %u extents do not go back\n", lost);
+	else
+		say("%u\n", n);
+}
+
+static void look(void)
+{
+	struct xdt_domain now;
+	unsigned int i;
+
+	for (i = 0; i < MANY_HELD && held[i]; i++)
+		if (xdt_stamped(page_address(held[i]), PAGE_SIZE, i) != PAGE_SIZE) {
+			say("wrong: page %u of those that are held has changed\n", i);
+			return;
+		}
+	if (xdt_is_sound(&now, first.mapped ? &first : NULL))
+		say("sound\n");
+	else if (now.wrong)
+		say("wrong: %lu pages, first %#lx: P2M %#lx PTE %#lx M2P %#lx\n",
+		    now.wrong, now.pfn, now.p2m, now.pte, now.m2p);
+	else
+		say("wrong: %lu pages mapped, %ld owned, once %lu and %ld\n",
+		    now.mapped, now.owned, first.mapped, first.owned);
+	if (!first.mapped)
+		first = now;
+}
+
+static ssize_t xdt_defrag_write(struct file *filp, const char __user *from,
+				size_t len, loff_t *pos)
+{
+	unsigned int small;
+	char line[32];
+
+	if (len >= sizeof(line))
+		return -EINVAL;
+	if (copy_from_user(line, from, len))
+		return -EFAULT;
+	line[len] = 0;
+
+	if (sysfs_streq(line, "hold"))
+		hold();
+	else if (sscanf(line, "map %u", &small) == 1)
+		map_blocks(small);
+	else if (sysfs_streq(line, "large"))
+		count_extents();
+	else if (sysfs_streq(line, "look"))
+		look();
+	else
+		return -EINVAL;
+	return len;
+}
+
+static ssize_t xdt_defrag_read(struct file *filp, char __user *to, size_t len,
+			       loff_t *pos)
+{
+	return simple_read_from_buffer(to, len, pos, answer, strlen(answer));
+}
+
+static const struct file_operations xdt_defrag_fops = {
+	.owner = THIS_MODULE,
+	.read = xdt_defrag_read,
+	.write = xdt_defrag_write,
+};
+
+static int __init xdt_defrag_init(void)
+{
+	int ret;
+
+	if (!xdt_engines())
+		return -ENODEV;
+	ret = dma_set_mask(dma_dev(), DMA_BIT_MASK(64));
+	if (ret)
+		return ret;
+	file = debugfs_create_file("xdt_defrag", 0600, NULL, NULL,
+				   &xdt_defrag_fops);
+	return PTR_ERR_OR_ZERO(file);
+}
+module_init(xdt_defrag_init);
+
+static void __exit xdt_defrag_exit(void)
+{
+	unsigned int i;
+
+	debugfs_remove(file);
+	for (i = 0; i < MANY_HELD && held[i]; i++)
+		__free_page(held[i]);
+}
+module_exit(xdt_defrag_exit);
+
+MODULE_DESCRIPTION("DMA tests: free memory that is put together");
+MODULE_LICENSE("GPL");
