@@ -107,7 +107,7 @@ fail_often()
 				echo "${word#*=}" >"/sys/kernel/debug/$hook/${word%=*}"
 		done
 	done
-	pid=$(pgrep -x xen-balloon)
+	pid=$(grep -lx xen-balloon /proc/[0-9]*/comm 2>/dev/null | cut -d/ -f3)
 	echo 1 >"/proc/$pid/make-it-fail" || return 1
 	set_memory "$1" 180
 	there=$?

@@ -3,13 +3,14 @@
 #
 # Step "soak": everything at once, for as many minutes as /system/minutes says: disks are read in
 # dom0 and by a guest, whose disks come and go; driver domains are made and destroyed; dom0's memory
-# goes and comes; the kselftest maps and allocates. All the while one exchange in ten
-# fails.
+# goes and comes; the kselftest maps, and coherent memory is allocated and freed. All the while
+# one exchange in ten fails.
 # shellcheck source=tests/system/lib.sh
 . /system/lib.sh
 
 drivers="ata_piix ahci nvme"
 own=$(pci_of 0x1b36:0x0010 | tail -n 1)
+hands=/sys/kernel/debug/xdt_fault
 mkdir -p /tmp/soak
 
 # is_time: still
@@ -70,7 +71,23 @@ balloon_once()
 	done_one memory $((target << 20)) $?
 }
 
+# ask WORDS...: of xdt_fault.ko; its answer is in $answer
+ask()
+{
+	echo "$*" >$hands
+	read -r answer <$hands
+}
+
 # What can't be allocated under faults is one thing; wrong data is another.
+coherent_once()
+{
+	order=$(random 0 10)
+	ask take "$order"
+	[ "$answer" != memory ] || ask give
+	[ "$answer" = given ] || [ "$answer" = nothing ]
+	done_one coherent $((4096 << order)) $?
+}
+
 kselftest_once()
 {
 	(cd /kselftest && ./run_kselftest.sh -t "xen-dma:$1.sh") >"/tmp/soak.$1" 2>&1
@@ -122,11 +139,13 @@ tell()
 }
 
 ktap_print_header
-ktap_set_plan 7
+ktap_set_plan 8
 full=$(($(cat $balloon/info/current_kb) >> 10))
 result devices give_devices "$own"
 memory=$(free_pages)
 result guest create user
+need_modules xdt_edu xdt_memory xdt_fault
+ask look
 fail_one_in_ten
 end=$(($(cut -d. -f1 /proc/uptime) + 60 * $(cat /system/minutes)))
 for name in $drivers; do
@@ -135,12 +154,16 @@ done
 work read_in_guest &
 work one_domain &
 work balloon_once &
+work coherent_once &
 work kselftest_once parallel &
 wait
 survived=$(faults)
 result all_right tell "$survived"
 result faults_there_were [ "$survived" -gt 0 ]
-result memory_back said xl mem-set 0 "$full"
+result memory_back set_memory "$full"
+ask look
+result sound [ "$answer" = sound ]
+rmmod xdt_fault
 result destroyed destroy user
 ktap_print_msg "Xen had $memory and has $(free_pages)"
 result complaints sh -c '! dmesg | grep -e "I/O error" -e BUG: -e WARNING:'
