@@ -68,6 +68,7 @@ class Step:
     dom0_mem: str = "2G"
     mem: str = "6G"
     throttle: str = ""
+    machine: str = "q35,kernel-irqchip=split"
     judged: bool = True
     timeout: int = 1500
 
@@ -146,7 +147,7 @@ STEPS = {step.name: step for step in (
     # QEMU's lsi53c895a fetches its program over the bus from its own memory, which no IOMMU lets through.
     devices("q35", "controllers and network cards, an IOMMU watches", "sym53c8xx", "am53c974"),
     # Where am53c974 shares its interrupt, stock's driver dies of the first one: it asks for it too early.
-    devices("pc", "the same on an older machine", "am53c974", judged=False),
+    devices("pc", "the same on an older machine", "am53c974", machine="pc", judged=False),
     Step("nvme", "requests of any size", read=24 << 20, disks={"nvme": "nvme,serial=system,mdts=0"}),
     Step("cmb", "a disk whose controller has the queues in its own memory",
          disks={"nvme": "nvme,serial=system,cmb_size_mb=16"}),
@@ -242,7 +243,7 @@ def prepare(step, kernel, programs, place):
     initrd.make(system / "initrd", shutil.which("busybox"), settings, script=SCRIPTS / "guest.sh",
                 files=[*files, f"{SCRIPTS / 'hotplug'}:/etc/xen/scripts"])
     return ["--kernel", kernel.image, "--timeout", step.timeout + 60 * minutes(), "--mem", step.mem,
-            "--dom0-mem", step.dom0_mem, "--machine", "q35,kernel-irqchip=split" if step.judged else "pc",
+            "--dom0-mem", step.dom0_mem, "--machine", step.machine,
             "--append", "loglevel=4",
             *(["--xen-append", JUDGED_XEN] if step.judged else []),
             *(word for file in (*files, f"{system}:/system") for word in ("--file", file)),

@@ -155,7 +155,7 @@ work read_in_guest &
 work one_domain &
 work balloon_once &
 work coherent_once &
-work kselftest_once parallel &
+work kselftest_once sync &
 wait
 survived=$(faults)
 result all_right tell "$survived"
