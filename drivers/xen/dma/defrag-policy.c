@@ -11,6 +11,7 @@
 #include <linux/compiler.h>
 #include <linux/jiffies.h>
 #include <linux/minmax.h>
+#include <linux/typecheck.h>
 
 #include "defrag-policy.h"
 
