@@ -91,7 +91,7 @@ def arguments(parser):
     add("--dom0-mem", metavar="M", help=f"dom0's part of it; {defaults('dom0_mem')}")
     add("--machine", metavar="M", help=f"q35, pc, or what else QEMU takes; {defaults('machine')}")
     add("--cpu", metavar="C", help=f"{defaults('cpu')}; on x86 that is one on which a PV dom0 boots")
-    add("--accel", metavar="A", default="tcg", help="tcg (the default) or kvm (x86 only)")
+    add("--accel", metavar="A", default="tcg", help="tcg (the default), tcg,thread=single, or kvm (x86 only)")
     add("--icount", action="store_true", help="time counts instructions, so that costs repeat; one processor")
     add("--timeout", metavar="S",
         help="give up after S seconds; default: 300, with a flavour other than test 900, with --icount 1800")
@@ -159,7 +159,7 @@ def check(args):
         raise Failure(f"--icount works with one processor only, not --smp {args.smp}")
     if args.icount and args.accel != "tcg":
         raise Failure("--icount works with --accel tcg only")
-    if one_of("accelerator", args.accel, ("tcg", "kvm")) == "kvm":
+    if one_of("accelerator", args.accel, ("tcg", "tcg,thread=single", "kvm")) == "kvm":
         if arch.name != "x86":
             raise Failure("--accel kvm is for x86 only")
         if not os.access("/dev/kvm", os.W_OK):

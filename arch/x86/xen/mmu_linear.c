@@ -200,8 +200,14 @@ static void flush_all_tlbs(void)
 	WARN_ON_ONCE(HYPERVISOR_mmuext_op(&op, 1, NULL, DOMID_SELF));
 }
 
-/* What stands for a table that is taken: one of zeros; in early boot nothing. */
-static pmd_t placeholder = { 0 };
+/* The page of the table of zeros that stands for one that is taken; 0 in early boot. */
+static unsigned long placeholder;
+
+/* A domain that was restored has another frame for it. */
+static pmd_t placeholder_entry(void)
+{
+	return placeholder ? __pmd(PFN_PHYS(placeholder) | _KERNPG_TABLE) : __pmd_ma(0);
+}
 
 static int __init make_placeholder(void)
 {
@@ -221,7 +227,7 @@ static int __init make_placeholder(void)
 	if (WARN_ON(protect_table(pfn, PAGE_KERNEL_RO, UVMF_TLB_FLUSH) ||
 		    pin_table(pfn, MMUEXT_PIN_L1_TABLE)))
 		return -EFAULT;
-	placeholder = pfn_pmd(pfn, __pgprot(_KERNPG_TABLE));
+	placeholder = pfn;
 	return 0;
 }
 early_initcall(make_placeholder);
@@ -269,7 +275,7 @@ static bool take_table(struct xen_taken_table *table, unsigned long addr)
 	    xen_call_fails())
 		return false;
 	table->pfn = pmd_pfn(table->entry);
-	if (set_pmd_entry(table, placeholder))
+	if (set_pmd_entry(table, placeholder_entry()))
 		return false;
 
 	/* Those that Xen made are not pinned by themselves. */

@@ -16,6 +16,7 @@
 #include <linux/shrinker.h>
 #include <linux/topology.h>
 #include <linux/version.h>
+#include <linux/workqueue.h>
 
 /* hex_to_bin(), which older kernels have in linux/kernel.h. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 4, 0)
@@ -41,6 +42,10 @@
 #else
 #define XEN_SWIOTLB_WORDS	"", "force", "noforce", "track_hiwater", \
 				"force,track_hiwater", "noforce,track_hiwater"
+#endif
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(7, 0, 0)
+#define system_dfl_wq		system_unbound_wq
 #endif
 
 #ifndef MAX_PAGE_ORDER

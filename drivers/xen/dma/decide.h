@@ -147,7 +147,8 @@ xen_bounce_why(struct device *dev, const struct xen_dma_limits limits,
 		return XEN_BOUNCE_MASK;
 	if (xen_offset_in_page(phys) + size > XEN_PAGE_SIZE &&
 	    !xen_is_contiguous(dev, phys, size)) {
-		xen_note_straddle(xen_offset_in_page(phys) + size);
+		if (likely(!limits.force))
+			xen_note_straddle(xen_offset_in_page(phys) + size);
 		return XEN_BOUNCE_STRADDLE;
 	}
 	if (unlikely((phys ^ bus) & limits.align_mask))

@@ -8,10 +8,11 @@
  * that are not. They hold nothing, and nobody uses them.
  *
  * Which blocks are free, the kernel's free page reporting tells (mm/page_reporting.c), as
- * it does to balloons: it takes up to 32 at a time out of the page allocator's lists, leaves
- * a watermark, comes by every other second with a sixteenth of what is free, and puts a
- * mark on what it has shown, so that it comes once until it is used. It is asked as long as
- * somebody is bounced for being in pieces, and as it finds something.
+ * it does to balloons: it takes up to 32 at a time out of the page allocator's lists, comes
+ * by every other second with a sixteenth of what is free, and puts a mark on what it has
+ * shown, so that it comes once until it is used. It leaves the lowest watermark. Below
+ * the next one little is done at a time. It is asked as long as somebody is bounced for being in
+ * pieces, and as it finds something.
  *
  * Two promises of the page allocator's about free memory are kept: that it is zeroed
  * (init_on_free=), or holds a pattern (page_poison=). Where it is not even mapped
@@ -28,6 +29,7 @@
 #include <linux/kernel.h>
 #include <linux/ktime.h>
 #include <linux/list.h>
+#include <linux/memory_hotplug.h>
 #include <linux/mm.h>
 #include <linux/mmzone.h>
 #include <linux/mutex.h>
@@ -69,6 +71,9 @@
 /* What free page reporting has shown at least; the smallest that can be in pieces. */
 #define REPORT_ORDER	1
 
+/* Pages that are exchanged at a time where others soon need memory. */
+#define FEW_PAGES	1024
+
 /**
  * struct defrag_counters - what was done since boot
  * @rounds:	rounds of free page reporting
@@ -94,7 +99,10 @@ static DEFINE_SPINLOCK(policy_lock);
 static struct xen_defrag_policy policy;
 static unsigned int shown_order;
 
-/* Held while blocks are out of the page allocator's lists; how many pages they have. */
+/*
+ * Held while blocks are out of the page allocator's lists; how many pages they have, until
+ * somebody has waited for them.
+ */
 static DEFINE_MUTEX(batch_lock);
 static unsigned long batch_pages;
 static bool memory_short;
@@ -106,6 +114,10 @@ static unsigned int quiet;
 
 /* The domain has other frames than those it was shown with. */
 static bool moved;
+
+/* Somebody has straddled since boot; the balloon has given memory, which the worker is to know. */
+static bool demanded;
+static bool came;
 
 static bool enabled;
 static bool reporting;
@@ -149,12 +161,13 @@ static unsigned int wanted_order(void)
 
 /*
  * Exchanges pages for an extent. Low memory is not to be spent for this where there is
- * other, so it goes back. Xen gives it last, so then it has nothing else.
+ * other, so it goes back. Xen gives it last, so then it has nothing else. *@changed tells that
+ * pages may hold anything.
  *
  * A domain is saved while all CPUs stand still, at a point where they may be preempted.
  * The pages must have frames there.
  */
-static int exchange(phys_addr_t phys, unsigned int order)
+static int exchange(phys_addr_t phys, unsigned int order, bool *changed)
 {
 	dma_addr_t bus;
 	bool all;
@@ -162,6 +175,7 @@ static int exchange(phys_addr_t phys, unsigned int order)
 
 	preempt_disable();
 	rc = xen_create_contiguous_region(phys, order, ANY_WIDTH, GFP_NOWAIT, &bus);
+	*changed |= !rc;
 	if (!rc && low_is_scarce && fls64(bus) <= LOW_WIDTH) {
 		count.low++;
 		if (!xen_destroy_contiguous_region(phys, order, GFP_NOWAIT, &all))
@@ -190,9 +204,10 @@ static void note(unsigned int order, int rc)
 
 /*
  * Puts a free block together, in extents of @order at most. Returns that order, or the
- * smaller one that Xen had, 0 for none.
+ * smaller one that Xen had, 0 for none. *@changed as for exchange().
  */
-static unsigned int gather(struct page *page, unsigned int block, unsigned int order)
+static unsigned int gather(struct page *page, unsigned int block, unsigned int order,
+			   bool *changed)
 {
 	phys_addr_t phys = page_to_phys(page), end = phys + (PAGE_SIZE << block);
 
@@ -202,7 +217,7 @@ static unsigned int gather(struct page *page, unsigned int block, unsigned int o
 		size_t size = PAGE_SIZE << extent;
 
 		if (!xen_region_contiguous(phys, size)) {
-			note(extent, exchange(phys, extent));
+			note(extent, exchange(phys, extent, changed));
 			order = min(order, wanted_order());
 			cond_resched();
 			/* There may be smaller ones. */
@@ -237,34 +252,59 @@ static unsigned long pages_of(struct scatterlist *sgl, unsigned int nents)
 	return pages;
 }
 
+/* Would others soon have to reclaim memory? All blocks are of one zone. */
+static bool is_tight(struct page *page)
+{
+	struct zone *zone = page_zone(page);
+
+	return zone_page_state(zone, NR_FREE_PAGES) < low_wmark_pages(zone);
+}
+
+/*
+ * Puts blocks together, as many as may be, and returns the order of extents that Xen had. Has
+ * *@done say whether it were all.
+ */
+static unsigned int gather_all(struct scatterlist *sgl, unsigned int nents, bool *done)
+{
+	unsigned long most = is_tight(sg_page(sgl)) ? FEW_PAGES : ULONG_MAX;
+	unsigned long before = count.exchanged;
+	unsigned int order = wanted_order(), i;
+	struct scatterlist *sg;
+
+	for_each_sg(sgl, sg, nents, i) {
+		unsigned int block = get_order(sg->length);
+		bool changed = false;
+
+		if (!order || count.exchanged - before >= most)
+			break;
+		order = gather(sg_page(sg), block, order, &changed);
+		if (changed)
+			keep_promises(sg_page(sg), block);
+	}
+	*done = i == nents && order && !READ_ONCE(memory_short);
+
+	return order;
+}
+
 /* Free page reporting shows free blocks. With an error it stops, and shows them again some day. */
 static int report(struct page_reporting_dev_info *info, struct scatterlist *sgl,
 		  unsigned int nents)
 {
-	unsigned int order = wanted_order(), i;
 	u64 start = ktime_get_ns();
-	struct scatterlist *sg;
+	unsigned int order;
+	bool done;
 
 	mutex_lock(&batch_lock);
-	WRITE_ONCE(batch_pages, pages_of(sgl, nents));
 	WRITE_ONCE(memory_short, false);
-	for_each_sg(sgl, sg, nents, i) {
-		unsigned long before = count.exchanged;
-
-		order = gather(sg_page(sg), get_order(sg->length), order);
-		if (count.exchanged != before)
-			keep_promises(sg_page(sg), get_order(sg->length));
-		if (!order)
-			break;
-	}
+	WRITE_ONCE(batch_pages, pages_of(sgl, nents));
+	order = gather_all(sgl, nents, &done);
 	spin_lock(&policy_lock);
 	shown_order = min(shown_order, order);
 	spin_unlock(&policy_lock);
 	count.ns += ktime_get_ns() - start;
-	WRITE_ONCE(batch_pages, 0);
 	mutex_unlock(&batch_lock);
 
-	return order && !READ_ONCE(memory_short) ? 0 : -EAGAIN;
+	return done ? 0 : -EAGAIN;
 }
 
 static struct page_reporting_dev_info info = {
@@ -272,16 +312,20 @@ static struct page_reporting_dev_info info = {
 	.order = REPORT_ORDER,
 };
 
-/* Whoever runs out of memory waits for what is held just now, before anybody is killed. */
+/*
+ * Whoever runs out of memory waits for what is held, before anybody is killed, and for a
+ * moment in which it gets to the page allocator. Once for each batch, be it over already.
+ */
 static int give_back_soon(struct notifier_block *nb, unsigned long unused, void *freed)
 {
-	unsigned long pages = READ_ONCE(batch_pages);
+	unsigned long pages = xchg(&batch_pages, 0);
 
 	if (!pages)
 		return NOTIFY_OK;
 	WRITE_ONCE(memory_short, true);
 	mutex_lock(&batch_lock);
 	mutex_unlock(&batch_lock);
+	schedule_timeout_uninterruptible(1);
 	*(unsigned long *)freed += pages;
 	return NOTIFY_OK;
 }
@@ -290,29 +334,39 @@ static struct notifier_block oom_nb = {
 	.notifier_call = give_back_soon,
 };
 
-static void forget_area(struct zone *zone, struct free_area *area)
+static void forget_block(struct zone *zone, unsigned long pfn)
 {
-	struct page *page;
-	unsigned int kind;
+	unsigned long end = min(pfn + pageblock_nr_pages, zone_end_pfn(zone));
 
-	for (kind = 0; kind < MIGRATE_TYPES; kind++) {
-		spin_lock_irq(&zone->lock);
-		list_for_each_entry(page, &area->free_list[kind], buddy_list)
+	spin_lock_irq(&zone->lock);
+	while (pfn < end) {
+		struct page *page = pfn_to_online_page(pfn);
+
+		if (page && page_zone(page) == zone && PageBuddy(page)) {
 			__ClearPageReported(page);
-		spin_unlock_irq(&zone->lock);
-		cond_resched();
+			pfn += 1UL << page_private(page);
+		} else {
+			pfn++;
+		}
 	}
+	spin_unlock_irq(&zone->lock);
 }
 
-/* What was shown is to be shown again: it may be put together better. */
+/*
+ * What was shown is to be shown again: it may be put together better. The page allocator's lists
+ * may be long, so this goes by where memory is.
+ */
 static void forget_shown(void)
 {
+	unsigned long pfn;
 	struct zone *zone;
-	unsigned int i;
 
 	for_each_populated_zone(zone)
-		for (i = 0; i <= MAX_PAGE_ORDER; i++)
-			forget_area(zone, &zone->free_area[i]);
+		for (pfn = zone->zone_start_pfn; pfn < zone_end_pfn(zone);
+		     pfn = ALIGN(pfn + 1, pageblock_nr_pages)) {
+			forget_block(zone, pfn);
+			cond_resched();
+		}
 }
 
 /* Returns whether anybody straddled since the last time. */
@@ -351,12 +405,18 @@ static void begin_round(unsigned int order)
 	spin_lock(&policy_lock);
 	again |= order > shown_order;
 	shown_order = order;
+	policy.large_max = totalram_pages();
 	spin_unlock(&policy_lock);
 	exchanged_before = READ_ONCE(count.exchanged);
-	count.rounds++;
-	if (again)
+	/* At first nothing has been shown. */
+	if (count.rounds++ && again)
 		forget_shown();
-	queue_delayed_work(system_unbound_wq, &defrag_work, ROUND * HZ);
+	mod_delayed_work(system_dfl_wq, &defrag_work, ROUND * HZ);
+}
+
+static void drain(struct work_struct *work)
+{
+	drain_local_pages(NULL);
 }
 
 static bool start_reporting(void)
@@ -364,7 +424,7 @@ static bool start_reporting(void)
 	int rc;
 
 	/* What CPUs keep at hand is in no list that anything is shown of. */
-	drain_all_pages(NULL);
+	schedule_on_each_cpu(drain);
 	rc = page_reporting_register(&info);
 	if (rc)
 		pr_warn_once("free memory is not put together, somebody else is shown it: %d\n",
@@ -381,6 +441,9 @@ static void defrag_worker(struct work_struct *work)
 {
 	bool wanted = note_demand(), found = READ_ONCE(count.exchanged) != exchanged_before;
 	unsigned int order = wanted_order();
+
+	if (xchg(&came, false))
+		end_round(true);
 
 	if (!reporting) {
 		quiet = 0;
@@ -401,28 +464,37 @@ static void defrag_worker(struct work_struct *work)
 	xen_defrag_rearm();
 }
 
-/* The worker is not called where somebody maps: he may hold any lock. */
+/*
+ * The worker is not called where somebody maps: he may hold any lock. Memory that comes is worth a
+ * look however long there was nothing to do; what comes before that look does not put it off.
+ */
 static void wake_worker(struct irq_work *work)
 {
-	queue_delayed_work(system_unbound_wq, &defrag_work,
-			   msecs_to_jiffies(xen_defrag_pause(&policy)));
+	if (READ_ONCE(came))
+		mod_delayed_work(system_dfl_wq, &defrag_work, HZ);
+	else
+		queue_delayed_work(system_dfl_wq, &defrag_work,
+				   msecs_to_jiffies(xen_defrag_pause(&policy)));
 }
 
 static DEFINE_IRQ_WORK(wake_work, wake_worker);
 
 static void wake_soon(void)
 {
+	WRITE_ONCE(demanded, true);
 	irq_work_queue(&wake_work);
 }
 
 /**
  * xen_dma_memory_came() - the domain was given pages, which are in pieces
  *
+ * That is nothing to a domain in which nobody ever straddled.
+ *
  * Context: Any.
  */
 void xen_dma_memory_came(void)
 {
-	if (READ_ONCE(enabled) && !READ_ONCE(reporting))
+	if (READ_ONCE(demanded) && !READ_ONCE(reporting) && !xchg(&came, true))
 		irq_work_queue(&wake_work);
 }
 
@@ -465,6 +537,7 @@ static void __init put_together_at_boot(void)
 	unsigned int block = MAX_PAGE_ORDER, order = XEN_DEFRAG_FIRST_ORDER;
 	u64 start = ktime_get_ns(), end = start + (u64)BOOT_MS * NSEC_PER_MSEC;
 	struct page *page, *next;
+	bool changed = false;
 	LIST_HEAD(held);
 
 	order = min(order, policy.max_order);
@@ -476,7 +549,7 @@ static void __init put_together_at_boot(void)
 		}
 		set_page_private(page, block);
 		list_add(&page->lru, &held);
-		order = gather(page, block, order);
+		order = gather(page, block, order, &changed);
 	}
 	list_for_each_entry_safe(page, next, &held, lru) {
 		list_del(&page->lru);
@@ -499,7 +572,6 @@ static int __init xen_defrag_init(void)
 		return 0;
 	}
 
-	policy.large_max = totalram_pages();
 	low_is_scarce = xen_required_dma_mask() > DMA_BIT_MASK(LOW_WIDTH);
 	if ((xen_initial_domain() || xenbus_exists(XBT_NIL, "device", "pci")) &&
 	    built_of_pieces())
@@ -517,7 +589,7 @@ static void show_state(struct seq_file *s)
 		seq_puts(s, "state off\n");
 	else if (READ_ONCE(reporting))
 		seq_puts(s, "state working\n");
-	else if (delayed_work_pending(&defrag_work))
+	else if (work_busy(&defrag_work.work))
 		seq_puts(s, "state waiting\n");
 	else
 		seq_puts(s, "state idle\n");

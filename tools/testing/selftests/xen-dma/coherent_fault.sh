@@ -120,10 +120,10 @@ step_give()
 	sound "$2 $n"
 }
 
-# walk KIND ORDER HOOK LEAST STRIDE: one result
+# walk KIND ORDER HOOK LEAST STRIDE [MOST]: one result
 #
 # KIND is take or give. There are LEAST steps at least; a walk that ends before that
-# has seen no exchange. All steps fail in turn at first, but not all of those which
+# has seen no exchange. There are MOST at most, where large memory is to take few. All steps fail in turn at first, but not all of those which
 # a large exchange does many times.
 walk()
 {
@@ -142,14 +142,16 @@ walk()
 	done
 	give_all
 	[ "$n" -gt "$4" ] || wrong "$name: only $n steps"
+	[ "$n" -le "${6:-$n}" ] || wrong "$name: as many as $n steps"
 	ktap_print_msg "$name: $n steps"
 	ktap_test_result "$name" [ "$broken" -eq 0 ]
 }
 
-# walks ORDER STRIDE STRIDE-OF-EXTENTS: allocating and giving back, with all hooks
+# walks ORDER STRIDE STRIDE-OF-EXTENTS [MOST]: allocating, with MOST calls, and giving back, with
+# all hooks
 walks()
 {
-	walk take "$1" fail_call 3 "$2"
+	walk take "$1" fail_call 3 "$2" "${4:-}"
 	walk take "$1" fail_extent 1 "$2"
 	walk take "$1" fail_report 1 "$2"
 	walk give "$1" fail_call 3 "$2"
@@ -178,7 +180,8 @@ ask look
 walks 0 "$many" "$many"
 walks 3 "$many" "$many"
 walks 6 "$many" "$many"
-walks 10 "$many" 8
+# Whole tables of PTEs change hands.
+walks 10 "$many" 8 16
 walks 12 4 2
 unload xdt_fault
 log=$(log_since "$mark")

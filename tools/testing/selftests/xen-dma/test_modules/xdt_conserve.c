@@ -155,14 +155,12 @@ static void regions(struct kunit *test)
 
 /**
  * struct reader - who reads memory that is not his
- * @base: the block, NULL for none
- * @size: its bytes
+ * @block: where it begins, and in the lowest bits its order; 0 for none
  * @reads: words that were read
  * @faults: words that could not be
  */
 struct reader {
-	const void *base;
-	size_t size;
+	unsigned long block;
 	unsigned long reads;
 	unsigned long faults;
 };
@@ -174,13 +172,14 @@ static int read_over_and_over(void *arg)
 	u64 word;
 
 	while (!kthread_should_stop()) {
-		const void *base = READ_ONCE(r->base);
+		unsigned long block = READ_ONCE(r->block);
 
 		cond_resched();
-		if (!base)
+		if (!block)
 			continue;
-		at = (at + PAGE_SIZE) % r->size;
-		if (copy_from_kernel_nofault(&word, base + at, sizeof(word)))
+		at = (at + PAGE_SIZE) % (PAGE_SIZE << (block % PAGE_SIZE));
+		if (copy_from_kernel_nofault(&word, (void *)(block & PAGE_MASK) + at,
+					     sizeof(word)))
 			r->faults++;
 		else
 			r->reads++;
@@ -198,10 +197,9 @@ static bool take_read_block(struct kunit *test, struct reader *r, struct xdt_are
 	KUNIT_ASSERT_NOT_NULL(test, page);
 	base = page_address(page);
 	__free_pages(page, order);
-	r->size = PAGE_SIZE << order;
-	WRITE_ONCE(r->base, base);
+	WRITE_ONCE(r->block, (unsigned long)base + order);
 	xdt_take(xdt_dev(test), area, PAGE_SIZE << order, GFP_KERNEL);
-	WRITE_ONCE(r->base, NULL);
+	WRITE_ONCE(r->block, 0);
 	return area->addr == base;
 }
 
