@@ -123,8 +123,8 @@ step_give()
 # walk KIND ORDER HOOK LEAST STRIDE [MOST]: one result
 #
 # KIND is take or give. There are LEAST steps at least; a walk that ends before that
-# has seen no exchange. There are MOST at most, where large memory is to take few. All steps fail in turn at first, but not all of those which
-# a large exchange does many times.
+# has seen no exchange. There are MOST at most, where large memory is to take few. All
+# steps fail in turn at first, but not all of those which a large exchange does many times.
 walk()
 {
 	name=xdt_fault.$1_${2}_${3#fail_}
