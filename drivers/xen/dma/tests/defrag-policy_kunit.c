@@ -146,6 +146,8 @@ static void xdf_spent(struct kunit *test)
 	unsigned int made;
 
 	xdf_straddle(&policy, XDF_MAX, 10000);
+	for (made = 0; made < XDF_LARGE; made++)
+		xen_defrag_made(&policy, XDF_FIRST, now);
 	for (made = 0; made < XDF_LARGE >> XDF_MAX; made++) {
 		KUNIT_EXPECT_EQ(test, XDF_MAX, xen_defrag_order(&policy, now));
 		xen_defrag_made(&policy, XDF_MAX, now + made);
