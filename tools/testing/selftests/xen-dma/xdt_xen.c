@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * What only the hypervisor knows: how many pages the domain has, how much memory is free that
- * a device with so many address bits reaches, and how long a domain has been at work.
+ * a device with so many address bits reaches, how long a domain has been at work, and how much
+ * memory it may have.
  *
- * Usage: xdt_xen pages | xdt_xen free BITS | xdt_xen time DOMID. Prints one number, of pages
- * or nanoseconds. It asks through privcmd, so only the domain that controls the machine learns
- * the last two. Xen's headers are not needed; the layouts are of its public interface.
+ * Usage: xdt_xen pages | xdt_xen free BITS | xdt_xen time DOMID | xdt_xen allowed DOMID |
+ * xdt_xen allow DOMID KIB. Prints one number, of pages, nanoseconds or KiB; the last one sets what
+ * a domain may have. It asks through privcmd, so all but the first is for the domain that
+ * controls the machine. Xen's headers are not needed; the layouts are of its public interface.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -24,9 +26,11 @@
 #define SYSCTL			35
 #define SYSCTL_DOMAINS		6
 #define SYSCTL_AVAILHEAP	9
-/* Each release of Xen takes but one version of this interface. */
-#define SYSCTL_FIRST		0x12
-#define SYSCTL_LAST		0x20
+#define DOMCTL			36
+#define DOMCTL_MAX_MEM		11
+/* Each release of Xen takes but one version of these interfaces. */
+#define FIRST_VERSION		0x10
+#define LAST_VERSION		0x20
 
 #define PAGE			4096
 
@@ -63,12 +67,20 @@ struct domain {
 	__u64 nanoseconds;
 };
 
-struct sysctl {
+struct max_mem {
+	__u16 domid;
+	__u16 pad[3];
+	__u64 kib;
+};
+
+/* Both interfaces begin like this. */
+struct ctl {
 	__u32 cmd;
 	__u32 interface_version;
 	union {
 		struct availheap availheap;
 		struct domains domains;
+		struct max_mem max_mem;
 		unsigned char pad[128];
 	} u;
 };
@@ -108,17 +120,17 @@ static long domain_pages(void *page)
 }
 
 /* @ctl is what is asked; each version of the interface is tried. */
-static int ask_sysctl(void *page, const struct sysctl *ctl)
+static int ask_xen(void *page, __u64 op, const struct ctl *ctl)
 {
 	__u32 version;
 	long ret = -1;
 
-	for (version = SYSCTL_FIRST; version <= SYSCTL_LAST; version++) {
-		struct sysctl *asked = page;
+	for (version = FIRST_VERSION; version <= LAST_VERSION; version++) {
+		struct ctl *asked = page;
 
 		*asked = *ctl;
 		asked->interface_version = version;
-		ret = hypercall(SYSCTL, (unsigned long)asked, NULL);
+		ret = hypercall(op, (unsigned long)asked, NULL);
 		if (ret >= 0)
 			return 0;
 		if (errno != EACCES)
@@ -129,32 +141,58 @@ static int ask_sysctl(void *page, const struct sysctl *ctl)
 
 static long free_pages(void *page, unsigned int bits)
 {
-	struct sysctl ctl = {
+	struct ctl ctl = {
 		.cmd = SYSCTL_AVAILHEAP,
 		.u.availheap = { .max_bitwidth = bits, .node = -1 },
 	};
 
-	if (ask_sysctl(page, &ctl))
+	if (ask_xen(page, SYSCTL, &ctl))
 		return -1;
-	return ((struct sysctl *)page)->u.availheap.avail_bytes / PAGE;
+	return ((struct ctl *)page)->u.availheap.avail_bytes / PAGE;
 }
 
-static long domain_time(void *page, unsigned int domid)
+/* What Xen knows of a domain, or NULL. */
+static const struct domain *domain_info(void *page, unsigned int domid)
 {
 	struct domain *domain = page + PAGE / 2;
-	struct sysctl ctl = {
+	struct ctl ctl = {
 		.cmd = SYSCTL_DOMAINS,
 		.u.domains = { .first = domid, .max = 1,
 			       .buffer = (unsigned long)domain },
 	};
 
-	if (ask_sysctl(page, &ctl))
-		return -1;
-	if (!((struct sysctl *)page)->u.domains.nr || domain->domid != domid) {
+	if (ask_xen(page, SYSCTL, &ctl))
+		return NULL;
+	if (!((struct ctl *)page)->u.domains.nr || domain->domid != domid) {
 		errno = ESRCH;
-		return -1;
+		return NULL;
 	}
-	return domain->nanoseconds;
+	return domain;
+}
+
+static long domain_time(void *page, unsigned int domid)
+{
+	const struct domain *domain = domain_info(page, domid);
+
+	return domain ? (long)domain->nanoseconds : -1;
+}
+
+/* KiB that it may have. */
+static long allowed(void *page, unsigned int domid)
+{
+	const struct domain *domain = domain_info(page, domid);
+
+	return domain ? (long)domain->pages[1] * (PAGE / 1024) : -1;
+}
+
+static long allow(void *page, unsigned int domid, unsigned long kib)
+{
+	struct ctl ctl = {
+		.cmd = DOMCTL_MAX_MEM,
+		.u.max_mem = { .domid = domid, .kib = kib },
+	};
+
+	return ask_xen(page, DOMCTL, &ctl);
 }
 
 int main(int argc, char **argv)
@@ -176,8 +214,14 @@ int main(int argc, char **argv)
 		number = free_pages(page, atoi(argv[2]));
 	} else if (argc == 3 && !strcmp(argv[1], "time")) {
 		number = domain_time(page, atoi(argv[2]));
+	} else if (argc == 3 && !strcmp(argv[1], "allowed")) {
+		number = allowed(page, atoi(argv[2]));
+	} else if (argc == 4 && !strcmp(argv[1], "allow")) {
+		number = allow(page, atoi(argv[2]), strtoul(argv[3], NULL, 10));
 	} else {
-		fprintf(stderr, "usage: xdt_xen pages | free BITS | time DOMID\n");
+		fprintf(stderr,
+			"usage: xdt_xen pages | free BITS | time DOMID | allowed DOMID |"
+			" allow DOMID KIB\n");
 		return 1;
 	}
 	if (number < 0) {
