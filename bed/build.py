@@ -201,7 +201,7 @@ def install_kselftest(kernel, tree, place):
     cross = ARCHES[kernel.arch].cross
     machine = [f"ARCH={kernel.arch}", f"CROSS_COMPILE={cross}", f"CC={cross}gcc"] if cross else []
     base.make_dirs(place)
-    with base.stage(f"build the kselftest ({kernel.name})", place / "log") as run:
+    with base.stage(f"build the kselftest ({kernel.name})", log_path(f"kselftest-{kernel.name}")) as run:
         run(["make", "-C", tree / "tools/testing/selftests", "TARGETS=xen-dma", "FORCE_TARGETS=1", *machine,
              f"KDIR={kernel.builddir}", f"O={place}/obj", f"INSTALL_PATH={place}/install", "install"])
     return place / "install"
