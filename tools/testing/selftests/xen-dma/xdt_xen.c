@@ -220,8 +220,7 @@ int main(int argc, char **argv)
 		number = allow(page, atoi(argv[2]), strtoul(argv[3], NULL, 10));
 	} else {
 		fprintf(stderr,
-			"usage: xdt_xen pages | free BITS | time DOMID | allowed DOMID |"
-			" allow DOMID KIB\n");
+			"usage: xdt_xen pages | free BITS | time|allowed DOMID | allow DOMID KIB\n");
 		return 1;
 	}
 	if (number < 0) {
