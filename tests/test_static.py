@@ -113,7 +113,8 @@ def test_checkpatch(once, kver, name):
         (place / "said").write_text(said)
 
     said = (once(f"checkpatch-{kver}", check) / "said").read_text().splitlines()
-    assert not [line for line in said if line.startswith(f"{name}:")]
+    # That name is the kernel's own.
+    assert not [line for line in said if line.startswith(f"{name}:") and "<__ClearPageReported>" not in line]
 
 
 @pytest.mark.parametrize("name", DRIVER)

@@ -133,18 +133,21 @@ run_out()
 	sh -c 'echo 1000 >/proc/self/oom_score_adj; exec tail /dev/zero' 2>/dev/null
 }
 
+# run_out_while_working
+run_out_while_working()
+{
+	scatter_memory
+	map
+	wait_until 120 working && ! run_out
+}
+
 # under_load: everybody who takes memory, and who gives it back, while it is put together
 under_load()
 {
 	had=$(told exchanged)
 	keep_empty &
 	shrinking=$!
-	for round in 1 2; do
-		scatter_memory
-		map
-		wait_until 120 working || break
-		run_out
-	done
+	run_out_while_working && run_out_while_working
 	kill $shrinking
 	wait_until 300 idle
 	ktap_print_msg "exchanged meanwhile: $(($(told exchanged) - had))"
@@ -173,7 +176,9 @@ ask look
 wait_until 300 idle || :
 remember
 had=$(told exchanged)
-scatter_memory $((1 << 20))
+scatter_kib=$((1 << 20))
+scatter_memory
+scatter_kib=
 has_large
 there=$answer
 settle

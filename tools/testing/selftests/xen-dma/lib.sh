@@ -65,7 +65,7 @@ log_since()
 		sed -n "/$1/,\$p"
 }
 
-# scatter_memory [KIB]: have so much of the domain's memory in pieces, where it can be; 256 MiB
+# scatter_memory: have the domain's memory in pieces, where it can be; $scatter_kib, or 256 MiB
 #
 # A domain that has given pages back and got others no longer has memory that is
 # in one piece in the machine wherever it is in one piece for the domain. What came
@@ -76,7 +76,7 @@ scatter_memory()
 	[ -w "$balloon/target" ] || return 0
 
 	full=$(cat "$balloon/target_kb")
-	small=$((full - ${1:-262144}))
+	small=$((full - ${scatter_kib:-262144}))
 	echo "${small}K" >"$balloon/target" || return 0
 	wait_memory "$balloon" "$small"
 	echo "${full}K" >"$balloon/target"
