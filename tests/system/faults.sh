@@ -102,7 +102,7 @@ pci_in()
 fail_often()
 {
 	for hook in failslab fail_page_alloc; do
-		for word in task-filter=1 ignore-gfp-wait=0 ignore-gfp-highmem=0 min-order=0 verbose=0 interval=1 probability=20 times=200; do
+		for word in task-filter=1 ignore-gfp-wait=0 ignore-gfp-highmem=0 min-order=0 verbose=0 interval=1 probability=20 times=3; do
 			[ ! -e "/sys/kernel/debug/$hook/${word%=*}" ] ||
 				echo "${word#*=}" >"/sys/kernel/debug/$hook/${word%=*}"
 		done
@@ -112,7 +112,7 @@ fail_often()
 	set_memory "$1" 180
 	there=$?
 	echo 0 >"/proc/$pid/make-it-fail"
-	survived=$((survived + 200 - $(cat /sys/kernel/debug/fail_page_alloc/times)))
+	survived=$((survived + 3 - $(cat /sys/kernel/debug/fail_page_alloc/times)))
 	return $there
 }
 

@@ -214,7 +214,8 @@ ktap_test_result xdt_defrag.sound_after_faults look
 ktap_test_result xdt_defrag.device_sees_after_faults [ "$wrong" -eq 0 ]
 
 # That somebody ran out of memory is told at length.
-log=$(log_since "$mark" | sed '/invoked oom-killer/,/^Out of memory: Killed/d')
+log=$(log_since "$mark" | sed -e '/invoked oom-killer/,/^Out of memory: Killed/d' \
+	-e '/^tail: page allocation failure/,/pages reserved$/d')
 check_memory xdt_defrag
 sed 's/^/# /' "$driver/defrag"
 unload xdt_defrag
