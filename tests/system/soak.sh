@@ -71,13 +71,6 @@ balloon_once()
 	done_one memory $((target << 20)) $?
 }
 
-# ask WORDS...: of xdt_fault.ko; its answer is in $answer
-ask()
-{
-	echo "$*" >$hands
-	read -r answer <$hands
-}
-
 # What can't be allocated under faults is one thing; wrong data is another.
 coherent_once()
 {

@@ -15,13 +15,6 @@ hands=$debugfs/xdt_fault
 # More calls than there can be: how many there were is what has gone from it.
 many=1000000
 
-# ask WORDS...: of xdt_fault.ko; its answer is in $answer
-ask()
-{
-	echo "$*" >"$hands"
-	read -r answer <"$hands"
-}
-
 # arm HOOK N: the N-th time is to fail
 arm()
 {

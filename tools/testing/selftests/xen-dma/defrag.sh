@@ -15,13 +15,6 @@ cd "$(dirname "$0")" || exit 1
 
 hands=$debugfs/xdt_defrag
 
-# ask WORDS...: of xdt_defrag.ko; its answer is in $answer
-ask()
-{
-	echo "$*" >"$hands"
-	read -r answer <"$hands"
-}
-
 # told NAME: what the worker says
 told()
 {

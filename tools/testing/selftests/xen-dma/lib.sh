@@ -83,6 +83,14 @@ scatter_memory()
 	wait_memory "$balloon" "$full"
 }
 
+# ask WORDS...: of the module whose file in debugfs is $hands; its answer is in $answer
+# shellcheck disable=SC2034,SC2154 # both are of the script
+ask()
+{
+	echo "$*" >"$hands"
+	read -r answer <"$hands"
+}
+
 # wait_until SECONDS CONDITION: until that shell code succeeds; fails when the time is over
 wait_until()
 {
