@@ -168,7 +168,6 @@ static void count_extents(void)
 
 static void look(void)
 {
-	struct xdt_domain now;
 	unsigned int i;
 
 	for (i = 0; i < MANY_HELD && held[i]; i++)
@@ -176,16 +175,7 @@ static void look(void)
 			say("wrong: page %u of those that are held has changed\n", i);
 			return;
 		}
-	if (xdt_is_sound(&now, first.mapped ? &first : NULL))
-		say("sound\n");
-	else if (now.wrong)
-		say("wrong: %lu pages, first %#lx: P2M %#lx PTE %#lx M2P %#lx\n",
-		    now.wrong, now.pfn, now.p2m, now.pte, now.m2p);
-	else
-		say("wrong: %lu pages mapped, %ld owned, once %lu and %ld\n",
-		    now.mapped, now.owned, first.mapped, first.owned);
-	if (!first.mapped)
-		first = now;
+	xdt_say_sound(&first, answer, sizeof(answer));
 }
 
 static ssize_t xdt_defrag_write(struct file *filp, const char __user *from,

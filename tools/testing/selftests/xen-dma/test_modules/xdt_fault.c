@@ -86,18 +86,7 @@ static void give(void)
 /* Each page that the hypervisor says is the domain's is where it was. */
 static void look(void)
 {
-	struct xdt_domain now;
-
-	if (xdt_is_sound(&now, first.mapped ? &first : NULL))
-		say("sound\n");
-	else if (now.wrong)
-		say("wrong: %lu pages, first %#lx: P2M %#lx PTE %#lx M2P %#lx\n",
-		    now.wrong, now.pfn, now.p2m, now.pte, now.m2p);
-	else
-		say("wrong: %lu pages mapped, %ld owned, once %lu and %ld\n",
-		    now.mapped, now.owned, first.mapped, first.owned);
-	if (!first.mapped)
-		first = now;
+	xdt_say_sound(&first, answer, sizeof(answer));
 }
 
 #define NR_MAPPED	11

@@ -302,5 +302,28 @@ bool xdt_is_sound(struct xdt_domain *now, const struct xdt_domain *before)
 }
 EXPORT_SYMBOL_GPL(xdt_is_sound);
 
+/**
+ * xdt_say_sound() - look at the domain's memory, and say what it is like
+ * @first: what the first look found; filled by that one
+ * @answer: where the words go: "sound", or "wrong: WHY"
+ * @size: room for them
+ */
+void xdt_say_sound(struct xdt_domain *first, char *answer, size_t size)
+{
+	struct xdt_domain now;
+
+	if (xdt_is_sound(&now, first->mapped ? first : NULL))
+		snprintf(answer, size, "sound\n");
+	else if (now.wrong)
+		snprintf(answer, size, "wrong: %lu pages, first %#lx: P2M %#lx PTE %#lx M2P %#lx\n",
+			 now.wrong, now.pfn, now.p2m, now.pte, now.m2p);
+	else
+		snprintf(answer, size, "wrong: %lu pages mapped, %ld owned, once %lu and %ld\n",
+			 now.mapped, now.owned, first->mapped, first->owned);
+	if (!first->mapped)
+		*first = now;
+}
+EXPORT_SYMBOL_GPL(xdt_say_sound);
+
 MODULE_DESCRIPTION("DMA tests: what tests of exchanged memory share");
 MODULE_LICENSE("GPL");

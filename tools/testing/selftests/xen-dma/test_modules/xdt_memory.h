@@ -65,5 +65,6 @@ struct xdt_domain {
 
 void xdt_look(struct xdt_domain *domain);
 bool xdt_is_sound(struct xdt_domain *now, const struct xdt_domain *before);
+void xdt_say_sound(struct xdt_domain *first, char *answer, size_t size);
 
 #endif /* XDT_MEMORY_H */
