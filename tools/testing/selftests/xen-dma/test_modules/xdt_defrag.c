@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Hands for defrag.sh: it scatters the domain's memory, and asks how many buffers
- * are bounced for a device that reaches all of it.
+ * are bounced for a device that reaches all of it. And for those who make domains of a host's
+ * last pieces.
  *
  * A line is written to the file xdt_defrag in debugfs, and the answer read back:
  *
@@ -12,15 +13,16 @@
  *		does, else "wrong: WHY"
  *   large	how many extents of 2 MiB Xen could give; a number
  *   look	at what is held, and at all pages of the domain; "sound", or "wrong: WHY"
+ *   whole ORDER	how many of a thousand of the domain's blocks of that order are in one
+ *		piece; a number
+ *   shred	all extents of 2 MiB that Xen has: the domain takes half of each; "shredded"
  *
- * Unloading frees what is held.
+ * Unloading frees what is held, but for what was taken of Xen's extents.
  */
-#include <linux/debugfs.h>
 #include <linux/dma-mapping.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/slab.h>
-#include <linux/uaccess.h>
 
 #include <asm/xen/hypercall.h>
 #include <asm/xen/page.h>
@@ -44,15 +46,14 @@
 static struct page *held[MANY_HELD];
 static struct page *blocks[LAST_ORDER + 1][MANY_SMALL];
 static struct xdt_domain first;
-static char answer[160] = "nothing yet\n";
-static struct dentry *file;
+static struct xdt_hands hands;
 
 static struct device *dma_dev(void)
 {
 	return &xdt_engine(0)->dev;
 }
 
-#define say(...)	snprintf(answer, sizeof(answer), __VA_ARGS__)
+#define say(...)	xdt_say(&hands, __VA_ARGS__)
 
 static unsigned int many(unsigned int order)
 {
@@ -111,7 +112,7 @@ static void map_blocks(unsigned int small)
 {
 	unsigned int copied[2] = { }, total = 0, order, i;
 
-	*answer = 0;
+	*hands.answer = 0;
 	for (order = 1; order <= LAST_ORDER; order++)
 		for (i = 0; i < many(order); i++)
 			blocks[order][i] = alloc_pages(GFP_KERNEL | __GFP_NOWARN, order);
@@ -129,41 +130,94 @@ static void map_blocks(unsigned int small)
 		for (i = 0; i < many(order); i++)
 			if (blocks[order][i])
 				__free_pages(blocks[order][i], order);
-	if (!*answer)
+	if (!*hands.answer)
 		say("%u %u %u\n", copied[0], copied[1], total);
 }
 
-static long one_extent(unsigned int op, xen_pfn_t *frame)
+static long one_extent(unsigned int op, xen_pfn_t frame, unsigned int order)
 {
 	struct xen_memory_reservation res = {
 		.nr_extents = 1,
-		.extent_order = LAST_ORDER,
+		.extent_order = order,
 		.domid = DOMID_SELF,
 	};
 
-	set_xen_guest_handle(res.extent_start, frame);
-	return HYPERVISOR_memory_op(op, &res);
+	set_xen_guest_handle(res.extent_start, &frame);
+	return HYPERVISOR_memory_op(op, &res) == 1 ? frame : -1;
+}
+
+/* Takes all extents of 2 MiB that Xen has; of each, what lies @from there goes back, of @order. */
+static void swap_extents(xen_pfn_t from, unsigned int order, unsigned int *taken,
+			 unsigned int *lost)
+{
+	static long frames[MANY_EXTENTS];
+	unsigned int i;
+
+	*taken = 0;
+	*lost = 0;
+	while (*taken < MANY_EXTENTS) {
+		frames[*taken] = one_extent(XENMEM_increase_reservation, 0, LAST_ORDER);
+		if (frames[*taken] < 0)
+			break;
+		++*taken;
+		cond_resched();
+	}
+	for (i = 0; i < *taken; i++) {
+		*lost += one_extent(XENMEM_decrease_reservation, frames[i] + from, order) < 0;
+		cond_resched();
+	}
 }
 
 /* All of them are taken, and none is used. */
 static void count_extents(void)
 {
-	static xen_pfn_t frames[MANY_EXTENTS];
-	unsigned int n = 0, lost = 0, i;
+	unsigned int taken, lost;
 
-	while (n < MANY_EXTENTS &&
-	       one_extent(XENMEM_increase_reservation, &frames[n]) == 1) {
-		n++;
-		cond_resched();
-	}
-	for (i = 0; i < n; i++) {
-		lost += one_extent(XENMEM_decrease_reservation, &frames[i]) != 1;
-		cond_resched();
-	}
+	swap_extents(0, LAST_ORDER, &taken, &lost);
 	if (lost)
 		say("wrong: %u extents do not go back\n", lost);
 	else
-		say("%u\n", n);
+		say("%u\n", taken);
+}
+
+static void shred(void)
+{
+	unsigned int taken, lost;
+
+	swap_extents(1 << (LAST_ORDER - 1), LAST_ORDER - 1, &taken, &lost);
+	if (lost || !taken)
+		say("wrong: %u of %u extents do not go back\n", lost, taken);
+	else
+		say("shredded\n");
+}
+
+static bool is_whole(unsigned long pfn, unsigned long nr)
+{
+	unsigned long i;
+
+	for (i = 1; i < nr; i++)
+		if (xen_p2m_addr[pfn + i] != xen_p2m_addr[pfn] + i)
+			return false;
+	return true;
+}
+
+/* Only blocks of which all pages are the domain's own count. */
+static void tell_whole(unsigned int order)
+{
+	unsigned long pfn, i, nr = 1UL << order, blocks_seen = 0, whole = 0;
+
+	for (pfn = 0; pfn + nr <= xen_p2m_size; pfn += nr) {
+		cond_resched();
+		for (i = 0; i < nr; i++)
+			if (xen_p2m_addr[pfn + i] &
+			    (FOREIGN_FRAME_BIT | IDENTITY_FRAME_BIT))
+				break;
+		if (i < nr)
+			continue;
+		blocks_seen++;
+		whole += is_whole(pfn, nr);
+	}
+	say("%lu\n", blocks_seen ? whole * 1000 / blocks_seen : 0);
 }
 
 static void look(void)
@@ -175,45 +229,29 @@ static void look(void)
 			say("wrong: page %u of those that are held has changed\n", i);
 			return;
 		}
-	xdt_say_sound(&first, answer, sizeof(answer));
+	xdt_say_sound(&first, hands.answer, sizeof(hands.answer));
 }
 
-static ssize_t xdt_defrag_write(struct file *filp, const char __user *from,
-				size_t len, loff_t *pos)
+static bool obey(const char *line)
 {
-	unsigned int small;
-	char line[32];
-
-	if (len >= sizeof(line))
-		return -EINVAL;
-	if (copy_from_user(line, from, len))
-		return -EFAULT;
-	line[len] = 0;
+	unsigned int order;
 
 	if (sysfs_streq(line, "hold"))
 		hold();
-	else if (sscanf(line, "map %u", &small) == 1)
-		map_blocks(small);
+	else if (sscanf(line, "map %u", &order) == 1)
+		map_blocks(order);
+	else if (sscanf(line, "whole %u", &order) == 1 && order <= LAST_ORDER)
+		tell_whole(order);
+	else if (sysfs_streq(line, "shred"))
+		shred();
 	else if (sysfs_streq(line, "large"))
 		count_extents();
 	else if (sysfs_streq(line, "look"))
 		look();
 	else
-		return -EINVAL;
-	return len;
+		return false;
+	return true;
 }
-
-static ssize_t xdt_defrag_read(struct file *filp, char __user *to, size_t len,
-			       loff_t *pos)
-{
-	return simple_read_from_buffer(to, len, pos, answer, strlen(answer));
-}
-
-static const struct file_operations xdt_defrag_fops = {
-	.owner = THIS_MODULE,
-	.read = xdt_defrag_read,
-	.write = xdt_defrag_write,
-};
 
 static int __init xdt_defrag_init(void)
 {
@@ -224,9 +262,8 @@ static int __init xdt_defrag_init(void)
 	ret = dma_set_mask(dma_dev(), DMA_BIT_MASK(64));
 	if (ret)
 		return ret;
-	file = debugfs_create_file("xdt_defrag", 0600, NULL, NULL,
-				   &xdt_defrag_fops);
-	return PTR_ERR_OR_ZERO(file);
+	hands.obey = obey;
+	return xdt_start_hands(&hands, "xdt_defrag");
 }
 module_init(xdt_defrag_init);
 
@@ -234,7 +271,7 @@ static void __exit xdt_defrag_exit(void)
 {
 	unsigned int i;
 
-	debugfs_remove(file);
+	xdt_stop_hands(&hands);
 	for (i = 0; i < MANY_HELD && held[i]; i++)
 		__free_page(held[i]);
 }

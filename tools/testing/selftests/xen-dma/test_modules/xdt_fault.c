@@ -17,11 +17,9 @@
  *
  * What has been taken lies below 4 GiB. Unloading frees it.
  */
-#include <linux/debugfs.h>
 #include <linux/list.h>
 #include <linux/module.h>
 #include <linux/slab.h>
-#include <linux/uaccess.h>
 
 #include "xdt.h"
 #include "xdt_memory.h"
@@ -32,15 +30,14 @@
 static struct xdt_area areas[MANY_AREAS];
 static unsigned int nr_areas;
 static struct xdt_domain first;
-static char answer[160] = "nothing yet\n";
-static struct dentry *file;
+static struct xdt_hands hands;
 
 static struct device *dma_dev(void)
 {
 	return &xdt_engine(0)->dev;
 }
 
-#define say(...)	snprintf(answer, sizeof(answer), __VA_ARGS__)
+#define say(...)	xdt_say(&hands, __VA_ARGS__)
 
 static void take(unsigned int order)
 {
@@ -86,7 +83,7 @@ static void give(void)
 /* Each page that the hypervisor says is the domain's is where it was. */
 static void look(void)
 {
-	xdt_say_sound(&first, answer, sizeof(answer));
+	xdt_say_sound(&first, hands.answer, sizeof(hands.answer));
 }
 
 #define NR_MAPPED	11
@@ -179,17 +176,9 @@ static void map_all(void)
 		say("wrong: only %u could be mapped\n", nr_mapped);
 }
 
-static ssize_t xdt_fault_write(struct file *filp, const char __user *from,
-			       size_t len, loff_t *pos)
+static bool obey(const char *line)
 {
 	unsigned int order;
-	char line[32];
-
-	if (len >= sizeof(line))
-		return -EINVAL;
-	if (copy_from_user(line, from, len))
-		return -EFAULT;
-	line[len] = 0;
 
 	if (sscanf(line, "take %u", &order) == 1)
 		take(order);
@@ -202,21 +191,9 @@ static ssize_t xdt_fault_write(struct file *filp, const char __user *from,
 	else if (sysfs_streq(line, "unmap"))
 		unmap_all();
 	else
-		return -EINVAL;
-	return len;
+		return false;
+	return true;
 }
-
-static ssize_t xdt_fault_read(struct file *filp, char __user *to, size_t len,
-			      loff_t *pos)
-{
-	return simple_read_from_buffer(to, len, pos, answer, strlen(answer));
-}
-
-static const struct file_operations xdt_fault_fops = {
-	.owner = THIS_MODULE,
-	.read = xdt_fault_read,
-	.write = xdt_fault_write,
-};
 
 static int __init xdt_fault_init(void)
 {
@@ -227,15 +204,14 @@ static int __init xdt_fault_init(void)
 	ret = dma_set_coherent_mask(dma_dev(), DMA_BIT_MASK(32));
 	if (ret)
 		return ret;
-	file = debugfs_create_file("xdt_fault", 0600, NULL, NULL,
-				   &xdt_fault_fops);
-	return PTR_ERR_OR_ZERO(file);
+	hands.obey = obey;
+	return xdt_start_hands(&hands, "xdt_fault");
 }
 module_init(xdt_fault_init);
 
 static void __exit xdt_fault_exit(void)
 {
-	debugfs_remove(file);
+	xdt_stop_hands(&hands);
 	while (nr_areas)
 		give();
 	if (nr_mapped)

@@ -6,12 +6,14 @@
  * frame is behind each of its pages, and the frames have to be what the bus
  * address promises. The linear mapping of the whole domain is judged likewise.
  */
+#include <linux/debugfs.h>
 #include <linux/delay.h>
 #include <linux/dma-mapping.h>
 #include <linux/kfence.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/sched.h>
+#include <linux/uaccess.h>
 
 #include <asm/xen/hypercall.h>
 #include <asm/xen/page.h>
@@ -324,6 +326,60 @@ void xdt_say_sound(struct xdt_domain *first, char *answer, size_t size)
 		*first = now;
 }
 EXPORT_SYMBOL_GPL(xdt_say_sound);
+
+static ssize_t hands_write(struct file *filp, const char __user *from, size_t len,
+			   loff_t *pos)
+{
+	struct xdt_hands *hands = filp->private_data;
+	char line[32];
+
+	if (len >= sizeof(line))
+		return -EINVAL;
+	if (copy_from_user(line, from, len))
+		return -EFAULT;
+	line[len] = 0;
+	return hands->obey(line) ? len : -EINVAL;
+}
+
+static ssize_t hands_read(struct file *filp, char __user *to, size_t len, loff_t *pos)
+{
+	struct xdt_hands *hands = filp->private_data;
+
+	return simple_read_from_buffer(to, len, pos, hands->answer,
+				       strlen(hands->answer));
+}
+
+static const struct file_operations hands_fops = {
+	.owner = THIS_MODULE,
+	.open = simple_open,
+	.read = hands_read,
+	.write = hands_write,
+};
+
+/**
+ * xdt_start_hands() - make the file to which a script writes
+ * @hands: with what obeys
+ * @name: the file's, in debugfs
+ *
+ * Return: 0, or an error.
+ */
+int xdt_start_hands(struct xdt_hands *hands, const char *name)
+{
+	xdt_say(hands, "nothing yet\n");
+	hands->file = debugfs_create_file(name, 0600, NULL, hands, &hands_fops);
+	return PTR_ERR_OR_ZERO(hands->file);
+}
+EXPORT_SYMBOL_GPL(xdt_start_hands);
+
+/**
+ * xdt_stop_hands() - remove the file, when nobody is at it any more
+ * @hands: of xdt_start_hands()
+ */
+void xdt_stop_hands(struct xdt_hands *hands)
+{
+	debugfs_remove(hands->file);
+}
+EXPORT_SYMBOL_GPL(xdt_stop_hands);
 
 MODULE_DESCRIPTION("DMA tests: what tests of exchanged memory share");
 MODULE_LICENSE("GPL");

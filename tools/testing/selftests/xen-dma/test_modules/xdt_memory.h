@@ -67,4 +67,21 @@ void xdt_look(struct xdt_domain *domain);
 bool xdt_is_sound(struct xdt_domain *now, const struct xdt_domain *before);
 void xdt_say_sound(struct xdt_domain *first, char *answer, size_t size);
 
+/**
+ * struct xdt_hands - a file in debugfs through which a script has a module do something
+ * @obey: does what a line says; whether it knew what that is
+ * @answer: what the script reads back
+ * @file: the file
+ */
+struct xdt_hands {
+	bool (*obey)(const char *line);
+	char answer[160];
+	struct dentry *file;
+};
+
+int xdt_start_hands(struct xdt_hands *hands, const char *name);
+void xdt_stop_hands(struct xdt_hands *hands);
+
+#define xdt_say(hands, ...)	snprintf((hands)->answer, sizeof((hands)->answer), __VA_ARGS__)
+
 #endif /* XDT_MEMORY_H */
