@@ -529,13 +529,13 @@ static bool __init built_of_pieces(void)
 
 /*
  * All that is free, while nobody else needs memory yet. It is held until the end, or the page
- * allocator would give the same blocks again.
+ * allocator would give the same blocks again. Freeing keeps its promises, whatever changed.
  */
 static void __init put_together_at_boot(void)
 {
 	gfp_t gfp = GFP_HIGHUSER_MOVABLE & ~__GFP_RECLAIM;
 	unsigned int block = MAX_PAGE_ORDER, order = XEN_DEFRAG_FIRST_ORDER;
-	u64 start = ktime_get_ns(), end = start + (u64)BOOT_MS * NSEC_PER_MSEC;
+	u64 start = ktime_get_ns(), end = start + (u64)BOOT_MS * NSEC_PER_MSEC, took;
 	struct page *page, *next;
 	bool changed = false;
 	LIST_HEAD(held);
@@ -557,9 +557,10 @@ static void __init put_together_at_boot(void)
 		set_page_private(page, 0);
 		__free_pages(page, block);
 	}
-	count.ns += ktime_get_ns() - start;
+	took = ktime_get_ns() - start;
+	count.ns += took;
 	pr_info("the domain was built of small pieces: %lu pages are put together in %llu ms\n",
-		count.exchanged, (ktime_get_ns() - start) / NSEC_PER_MSEC);
+		count.exchanged, took / NSEC_PER_MSEC);
 }
 
 /* Before there are drivers. A domain without devices would only take from others. */
