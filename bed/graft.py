@@ -49,6 +49,7 @@ COCCI = Path(__file__).with_suffix(".cocci")
 COCCINELLE = ("arch/x86/xen/mmu_pv.c", "drivers/xen/mem-reservation.c", "lib/scatterlist.c")
 BINDING = "Documentation/devicetree/bindings/arm/xen.yaml"    # a text in old trees, left alone
 OPS = "include/linux/dma-map-ops.h"                           # so are trees where iommu-dma has operations, as 6.1
+SOUND = "sound/core/memalloc.c"                               # and those that take other memory in a PV domain, as 6.1
 EDITS = {
     "Documentation/admin-guide/index.rst": {r"^   video-output\n": r"\g<0>   xen-dma\n"},
     BINDING: {r"^additionalProperties: false$":
@@ -85,6 +86,10 @@ EDITS = {
         r"^extern struct rb_root phys_to_mach;\n": ""},
     "lib/scatterlist.c": {r"^#include <linux/kmemleak\.h>\n(?:#include <linux/\w+\.h>\n)*":
                           r"\g<0>\n#include <xen/mergeable.h>\n"},
+    # Pages that follow each other need not do so for the card.
+    SOUND: {r"^(\t\.get_addr = snd_dma_noncontig_get_addr,\n)(\t/\* reuse vmalloc helpers \*/\n"
+            r"\t\.get_page = snd_dma_vmalloc_get_page,\n)\t\.get_chunk_size = snd_dma_vmalloc_get_chunk_size,\n":
+            r"\1\t.get_chunk_size = snd_dma_noncontig_get_chunk_size,\n\2"},
     "tools/testing/selftests/Makefile": {r"^TARGETS \+= zram$": r"TARGETS += xen-dma\n\g<0>"},
 }
 # In so many places lib/scatterlist.c asks whether pages are one piece: since 6.12, and before.
@@ -129,6 +134,8 @@ def mended_files(tree):
     left = set() if (tree / BINDING).exists() else {BINDING}
     if b"CONFIG_ARCH_HAS_DMA_OPS" not in (read(tree / OPS) or b"CONFIG_ARCH_HAS_DMA_OPS"):
         left.add(OPS)
+    if b"X86_FEATURE_XENPV" in (read(tree / SOUND) or b""):
+        left.add(SOUND)
     return [path for path in EDITS if path not in left]
 
 

@@ -189,6 +189,14 @@ def test_lays(stock, tree, repo):
                           "#include <linux/dma-mapping.h>\n#include <linux/iommu-dma.h>\n")
         old = old.replace("\tif (dev->dma_ops)\n", "\tif (use_dma_iommu(dev))\n\t\treturn NULL;\n\tif (dev->dma_ops)\n")
     assert new == old and ("use_dma_iommu" in new) == ("CONFIG_ARCH_HAS_DMA_OPS" in new)
+    old, new = texts(graft.SOUND)
+    asks = "\t.get_chunk_size = snd_dma_noncontig_get_chunk_size,\n"
+    assert (new == old) == ("X86_FEATURE_XENPV" in old) and new.count(asks) == 2
+    if new != old:
+        at = new.rindex(asks)
+        assert (new[:at] + new[at + len(asks):]).replace("snd_dma_vmalloc_get_page,\n};\n#endif", "snd_dma_vmalloc_get_page,"
+                                                         "\n\t.get_chunk_size = snd_dma_vmalloc_get_chunk_size,\n};\n"
+                                                         "#endif") == old
     if (stock / graft.BINDING).exists():
         old, new = texts(graft.BINDING)
         assert new == old.replace("\nadditionalProperties: false\n", "\nallOf:\n  - $ref: /schemas/arm/xen,dma.yaml#\n"
@@ -275,7 +283,7 @@ def test_own_files(stock, tree):
     changed = {name for name, entry in holds(tree).items() if holds(stock).get(name) != entry and not entry[0]
                and not name.startswith(".xen-dma/")}
     done = subprocess.run([command, "--list"], check=True, capture_output=True, text=True)
-    assert {line.split(" ", 1)[1] for line in done.stdout.splitlines()} == changed | {graft.BINDING, graft.OPS}
+    assert {line.split(" ", 1)[1] for line in done.stdout.splitlines()} == changed | {graft.BINDING, graft.OPS, graft.SOUND}
     subprocess.run([command, "--undo", tree], check=True, stdout=subprocess.PIPE)
     assert holds(tree) == holds(stock)
 
@@ -347,6 +355,7 @@ def test_command_refuses(tmp_path):
     (LISTS, r"^\tif \(page_to_pfn\(a\) != page_to_pfn\(b\) \+ 1\)\n(?:.*\n)*?\treturn true;$", "\treturn a == b + 1;",
      "merges pages in 0 places"),
     (LISTS, r"^#include <linux/kmemleak.h>\n", "", "scatterlist.c: has 0 times"),
+    (graft.SOUND, "snd_dma_vmalloc_get_page", "snd_dma_vmalloc_page", "memalloc.c: has 0 times"),
     (graft.OPS, r"^\tif \(dev->dma_ops\)$", "\tif (dev && dev->dma_ops)", "dma-map-ops.h: has 0 times"),
     (GRANT, r"page = pfn_to_page\(pfn\)", "page = NULL", "grant-table.c: has 0 times"),
     (KCONFIG, r"^config SWIOTLB_XEN$", "config SWIOTLB_OTHER", "Kconfig: has 0 times"),
