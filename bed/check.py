@@ -27,7 +27,7 @@ from bed import base
 
 PACKAGES = ("make", "gcc", "git", "python3-pytest", "python3-pytest-xdist", "python3-pytest-timeout", "python3-pexpect",
             "coccinelle", "qemu-system-x86", "qemu-system-arm", "busybox-static", "cpio", "device-tree-compiler",
-            "fdisk", "e2fsprogs", "python3-matplotlib")
+            "fdisk", "e2fsprogs", "xfsprogs", "python3-matplotlib")
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,7 @@ class Stage:
 
 
 X86, STOCK, UM = ("--kver", "6.12"), ("--kver", "6.12", "--stock"), ("--arch", "um")
+NEW = ("--kver", "7.3")
 ARM64 = ("--arch", "arm64", "--kver", "6.12")
 
 
@@ -70,12 +71,12 @@ STAGES = (
     Stage("parameters", "wrong boot parameters, too little memory", ("test_parameters.py",), (X86,)),
     Stage("demo", "make demo", ("test_demo.py",), (X86,)),
     Stage("x86", "the kselftest in a dom0, with ours and with stock", ("test_kselftest.py", "-k", "x86"),
-          (X86, STOCK), (("--kver", "7.3"), ("--kver", "6.1"), flavour("debug"), flavour("race"))),
+          (X86, STOCK), (NEW, ("--kver", "6.1"), flavour("debug"), flavour("race"))),
     Stage("system", "the driver in a whole system: guests, driver domains, an IOMMU", ("test_system.py",),
-          (flavour("system"),)),
+          (flavour("system"),), (flavour("system", NEW), flavour("debug", NEW))),
     Stage("boot", "scripts/boot and its exit statuses", ("test_boot.py",), (X86, ARM64)),
     Stage("arm", "dom0 and driver domains of ARM", ("test_kselftest.py", "-k", "arm"), (ARM64,),
-          ((*ARM64, "--stock"), ("--arch", "arm64", "--kver", "7.3"), ("--arch", "arm64", "--kver", "6.1"),
+          ((*ARM64, "--stock"), ("--arch", "arm64", *NEW), ("--arch", "arm64", "--kver", "6.1"),
            ("--arch", "arm", "--kver", "6.12"),
            flavour("debug", ARM64), flavour("rt", ARM64))),
     Stage("largest", "the largest coherent allocations, beside stock's", ("test_largest.py",), (X86, STOCK),

@@ -10,16 +10,26 @@ import pytest
 
 from bed import media, system
 
-# What make check runs; all of it is for make check-all, but for what takes too long, or fails now and then.
+# What make check runs; all of it is for make check-all.
 QUICK = ("blk",)
-BY_HAND = ("faults", "soak", "hotplug")
+# Other kernels, and the steps in which they may differ. Debug kernels watch what is granted.
+BESIDE = {
+    ("7.3", system.FLAVOUR): ("blk", "net", "serve", "balloon", "suspend", "judge", "dmabuf", "share", "stacks", "sound",
+                              "picture", "devices-q35"),
+    ("7.3", "debug"): ("blk", "share"),
+}
 
 
 def cases():
-    """One for each step."""
-    for name in (name for name in system.STEPS if name not in BY_HAND):
+    """A step, and the kernel's series and flavour."""
+    for name in system.STEPS:
         marks = [pytest.mark.xdist_group(f"system-{name}"), *([] if name in QUICK else [pytest.mark.full])]
-        yield pytest.param(name, id=name, marks=marks)
+        yield pytest.param(name, "6.12", system.FLAVOUR, id=name, marks=marks)
+    for (kver, flavour), names in BESIDE.items():
+        for name in names:
+            case = f"{name}-{kver}" + ("" if flavour == system.FLAVOUR else f"-{flavour}")
+            marks = [pytest.mark.xdist_group(f"system-{case}"), pytest.mark.full]
+            yield pytest.param(name, kver, flavour, id=case, marks=marks)
 
 
 @pytest.fixture(scope="session", name="programs")
@@ -31,16 +41,16 @@ def programs_once(once):
 
 
 @pytest.fixture(name="boot")
-def boot_step(name, build, programs, booted, tmp_path_factory):
+def boot_step(name, kver, flavour, build, programs, booted, tmp_path_factory):
     """The boot; more["results"] are those of dom0, of the host and of the judge."""
     step, place = system.STEPS[name], tmp_path_factory.mktemp(name)
-    kernel = build(kver="6.12", flavour=system.FLAVOUR)
-    boot = booted(("system", name), lambda: system.prepare(step, kernel, programs(kernel), place))
+    kernel = build(kver=kver, flavour=flavour)
+    boot = booted(("system", name, kernel.name), lambda: system.prepare(step, kernel, programs(kernel), place))
     boot.more["results"] = list(system.results(step, place, boot.console(), boot.lines))
     return boot
 
 
-@pytest.mark.parametrize("name", cases())
+@pytest.mark.parametrize("name, kver, flavour", cases())
 def test_step(boot, record_property):
     """Nothing failed, nothing was skipped, and the script came to its end."""
     results = boot.more["results"]
