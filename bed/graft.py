@@ -47,9 +47,10 @@ NEEDED = (*REPLACED, "drivers/xen/dma/Kconfig", "drivers/xen/dma/Makefile", "inc
 # Stock files that are mended, by Coccinelle, or by text: what must be there once, and what comes in its place.
 COCCI = Path(__file__).with_suffix(".cocci")
 COCCINELLE = ("arch/x86/xen/mmu_pv.c", "drivers/xen/mem-reservation.c", "lib/scatterlist.c")
-BINDING = "Documentation/devicetree/bindings/arm/xen.yaml"    # a text in old trees, left alone
-OPS = "include/linux/dma-map-ops.h"                           # so are trees where iommu-dma has operations, as 6.1
-SOUND = "sound/core/memalloc.c"                               # and those that take other memory in a PV domain, as 6.1
+BINDING = "Documentation/devicetree/bindings/arm/xen.yaml"    # a text in old trees
+OPS = "include/linux/dma-map-ops.h"                           # in 6.1 iommu-dma has operations
+SOUND = "sound/core/memalloc.c"                               # 6.1 takes other memory in a PV domain
+MAPPING = "kernel/dma/mapping.c"                              # older ones don't look
 EDITS = {
     "Documentation/admin-guide/index.rst": {r"^   video-output\n": r"\g<0>   xen-dma\n"},
     BINDING: {r"^additionalProperties: false$":
@@ -84,6 +85,10 @@ EDITS = {
     "include/xen/arm/page.h": {
         r"^static inline (unsigned long pfn_to_bfn\(unsigned long pfn\))\n\{\n(?:[^}].*\n|\n)*\}$": r"\1;",
         r"^extern struct rb_root phys_to_mach;\n": ""},
+    # Memory that is in no zone of its own is memory all the same: what guests grant, files on DAX.
+    MAPPING: {r"^#include <linux/kmsan\.h>\n": r"\g<0>#include <linux/memremap.h>\n",
+              r"^\t    WARN_ON_ONCE\(is_zone_device_page\(page\)\)\)$":
+              "\t    WARN_ON_ONCE(is_pci_p2pdma_page(page) ||\n\t\t\t is_device_private_page(page)))"},
     "lib/scatterlist.c": {r"^#include <linux/kmemleak\.h>\n(?:#include <linux/\w+\.h>\n)*":
                           r"\g<0>\n#include <xen/mergeable.h>\n"},
     # Pages that follow each other need not do so for the card.
@@ -91,6 +96,13 @@ EDITS = {
             r"\t\.get_page = snd_dma_vmalloc_get_page,\n)\t\.get_chunk_size = snd_dma_vmalloc_get_chunk_size,\n":
             r"\1\t.get_chunk_size = snd_dma_noncontig_get_chunk_size,\n\2"},
     "tools/testing/selftests/Makefile": {r"^TARGETS \+= zram$": r"TARGETS += xen-dma\n\g<0>"},
+}
+# These files are left alone in trees that don't have what is mended, or do without it.
+LEFT = {
+    BINDING: lambda text: text is None,
+    OPS: lambda text: b"CONFIG_ARCH_HAS_DMA_OPS" not in (text or b"CONFIG_ARCH_HAS_DMA_OPS"),
+    SOUND: lambda text: b"X86_FEATURE_XENPV" in (text or b""),
+    MAPPING: lambda text: b"WARN_ON_ONCE(is_" not in (text or b"WARN_ON_ONCE(is_"),
 }
 # In so many places lib/scatterlist.c asks whether pages are one piece: since 6.12, and before.
 MERGES = (1, 3)
@@ -131,12 +143,7 @@ def our_files():
 
 def mended_files(tree):
     """Stock files that are to be mended in a tree."""
-    left = set() if (tree / BINDING).exists() else {BINDING}
-    if b"CONFIG_ARCH_HAS_DMA_OPS" not in (read(tree / OPS) or b"CONFIG_ARCH_HAS_DMA_OPS"):
-        left.add(OPS)
-    if b"X86_FEATURE_XENPV" in (read(tree / SOUND) or b""):
-        left.add(SOUND)
-    return [path for path in EDITS if path not in left]
+    return [path for path in EDITS if path not in LEFT or not LEFT[path](read(tree / path))]
 
 
 def mend(path, text):
