@@ -60,6 +60,8 @@ int xen_create_contiguous_region(phys_addr_t pstart, unsigned int order,
 int xen_create_contiguous_pages(struct page **pages, unsigned int order,
 				unsigned int address_bits, gfp_t gfp,
 				dma_addr_t *dma_handle);
+int xen_create_extents(phys_addr_t pstart, unsigned int order, unsigned long nr,
+		       gfp_t gfp, unsigned long *made);
 int xen_destroy_contiguous_region(phys_addr_t pstart, unsigned int order,
 				  gfp_t gfp, bool *all);
 int xen_destroy_contiguous_pages(struct page **pages, unsigned int order,

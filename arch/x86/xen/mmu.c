@@ -218,7 +218,7 @@ static int xen_try_exchange(const struct xen_pages *pages,
 	unsigned long nr = min(in.nr_extents, out.nr_extents);
 	unsigned long n = xen_extents_to_try(nr);
 	struct xen_memory_exchange exchange = { .in = in, .out = out };
-	unsigned long in_each = in.nr_extents / nr;
+	unsigned long in_each = in.nr_extents / nr, at;
 	int rc;
 
 	*done = 0;
@@ -233,9 +233,10 @@ static int xen_try_exchange(const struct xen_pages *pages,
 		rc = -EINVAL;
 		--*done;
 	}
-	if (rc < 0 && *done < n && gained[*done] != xen_pages_pfn(pages, *done)) {
+	at = *done << out.extent_order;
+	if (rc < 0 && *done < n && gained[*done] != xen_pages_pfn(pages, at)) {
 		const struct xen_pages part =
-			xen_pages_part(pages, *done, 1UL << out.extent_order);
+			xen_pages_part(pages, at, 1UL << out.extent_order);
 
 		xen_set_m2p(&part, gained[*done], GFP_ATOMIC);
 		++*done;
@@ -490,6 +491,56 @@ int xen_create_contiguous_pages(struct page **pages, unsigned int order,
 	const struct xen_pages list = xen_pages_listed(pages, order);
 
 	return xen_create(&list, order, address_bits, gfp, dma_handle);
+}
+
+/**
+ * xen_create_extents() - make each part of a region contiguous in the machine
+ * @pstart:		pseudo-physical start, aligned to the size of a part
+ * @order:		log2 of a part's pages
+ * @nr:			number of parts
+ * @gfp:		as for xen_create_contiguous_region()
+ * @made:		where it goes how many were made, from the first on
+ *
+ * They lie anywhere in the machine, and cost their content, as there. For many this is
+ * cheaper than one after the other.
+ *
+ * Context: As xen_create_contiguous_region().
+ * Return: 0 when @made is @nr, else what xen_create_contiguous_region() says for the next
+ * part, which is as it was, as are those behind it.
+ */
+int xen_create_extents(phys_addr_t pstart, unsigned int order, unsigned long nr,
+		       gfp_t gfp, unsigned long *made)
+{
+	const struct xen_pages pages = { .pfn = PFN_DOWN(pstart), .nr = nr << order };
+	struct xen_frame_list frames, extents;
+	struct xen_taken taken;
+	unsigned long i;
+	int rc;
+
+	*made = 0;
+	rc = xen_frame_list_alloc(&frames, pages.nr, gfp);
+	if (rc)
+		return rc;
+	rc = xen_frame_list_alloc(&extents, nr, gfp);
+	if (rc)
+		goto out;
+
+	for (i = 0; i < nr; i++)
+		extents.frame[i] = xen_pages_pfn(&pages, i << order);
+	xen_read_frames(&pages, frames.frame);
+	rc = xen_unmap_pages(&pages, &taken, gfp);
+	if (!rc)
+		rc = xen_exchange(&pages, xen_extents(frames.frame, frames.nr, 0, 0),
+				  xen_extents(extents.frame, nr, order, 0),
+				  extents.frame, made);
+	for (i = 0; i < *made << order; i++)
+		frames.frame[i] = extents.frame[i >> order] + (i & ((1UL << order) - 1));
+	xen_map_pages(&pages, &taken, frames.frame, 0, gfp);
+
+	xen_frame_list_free(&extents);
+out:
+	xen_frame_list_free(&frames);
+	return rc;
 }
 
 /* Did any page get a frame that needs a wider address? */

@@ -103,12 +103,14 @@ void xen_defrag_none(struct xen_defrag_policy *policy, unsigned int order, u64 n
 }
 
 /**
- * xen_defrag_made() - note that Xen has had an extent
+ * xen_defrag_made() - note that Xen has had extents
  * @policy:	policy
- * @order:	log2 of its pages
+ * @order:	log2 of the pages of each
+ * @nr:		how many
  * @now:	the time, in jiffies
  */
-void xen_defrag_made(struct xen_defrag_policy *policy, unsigned int order, u64 now)
+void xen_defrag_made(struct xen_defrag_policy *policy, unsigned int order,
+		     unsigned long nr, u64 now)
 {
 	policy->none_for[order] = 0;
 	if (order <= XEN_DEFRAG_FIRST_ORDER)
@@ -117,7 +119,7 @@ void xen_defrag_made(struct xen_defrag_policy *policy, unsigned int order, u64 n
 		policy->hour = now;
 		policy->large = 0;
 	}
-	policy->large += 1UL << order;
+	policy->large += nr << order;
 }
 
 /**

@@ -39,7 +39,8 @@ void xen_defrag_demand(struct xen_defrag_policy *policy,
 		       const unsigned long *straddled);
 unsigned int xen_defrag_order(const struct xen_defrag_policy *policy, u64 now);
 void xen_defrag_none(struct xen_defrag_policy *policy, unsigned int order, u64 now);
-void xen_defrag_made(struct xen_defrag_policy *policy, unsigned int order, u64 now);
+void xen_defrag_made(struct xen_defrag_policy *policy, unsigned int order,
+		     unsigned long nr, u64 now);
 void xen_defrag_passed(struct xen_defrag_policy *policy, bool found);
 unsigned int xen_defrag_pause(const struct xen_defrag_policy *policy);
 

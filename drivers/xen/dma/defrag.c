@@ -20,11 +20,13 @@
  */
 #define pr_fmt(fmt) "xen-dma: " fmt
 
+#include <linux/bits.h>
 #include <linux/dma-mapping.h>
 #include <linux/gfp.h>
 #include <linux/highmem.h>
 #include <linux/init.h>
 #include <linux/irq_work.h>
+#include <linux/initrd.h>
 #include <linux/jiffies.h>
 #include <linux/kernel.h>
 #include <linux/ktime.h>
@@ -56,7 +58,6 @@
 
 /* Addresses of this width are scarce; of that one, not. */
 #define LOW_WIDTH	32
-#define ANY_WIDTH	64
 
 /* Seconds of a round, after which somebody must have straddled, and something been done. */
 #define ROUND		60
@@ -70,6 +71,9 @@
 
 /* What free page reporting has shown at least; the smallest that can be in pieces. */
 #define REPORT_ORDER	1
+
+/* Pages of one exchange at most: as many as the largest extent has. */
+#define MOST_AT_ONCE	BIT(XEN_DEFRAG_MAX_ORDER)
 
 /* Pages that are exchanged at a time where others soon need memory. */
 #define FEW_PAGES	1024
@@ -122,6 +126,9 @@ static bool came;
 static bool enabled;
 static bool reporting;
 
+/* Had the memory been in pieces when there were no drivers yet? */
+static bool was_built_of_pieces __initdata;
+
 /* Is there memory beyond what the narrower devices reach? */
 static bool low_is_scarce;
 
@@ -160,46 +167,78 @@ static unsigned int wanted_order(void)
 }
 
 /*
- * Exchanges pages for an extent. Low memory is not to be spent for this where there is
- * other, so it goes back. Xen gives it last, so then it has nothing else. *@changed tells that
- * pages may hold anything.
+ * Low memory is not to be spent for this where there is other, so it goes back. Xen gives it
+ * last, so then it has nothing else. Returns how many extents that were.
+ */
+static unsigned long return_low(phys_addr_t phys, unsigned int order, unsigned long nr)
+{
+	unsigned long i, returned = 0;
+	bool all;
+
+	for (i = 0; low_is_scarce && i < nr; i++, phys += PAGE_SIZE << order) {
+		if (fls64(PFN_PHYS((u64)pfn_to_mfn(PFN_DOWN(phys)))) > LOW_WIDTH)
+			continue;
+		count.low++;
+		returned += !xen_destroy_contiguous_region(phys, order, GFP_NOWAIT, &all);
+	}
+
+	return returned;
+}
+
+/*
+ * Notes how an exchange ended, and how many extents it made. What Xen refuses is as it was:
+ * somebody maps a page of it.
+ */
+static void note(unsigned int order, int rc, unsigned long made)
+{
+	spin_lock(&policy_lock);
+	count.exchanged += made << order;
+	if (made)
+		xen_defrag_made(&policy, order, made, get_jiffies_64());
+	if (rc == -ENOMEM || rc == -EPERM) {
+		count.none++;
+		xen_defrag_none(&policy, order, get_jiffies_64());
+	} else if (rc) {
+		count.refused++;
+	}
+	spin_unlock(&policy_lock);
+}
+
+/*
+ * Exchanges the pages of so many extents. Returns how many of them are done with; where that
+ * is not all of them, the next one can't be had. *@changed tells that pages may hold anything.
  *
  * A domain is saved while all CPUs stand still, at a point where they may be preempted.
  * The pages must have frames there.
  */
-static int exchange(phys_addr_t phys, unsigned int order, bool *changed)
+static unsigned long exchange(phys_addr_t phys, unsigned int order, unsigned long nr,
+			      bool *changed)
 {
-	dma_addr_t bus;
-	bool all;
+	unsigned long made, low;
 	int rc;
 
 	preempt_disable();
-	rc = xen_create_contiguous_region(phys, order, ANY_WIDTH, GFP_NOWAIT, &bus);
-	*changed |= !rc;
-	if (!rc && low_is_scarce && fls64(bus) <= LOW_WIDTH) {
-		count.low++;
-		if (!xen_destroy_contiguous_region(phys, order, GFP_NOWAIT, &all))
-			rc = -ENOMEM;
-	}
+	rc = xen_create_extents(phys, order, nr, GFP_NOWAIT, &made);
+	low = return_low(phys, order, made);
 	preempt_enable();
+	*changed |= made;
+	note(order, low ? -ENOMEM : rc, made - low);
 
-	return rc;
+	return made;
 }
 
-/* Notes how an exchange ended. What Xen refuses is as it was: somebody maps a page of it. */
-static void note(unsigned int order, int rc)
+/* How many extents from there on are in pieces, of those that one exchange may have. */
+static unsigned long count_pieces(phys_addr_t phys, phys_addr_t end, unsigned int order)
 {
-	spin_lock(&policy_lock);
-	if (!rc) {
-		count.exchanged += 1UL << order;
-		xen_defrag_made(&policy, order, get_jiffies_64());
-	} else if (rc == -ENOMEM || rc == -EPERM) {
-		count.none++;
-		xen_defrag_none(&policy, order, get_jiffies_64());
-	} else {
-		count.refused++;
+	size_t size = PAGE_SIZE << order;
+	unsigned long nr = 0;
+
+	while (phys < end && nr << order < MOST_AT_ONCE && !xen_region_contiguous(phys, size)) {
+		phys += size;
+		nr++;
 	}
-	spin_unlock(&policy_lock);
+
+	return nr;
 }
 
 /*
@@ -214,17 +253,20 @@ static unsigned int gather(struct page *page, unsigned int block, unsigned int o
 	count.looked += 1UL << block;
 	while (phys < end && order && !READ_ONCE(memory_short)) {
 		unsigned int extent = min(block, order);
+		unsigned long nr = count_pieces(phys, end, extent), made;
 		size_t size = PAGE_SIZE << extent;
 
-		if (!xen_region_contiguous(phys, size)) {
-			note(extent, exchange(phys, extent, changed));
-			order = min(order, wanted_order());
-			cond_resched();
-			/* There may be smaller ones. */
-			if (order < extent)
-				continue;
+		if (!nr) {
+			phys += size;
+			continue;
 		}
-		phys += size;
+		made = exchange(phys, extent, nr, changed);
+		phys += made * size;
+		order = min(order, wanted_order());
+		cond_resched();
+		/* There may be smaller ones. What can't be exchanged stays as it is. */
+		if (made < nr && order >= extent)
+			phys += size;
 	}
 
 	return order;
@@ -563,6 +605,23 @@ static void __init put_together_at_boot(void)
 		count.exchanged, took / NSEC_PER_MSEC);
 }
 
+/* What the initial file system was in has been freed, and nobody has looked at it. */
+static void look_after_boot(struct work_struct *work)
+{
+	wait_for_initramfs();
+	mod_delayed_work(system_dfl_wq, &defrag_work, 0);
+}
+
+static DECLARE_WORK(after_boot, look_after_boot);
+
+static int __init xen_defrag_late_init(void)
+{
+	if (READ_ONCE(enabled) && was_built_of_pieces)
+		queue_work(system_dfl_wq, &after_boot);
+	return 0;
+}
+late_initcall(xen_defrag_late_init);
+
 /* Before there are drivers. A domain without devices would only take from others. */
 static int __init xen_defrag_init(void)
 {
@@ -575,8 +634,10 @@ static int __init xen_defrag_init(void)
 
 	low_is_scarce = xen_required_dma_mask() > DMA_BIT_MASK(LOW_WIDTH);
 	if ((xen_initial_domain() || xenbus_exists(XBT_NIL, "device", "pci")) &&
-	    built_of_pieces())
+	    built_of_pieces()) {
+		was_built_of_pieces = true;
 		put_together_at_boot();
+	}
 	register_oom_notifier(&oom_nb);
 	WRITE_ONCE(enabled, true);
 	xen_defrag_call(wake_soon);

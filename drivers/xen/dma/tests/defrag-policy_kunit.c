@@ -134,7 +134,7 @@ static void xdf_longer(struct kunit *test)
 		now += time;
 		expected = 2 * expected;
 	}
-	xen_defrag_made(&policy, XDF_FIRST, now);
+	xen_defrag_made(&policy, XDF_FIRST, 1, now);
 	KUNIT_EXPECT_EQ(test, first, xdf_none_for(&policy, now));
 }
 
@@ -147,16 +147,16 @@ static void xdf_spent(struct kunit *test)
 
 	xdf_straddle(&policy, XDF_MAX, 10000);
 	for (made = 0; made < XDF_LARGE; made++)
-		xen_defrag_made(&policy, XDF_FIRST, now);
-	for (made = 0; made < XDF_LARGE >> XDF_MAX; made++) {
+		xen_defrag_made(&policy, XDF_FIRST, 1, now);
+	for (made = 0; made < XDF_LARGE >> XDF_MAX; made += 2) {
 		KUNIT_EXPECT_EQ(test, XDF_MAX, xen_defrag_order(&policy, now));
-		xen_defrag_made(&policy, XDF_MAX, now + made);
+		xen_defrag_made(&policy, XDF_MAX, 2, now + made);
 	}
 	KUNIT_EXPECT_EQ(test, XDF_FIRST, xen_defrag_order(&policy, now + hour - 1));
 	for (made = 0; made < 1000; made++)
-		xen_defrag_made(&policy, XDF_FIRST, now + hour - 1);
+		xen_defrag_made(&policy, XDF_FIRST, 1, now + hour - 1);
 	KUNIT_EXPECT_EQ(test, XDF_MAX, xen_defrag_order(&policy, now + hour));
-	xen_defrag_made(&policy, XDF_MAX, now + hour);
+	xen_defrag_made(&policy, XDF_MAX, 1, now + hour);
 	KUNIT_EXPECT_EQ(test, XDF_MAX, xen_defrag_order(&policy, now + hour));
 
 	/* What the administrator allows stays the limit. */

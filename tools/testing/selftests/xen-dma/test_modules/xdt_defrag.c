@@ -13,8 +13,13 @@
  *		does, else "wrong: WHY"
  *   large	how many extents of 2 MiB Xen could give; a number
  *   look	at what is held, and at all pages of the domain; "sound", or "wrong: WHY"
- *   whole ORDER	how many of a thousand of the domain's blocks of that order are in one
- *		piece; a number
+ *   whole ORDER	how many of a thousand blocks of that order are in one piece, of all
+ *		that can be had; a number
+ *   comb MIB	take so much memory, and free every second page of it; "combed". What the
+ *		balloon takes and brings lies between these pages then
+ *   uncomb	free the others; "free"
+ *   skew		one page that Xen has is the domain's, and nobody uses it, so that what the
+ *		balloon brings back is not what it took; "skewed"
  *   shred	all extents of 2 MiB that Xen has: the domain takes half of each; "shredded"
  *
  * Unloading frees what is held, but for what was taken of Xen's extents.
@@ -134,6 +139,48 @@ static void map_blocks(unsigned int small)
 		say("%u %u %u\n", copied[0], copied[1], total);
 }
 
+static LIST_HEAD(combed);
+
+static void uncomb(void)
+{
+	struct page *page, *next;
+
+	list_for_each_entry_safe(page, next, &combed, lru) {
+		list_del(&page->lru);
+		__free_page(page);
+		cond_resched();
+	}
+	say("free\n");
+}
+
+/* Pages come in the order of their numbers, nearly all of them. */
+static void comb(unsigned int mib)
+{
+	unsigned long nr = (unsigned long)mib << (20 - PAGE_SHIFT);
+	struct page *page, *next;
+	bool odd = false;
+
+	while (nr--) {
+		page = alloc_page(GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN);
+		if (!page) {
+			uncomb();
+			say("wrong: no memory\n");
+			return;
+		}
+		list_add(&page->lru, &combed);
+		cond_resched();
+	}
+	list_for_each_entry_safe(page, next, &combed, lru) {
+		odd = !odd;
+		if (odd)
+			continue;
+		list_del(&page->lru);
+		__free_page(page);
+		cond_resched();
+	}
+	say("combed\n");
+}
+
 static long one_extent(unsigned int op, xen_pfn_t frame, unsigned int order)
 {
 	struct xen_memory_reservation res = {
@@ -144,6 +191,14 @@ static long one_extent(unsigned int op, xen_pfn_t frame, unsigned int order)
 
 	set_xen_guest_handle(res.extent_start, &frame);
 	return HYPERVISOR_memory_op(op, &res) == 1 ? frame : -1;
+}
+
+static void skew(void)
+{
+	if (one_extent(XENMEM_increase_reservation, 0, 0) < 0)
+		say("wrong: Xen gives no page\n");
+	else
+		say("skewed\n");
 }
 
 /* Takes all extents of 2 MiB that Xen has; of each, what lies @from there goes back, of @order. */
@@ -201,23 +256,23 @@ static bool is_whole(unsigned long pfn, unsigned long nr)
 	return true;
 }
 
-/* Only blocks of which all pages are the domain's own count. */
 static void tell_whole(unsigned int order)
 {
-	unsigned long pfn, i, nr = 1UL << order, blocks_seen = 0, whole = 0;
+	unsigned long all = 0, whole = 0;
+	struct page *page, *next;
+	LIST_HEAD(taken);
 
-	for (pfn = 0; pfn + nr <= xen_p2m_size; pfn += nr) {
+	while ((page = alloc_pages(GFP_NOWAIT | __GFP_NOWARN, order))) {
+		list_add(&page->lru, &taken);
+		whole += is_whole(page_to_pfn(page), 1UL << order);
+		all++;
 		cond_resched();
-		for (i = 0; i < nr; i++)
-			if (xen_p2m_addr[pfn + i] &
-			    (FOREIGN_FRAME_BIT | IDENTITY_FRAME_BIT))
-				break;
-		if (i < nr)
-			continue;
-		blocks_seen++;
-		whole += is_whole(pfn, nr);
 	}
-	say("%lu\n", blocks_seen ? whole * 1000 / blocks_seen : 0);
+	list_for_each_entry_safe(page, next, &taken, lru) {
+		list_del(&page->lru);
+		__free_pages(page, order);
+	}
+	say("%lu\n", all ? whole * 1000 / all : 0);
 }
 
 static void look(void)
@@ -234,14 +289,20 @@ static void look(void)
 
 static bool obey(const char *line)
 {
-	unsigned int order;
+	unsigned int number;
 
 	if (sysfs_streq(line, "hold"))
 		hold();
-	else if (sscanf(line, "map %u", &order) == 1)
-		map_blocks(order);
-	else if (sscanf(line, "whole %u", &order) == 1 && order <= LAST_ORDER)
-		tell_whole(order);
+	else if (sscanf(line, "map %u", &number) == 1)
+		map_blocks(number);
+	else if (sscanf(line, "whole %u", &number) == 1 && number <= LAST_ORDER)
+		tell_whole(number);
+	else if (sscanf(line, "comb %u", &number) == 1)
+		comb(number);
+	else if (sysfs_streq(line, "uncomb"))
+		uncomb();
+	else if (sysfs_streq(line, "skew"))
+		skew();
 	else if (sysfs_streq(line, "shred"))
 		shred();
 	else if (sysfs_streq(line, "large"))
@@ -272,6 +333,7 @@ static void __exit xdt_defrag_exit(void)
 	unsigned int i;
 
 	xdt_stop_hands(&hands);
+	uncomb();
 	for (i = 0; i < MANY_HELD && held[i]; i++)
 		__free_page(held[i]);
 }
