@@ -64,7 +64,7 @@ STAGES = (
     Stage("tools", "bad input to the tools, and their own unit tests",
           ("test_inputs.py", "test_build.py", "test_check.py", "test_ktap.py", "test_smmu.py", "test_bench.py",
            "test_mutants.py", "test_top.py"),
-          more_kernels=(X86, UM)),
+          more_kernels=(X86, UM, flavour("system"))),
     Stage("static", "the driver's shape, its documentation, checkpatch, kernel-doc, sparse, W=1, dt-schema, ShellCheck",
           ("test_static.py", "test_house.py", "test_documented.py")),
     Stage("kunit", "the unit tests under User Mode Linux", ("test_kunit.py",), (UM,), (flavour("debug", UM),)),

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Sound and pictures of a system (bed/system.py): what a domain is to play and to draw, and
-whether QEMU heard and saw it.
+"""Sound, pictures and files of a system (bed/system.py): what a domain is to play, to draw and to
+read, and whether QEMU heard and saw it.
 
 A tone is looked for in a recording: once it has begun it must go on to its end without a
 gap, and without a jump, as there is where pieces of it are missing or exchanged. A picture is
@@ -11,6 +11,7 @@ import cmath
 import hashlib
 import os
 import statistics
+import subprocess
 import wave
 from array import array
 
@@ -28,6 +29,9 @@ HERTZ, RATE, SECONDS, WINDOWS = (100, 150, 200), 8000, 4, 50
 JUMP, LOUD = 0.2, 0.05
 
 WIDTH, HEIGHT, PICTURES = 640, 480, (1, 2)
+
+# A file, and the smallest disk that mkfs.xfs takes.
+FILE, XFS = 32 << 20, 300 << 20
 
 
 def sound(place):
@@ -90,6 +94,19 @@ def picture(place):
             "-chardev", f"socket,id=monitor,path={place}/monitor,server=on,wait=off", "-mon", "chardev=monitor",
             "-netdev", f"user,id=monitor,restrict=on,net=10.0.9.0/24,tftp={dumps},"
             f"guestfwd=tcp:10.0.9.100:4444-unix:{place}/monitor", "-device", "e1000,netdev=monitor"]
+
+
+def files(place):
+    """A disk with XFS on it, which holds a file of random bytes; returns QEMU's words."""
+    data = os.urandom(FILE)
+    (place / "data").write_bytes(data)
+    (place / "proto").write_text(f"-\n0 0\nd--755 0 0\ndata ---644 0 0 {place}/data\n$\n")
+    subprocess.run(["/usr/sbin/mkfs.xfs", "-q", "-p", place / "proto", "-d", f"file,name={place}/xfs,size={XFS}"],
+                   check=True, stdin=subprocess.DEVNULL)
+    (place / "data").unlink()
+    with open(place / "media", "a", encoding="ascii") as file:
+        file.write(f"file {FILE} {hashlib.sha256(data).hexdigest()}\n")
+    return ["-drive", f"if=none,id=files,format=raw,file={place}/xfs", "-device", "nvme,serial=files,drive=files"]
 
 
 def is_seen(place, number):

@@ -6,7 +6,8 @@ no test notices survives, and is shown.
 The faults go into a copy of the checkout with builds of its own. The unit tests judge
 the driver, in the kernel with KASAN and lockdep if the plain one notices nothing;
 the kselftest in a dom0 judges what only an exchange with Xen shows, and in the bed that
-a fault names what only a domain on ARM shows.
+a fault names what only a domain on ARM shows. Where a fault names steps of the whole
+system, each of them has to notice it.
 """
 
 import re
@@ -17,7 +18,7 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-from bed import base, check, fetch, known
+from bed import base, check, fetch, known, system
 from bed.base import Failure
 
 TABLE = base.TOP / "tests" / "mutants.toml"
@@ -30,7 +31,8 @@ EXCHANGE = f"x86-{next(iter(known.KERNELS))}", "map coherent coherent_fault cohe
 class Mutant:
     """A fault: in the checkout's file `path` the text `old` becomes `new`.
 
-    `bed` and `scripts` are the kselftest that judges it; of none the unit tests do.
+    `bed` and `scripts` are the kselftest that judges it, `steps` are those of scripts/bed system; of none the unit
+    tests do.
     """
 
     name: str
@@ -39,13 +41,24 @@ class Mutant:
     new: str
     bed: str = ""
     scripts: str = ""
+    steps: str = ""
 
     @property
     def kernel(self):
         """The kernel that it is judged in, as words for build.Kernel."""
+        if self.steps:
+            return {"arch": "x86", "kver": next(iter(known.KERNELS)), "flavour": system.FLAVOUR}
         if not self.bed:
             return {"arch": "um"}
         return {"arch": self.bed.partition("-")[0], "kver": self.bed.rpartition("-")[2]}
+
+    @property
+    def boots(self):
+        """The tests that boot machines for it: lists of which each has to notice it."""
+        if self.steps:
+            return [[f"tests/test_system.py::test_step[{step}]"] for step in self.steps.split()]
+        return self.bed and [[f"tests/test_kselftest.py::test_kselftest[{self.bed}-{script}.sh]"
+                              for script in self.scripts.split()]]
 
     def changed(self, top):
         """The file's text in a checkout, with the fault."""
@@ -63,7 +76,7 @@ def table():
         exchange = file.startswith("mmu")
         path = Path("arch/x86/xen" if exchange else "drivers/xen", file)
         for name, texts in mutants.items():
-            judge = EXCHANGE if exchange else (texts.get("bed", ""), texts.get("scripts", ""))
+            judge = EXCHANGE if exchange else [texts.get(word, "") for word in ("bed", "scripts", "steps")]
             found[name] = Mutant(name, path, texts["old"], texts["new"], *judge)
     return found
 
@@ -130,24 +143,27 @@ class Copy:
             raise Failure(f"{name}: the tests could not be built (log: {log}); mend tests/mutants.toml")
         return status and flavour + ": " + first(r"not ok: (.*)", output, log)
 
-    def kselftest(self, name, mutant):
-        """Which kselftest notices the fault?"""
-        log = base.log_path(f"mutant-{name}-kselftest")
+    def boots(self, name, mutant, some=any):
+        """Do its boots notice the fault: all, or some? Returns what the first says that does."""
+        log = base.log_path(f"mutant-{name}-boots")
         words = [word for option, value in mutant.kernel.items() for word in (f"--{option}", value)]
         if self.run(log, "scripts/bed", "build", *words)[0]:
             raise Failure(f"{name}: does not compile (log: {log}); mend tests/mutants.toml")
-        tests = [f"tests/test_kselftest.py::test_kselftest[{mutant.bed}-{script}.sh]"
-                 for script in mutant.scripts.split()]
-        status, output = self.run(log, "/usr/bin/python3", "-m", "pytest", "-q", *tests)
-        if status not in (0, 1):
-            raise Failure(f"{name}: the kselftest could not begin (log: {log})")
-        return status and "kselftest: " + first(r"E {3,}(?!AssertionError)(?:not ok: )?(\S.*)", output, log)
+        told = []
+        for tests in mutant.boots:
+            status, output = self.run(log, "/usr/bin/python3", "-m", "pytest", "-q", *tests)
+            if status not in (0, 1):
+                raise Failure(f"{name}: the tests could not begin (log: {log})")
+            told.append(status and first(r"E {3,}(?!AssertionError)(?:not ok: )?(\S.*)", output, log))
+            if not status and some is all:
+                print(f"          {name}: not noticed by {tests[0]}", flush=True)
+        return some(told) and next(filter(None, told))
 
     def noticed(self, mutant):
         """Which test notices the fault? None or 0 for none."""
         self.fresh(mutant)
-        if mutant.bed:
-            return self.kselftest(mutant.name, mutant)
+        if mutant.boots:
+            return self.boots(mutant.name, mutant, all)
         return self.kunit(mutant.name, "test") or self.kunit(mutant.name, "debug")
 
 
@@ -178,12 +194,12 @@ def main(args):
     with base.lock("mutants"):
         copy = Copy()
         copy.fresh()
-        for mutant in {(mutant.bed, mutant.scripts): mutant for mutant in chosen}.values():
+        for mutant in {(mutant.bed, mutant.scripts, mutant.steps): mutant for mutant in chosen}.values():
             # Under the cache's own locks; the copy finds it then.
             fetch.linux(mutant.kernel.get("kver", known.UML_KERNEL))
-            if mutant.bed:
+            if mutant.boots:
                 fetch.xen(mutant.kernel["arch"])
-            by = copy.kselftest("none", mutant) if mutant.bed else copy.kunit("none", "test")
+            by = copy.boots("none", mutant) if mutant.boots else copy.kunit("none", "test")
             if by:
                 raise Failure(f"the tests fail without any fault: {by} (logs: {base.log_path('mutant-none-*')})")
         for mutant in chosen:

@@ -54,7 +54,8 @@ def test_applies(kver, tmp_path):
     (tmp_path / "series.mbox").write_bytes(made[0])
     git(tree, "am", "--quiet", tmp_path / "series.mbox")
     # A version that needs no change of a patch's files has no such patch.
-    changed = git(tree, "diff", "--name-only", git(tree, "rev-list", "--max-parents=0", "HEAD").strip()).decode().split()
+    first = git(tree, "rev-list", "--max-parents=0", "HEAD").strip()
+    changed = git(tree, "diff", "--name-only", first).decode().split()
     patches = [files for files in series.share(changed, series.messages()[1:]) if files]
     assert git(tree, "rev-list", "--count", "HEAD") == b"%d\n" % (1 + len(patches))
     assert len(series.messages()) - 1 - len(patches) == {"6.12": 1, "7.3": 0, "6.1": 3}[kver]

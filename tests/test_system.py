@@ -14,8 +14,8 @@ from bed import media, system
 QUICK = ("blk",)
 # Other kernels, and the steps in which they may differ. Debug kernels watch what is granted.
 BESIDE = {
-    ("7.3", system.FLAVOUR): ("blk", "net", "serve", "balloon", "suspend", "judge", "dmabuf", "share", "stacks", "sound",
-                              "picture", "devices-q35"),
+    ("7.3", system.FLAVOUR): ("blk", "net", "serve", "balloon", "suspend", "judge", "dmabuf", "share", "stacks",
+                              "sound", "picture", "folios", "devices-q35"),
     ("7.3", "debug"): ("blk", "share"),
 }
 
