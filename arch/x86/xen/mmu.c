@@ -505,8 +505,9 @@ int xen_create_contiguous_pages(struct page **pages, unsigned int order,
  * cheaper than one after the other.
  *
  * Context: As xen_create_contiguous_region().
- * Return: 0 when @made is @nr, else what xen_create_contiguous_region() says for the next
- * part, which is as it was, as are those behind it.
+ * Return: 0 when @made is @nr, else an error of xen_create_contiguous_region(). The next
+ * part is as it was, as are those behind it. It need not be the one that failed: see
+ * xen_try_exchange().
  */
 int xen_create_extents(phys_addr_t pstart, unsigned int order, unsigned long nr,
 		       gfp_t gfp, unsigned long *made)

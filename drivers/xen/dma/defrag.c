@@ -69,11 +69,17 @@
 #define BOOT_LOOKS	1024
 #define BOOT_MS		2000
 
+/* Seconds from the end of the initial file system to a look at what it was in. */
+#define AFTER_BOOT	11
+
 /* What free page reporting has shown at least; the smallest that can be in pieces. */
 #define REPORT_ORDER	1
 
 /* Pages of one exchange at most: as many as the largest extent has. */
 #define MOST_AT_ONCE	BIT(XEN_DEFRAG_MAX_ORDER)
+
+/* For so many no memory is needed. */
+#define NEED_NO_LIST	32UL
 
 /* Pages that are exchanged at a time where others soon need memory. */
 #define FEW_PAGES	1024
@@ -168,21 +174,24 @@ static unsigned int wanted_order(void)
 
 /*
  * Low memory is not to be spent for this where there is other, so it goes back. Xen gives it
- * last, so then it has nothing else. Returns how many extents that were.
+ * last. Returns how many extents come before the first one that is low.
  */
 static unsigned long return_low(phys_addr_t phys, unsigned int order, unsigned long nr)
 {
-	unsigned long i, returned = 0;
+	unsigned long i, first = nr;
 	bool all;
 
 	for (i = 0; low_is_scarce && i < nr; i++, phys += PAGE_SIZE << order) {
 		if (fls64(PFN_PHYS((u64)pfn_to_mfn(PFN_DOWN(phys)))) > LOW_WIDTH)
 			continue;
 		count.low++;
-		returned += !xen_destroy_contiguous_region(phys, order, GFP_NOWAIT, &all);
+		first = min(first, i);
+		preempt_disable();
+		xen_destroy_contiguous_region(phys, order, GFP_NOWAIT, &all);
+		preempt_enable();
 	}
 
-	return returned;
+	return first;
 }
 
 /*
@@ -214,17 +223,21 @@ static void note(unsigned int order, int rc, unsigned long made)
 static unsigned long exchange(phys_addr_t phys, unsigned int order, unsigned long nr,
 			      bool *changed)
 {
-	unsigned long made, low;
+	unsigned long made, kept;
 	int rc;
 
 	preempt_disable();
 	rc = xen_create_extents(phys, order, nr, GFP_NOWAIT, &made);
-	low = return_low(phys, order, made);
+	if (rc == -ENOBUFS)
+		rc = xen_create_extents(phys, order, max(NEED_NO_LIST >> order, 1UL),
+					GFP_NOWAIT, &made);
 	preempt_enable();
-	*changed |= made;
-	note(order, low ? -ENOMEM : rc, made - low);
 
-	return made;
+	*changed |= made;
+	kept = return_low(phys, order, made);
+	note(order, kept < made ? -ENOMEM : rc, kept);
+
+	return kept;
 }
 
 /* How many extents from there on are in pieces, of those that one exchange may have. */
@@ -265,7 +278,7 @@ static unsigned int gather(struct page *page, unsigned int block, unsigned int o
 		order = min(order, wanted_order());
 		cond_resched();
 		/* There may be smaller ones. What can't be exchanged stays as it is. */
-		if (made < nr && order >= extent)
+		if (!made && order >= extent)
 			phys += size;
 	}
 
@@ -605,11 +618,15 @@ static void __init put_together_at_boot(void)
 		count.exchanged, took / NSEC_PER_MSEC);
 }
 
-/* What the initial file system was in has been freed, and nobody has looked at it. */
+/*
+ * What the initial file system was in has been freed, and nobody has looked at it. Whoever is
+ * at work sees it. Then Xen may be asked again for what it did not have when the domain booted.
+ */
 static void look_after_boot(struct work_struct *work)
 {
 	wait_for_initramfs();
-	mod_delayed_work(system_dfl_wq, &defrag_work, 0);
+	if (!READ_ONCE(reporting))
+		queue_delayed_work(system_dfl_wq, &defrag_work, AFTER_BOOT * HZ);
 }
 
 static DECLARE_WORK(after_boot, look_after_boot);
