@@ -76,8 +76,9 @@ def table():
         exchange = file.startswith("mmu")
         path = Path("arch/x86/xen" if exchange else "drivers/xen", file)
         for name, texts in mutants.items():
-            judge = EXCHANGE if exchange else [texts.get(word, "") for word in ("bed", "scripts", "steps")]
-            found[name] = Mutant(name, path, texts["old"], texts["new"], *judge)
+            judge = [texts.get(word, "") for word in ("bed", "scripts", "steps")]
+            found[name] = Mutant(name, path, texts["old"], texts["new"],
+                                 *(EXCHANGE if exchange and not any(judge) else judge))
     return found
 
 

@@ -43,6 +43,8 @@ SENT = 3000000
 # and Xen tells of it. credit2 can leave all processors idle on a busy host.
 JUDGE = ("-device", "intel-iommu,intremap=on")
 JUDGED_XEN = "sched=credit iommu=verbose,debug dom0-iommu=strict,map-inclusive"
+# What kernels that watch themselves say of DMA; of other parts of theirs they say more.
+REPORT = re.compile(r"WARNING: (kernel/dma|drivers/xen/(dma|swiotlb)|arch/x86/xen/mmu)|DMA-API: ")
 FAULT = re.compile(r"\(XEN\) .*DMAR:\[DMA (Read|Write)\].* fault addr ([0-9a-f]+)")
 
 
@@ -250,7 +252,7 @@ def prepare(step, kernel, programs, place):
                 files=[*files, f"{SCRIPTS / 'hotplug'}:/etc/xen/scripts"])
     return ["--kernel", kernel.image, "--timeout", step.timeout + 60 * minutes(), "--mem", step.mem,
             "--dom0-mem", step.dom0_mem, "--machine", step.machine,
-            "--append", "loglevel=4",
+            "--append", f"loglevel={5 if kernel.flavour == 'debug' else 4}",
             *(["--xen-append", JUDGED_XEN] if step.judged else []),
             *(word for file in (*files, f"{system}:/system") for word in ("--file", file)),
             "--run", step.script, *step.boot, "--", *words, *(JUDGE if step.judged else ())]
@@ -285,10 +287,17 @@ def look_at_judge(console, lines):
                 for stray in strays for how, at in [stray])
 
 
+def look_at_console(console):
+    """What the kernel reports of DMA itself, of dom0 or of a guest whose console is there too."""
+    reports = [line for line in console if REPORT.search(line)]
+    yield ktap.Result("host.no_reports", not reports, diagnostics=reports, group="host")
+
+
 def results(step, place, console, lines):
     """All results of a step."""
     yield from ktap.results(lines)
     yield from look_at_host(place, lines)
+    yield from look_at_console(console)
     if step.judged:
         yield from look_at_judge(console, lines)
 

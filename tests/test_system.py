@@ -12,7 +12,7 @@ from bed import media, system
 
 # What make check runs; all of it is for make check-all.
 QUICK = ("blk",)
-# Other kernels, and the steps in which they may differ. Debug kernels watch what is granted.
+# Other kernels, and the steps in which they may differ. A debug kernel has something to say about what is granted.
 BESIDE = {
     ("7.3", system.FLAVOUR): ("blk", "net", "serve", "balloon", "suspend", "judge", "dmabuf", "share", "stacks",
                               "sound", "picture", "folios", "devices-q35"),

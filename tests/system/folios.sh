@@ -110,14 +110,16 @@ settle()
 	for round in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18; do
 		wait_until 60 idle
 		read_file "after $((round * 10)) s"
+		is_right || return 1
 		[ "$copied" -gt 0 ] || return 0
 		echo 3 >/proc/sys/vm/drop_caches
 		sleep 10
 	done
+	return 1
 }
 
 ktap_print_header
-ktap_set_plan 7
+ktap_set_plan 9
 need_modules xdt_edu xdt_memory xdt_defrag
 result mounted mounted
 ktap_print_msg "folios: $(orders)"
@@ -128,12 +130,14 @@ result scatter scatter
 ktap_print_msg "folios: $(orders)"
 read_file scattered
 result copied [ "$copied" -gt 0 ]
-settle
+result right_copies is_right
+result settled settle
 echo 3 >/proc/sys/vm/drop_caches
 wait_until 300 idle
 cheapest again
 [ ! -r "$driver/defrag" ] || sed 's/^/# /' "$driver/defrag"
-result none_copied [ "$copied" -eq 0 ]
+# Nothing was, when it had settled; what somebody used then may be free by now, so a thousandth may.
+result none_copied [ "$copied" -le $((4 * mib << 10)) ]
 result as_cheap [ $((least * 100)) -le $((fresh * 102)) ]
 result right is_right
 result complaints sh -c '! dmesg | grep -e "I/O error" -e "no room"'
