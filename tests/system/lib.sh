@@ -262,6 +262,27 @@ set_memory()
 	said xl mem-set 0 "$1" && wait_until "${2:-120}" "[ \$(cat $balloon/info/current_kb) -eq $(($1 << 10)) ]"
 }
 
+# scatter_all: every second page of nearly all free memory is another one, which comes from elsewhere,
+# and nobody can have the rest. Needs an edu device
+scatter_all()
+{
+	hands=/sys/kernel/debug/xdt_defrag
+	need_modules xdt_edu xdt_memory xdt_defrag
+	echo 3 >/proc/sys/vm/drop_caches
+	free=$(awk '/^MemFree/ { print int($2 / 1024) }' /proc/meminfo)
+	ask comb $((free - 24))
+	[ "$answer" = combed ] || return 1
+	full=$(($(cat $balloon/info/current_kb) >> 10))
+	set_memory $((full - (free - 96) / 2)) || return 1
+	ask skew
+	set_memory "$full" || return 1
+	ask uncomb
+	ask keep 3
+	ktap_print_msg "$answer of 1000 blocks of 32 KiB are in one piece"
+	ask whole 3
+	[ "$answer" -lt 20 ]
+}
+
 # memory_is PAGES...: has Xen that much free, by width?
 memory_is()
 {

@@ -15,6 +15,7 @@
  *   look	at what is held, and at all pages of the domain; "sound", or "wrong: WHY"
  *   whole ORDER	how many of a thousand blocks of that order are in one piece, of all
  *		that can be had; a number
+ *   keep ORDER	the same, and those that are in one piece are kept, until "uncomb"
  *   comb MIB	take so much memory, and free every second page of it; "combed". What the
  *		balloon takes and brings lies between these pages then
  *   uncomb	free the others; "free"
@@ -256,15 +257,29 @@ static bool is_whole(unsigned long pfn, unsigned long nr)
 	return true;
 }
 
-static void tell_whole(unsigned int order)
+static void keep_block(struct page *page, unsigned int order)
+{
+	unsigned int i;
+
+	split_page(page, order);
+	for (i = 0; i < 1U << order; i++)
+		list_add(&page[i].lru, &combed);
+}
+
+static void tell_whole(unsigned int order, bool keep)
 {
 	unsigned long all = 0, whole = 0;
 	struct page *page, *next;
 	LIST_HEAD(taken);
 
 	while ((page = alloc_pages(GFP_NOWAIT | __GFP_NOWARN, order))) {
-		list_add(&page->lru, &taken);
-		whole += is_whole(page_to_pfn(page), 1UL << order);
+		bool is_one = is_whole(page_to_pfn(page), 1UL << order);
+
+		if (is_one && keep)
+			keep_block(page, order);
+		else
+			list_add(&page->lru, &taken);
+		whole += is_one;
 		all++;
 		cond_resched();
 	}
@@ -296,7 +311,9 @@ static bool obey(const char *line)
 	else if (sscanf(line, "map %u", &number) == 1)
 		map_blocks(number);
 	else if (sscanf(line, "whole %u", &number) == 1 && number <= LAST_ORDER)
-		tell_whole(number);
+		tell_whole(number, false);
+	else if (sscanf(line, "keep %u", &number) == 1 && number <= LAST_ORDER)
+		tell_whole(number, true);
 	else if (sscanf(line, "comb %u", &number) == 1)
 		comb(number);
 	else if (sysfs_streq(line, "uncomb"))
