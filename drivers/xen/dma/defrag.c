@@ -25,8 +25,8 @@
 #include <linux/gfp.h>
 #include <linux/highmem.h>
 #include <linux/init.h>
-#include <linux/irq_work.h>
 #include <linux/initrd.h>
+#include <linux/irq_work.h>
 #include <linux/jiffies.h>
 #include <linux/kernel.h>
 #include <linux/ktime.h>
