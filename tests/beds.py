@@ -52,8 +52,8 @@ X86 = Bed("", "boot_message map sync sg limits figures named growth exhaust cohe
           disks=(("sda", 16, "", "ide-hd,bus=ide.0"), ("nvme0n1", 16, "", "nvme,serial=check")))
 
 # What is exchanged is tested above; here small coherent memory comes from the aperture.
-POOLED = Bed("pooled", "map sg limits exhaust coherent parallel", "6.12 7.3 6.12-debug",
-             ("--append", "xen_dma.max=128M xen_dma.idle=2"), arch="x86", timeout=1800)
+POOLED = Bed("pooled", "map sg limits exhaust coherent parallel dmabuf", "6.12 7.3 6.12-debug",
+             ("--append", "xen_dma.max=128M xen_dma.idle=2"), arch="x86", main="6.12", timeout=1800)
 
 # Elsewhere on x86 memory stays scattered; here the driver puts it together.
 DEFRAG = [Bed(f"defrag{order}", "defrag", kernels,

@@ -48,6 +48,15 @@
 #define system_dfl_wq		system_unbound_wq
 #endif
 
+/* The types of flags that a dma-buf heap is given. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0)
+#define XEN_HEAP_FD_FLAGS	unsigned long
+#define XEN_HEAP_FLAGS		unsigned long
+#else
+#define XEN_HEAP_FD_FLAGS	u32
+#define XEN_HEAP_FLAGS		u64
+#endif
+
 #ifndef MAX_PAGE_ORDER
 #define MAX_PAGE_ORDER		(MAX_ORDER - 1)
 #endif

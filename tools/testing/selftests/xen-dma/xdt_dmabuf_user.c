@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Buffers of the system's dma-buf heap that are mapped for a device of 32 address bits, for each
+ * Buffers of a dma-buf heap that are mapped for a device of 32 address bits, for each
  * direction, small and large: between DMA_BUF_SYNC_START and DMA_BUF_SYNC_END the CPU finds
  * what the device wrote, and after that the device finds what the CPU wrote. What nobody
- * has written stays.
+ * has written stays. The system's heap has memory that is out of reach for that device, the
+ * driver's own heap has not.
  *
- * Usage: xdt_dmabuf_user DEVICE [SEED]. Prints TAP, and exits as a kselftest does.
+ * Usage: xdt_dmabuf_user DEVICE PCI-DEVICE [SEED], where the second is the name of what is behind
+ * the first. Prints TAP, and exits as a kselftest does.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -23,7 +25,8 @@
 
 #include "xdt_places.h"
 
-#define HEAP	"/dev/dma_heap/system"
+#define PARAMETERS	"/sys/module/xen_dma/parameters/"
+#define DEBUGFS		"/sys/kernel/debug/xen-dma/"
 
 /* Of the kernel's, which has them for itself alone. */
 enum dma_data_direction {
@@ -43,7 +46,7 @@ static const struct {
 	{ "from_device", DMA_FROM_DEVICE, DMA_BUF_SYNC_READ },
 };
 
-/* The heap takes blocks of 1 MiB, 64 KiB and a page. */
+/* Heaps take blocks of 1 MiB, 64 KiB and a page. */
 static const struct {
 	const char *name;
 	size_t size;
@@ -52,6 +55,18 @@ static const struct {
 	{ "68k", 17 * PAGE },
 	{ "1m", 1UL << 20 },
 	{ "6m", (6UL << 20) + 3 * PAGE },
+};
+
+/* They differ in whether most of their buffers bounce; which may be forced. */
+static const struct heap {
+	const char *path;
+	const char *prefix;
+	int bounces;
+	int forced;
+} heaps[] = {
+	{ "/dev/dma_heap/system", "", 1, 0 },
+	{ "/dev/dma_heap/xen-dma32", "low_", 0, 0 },
+	{ "/dev/dma_heap/xen-dma32", "low_forced_", 1, 1 },
 };
 
 /* How often it was looked whether the device's writing needs a copy, and how often it did. */
@@ -67,17 +82,25 @@ static int synchronise(int buf, unsigned int flags)
 	return 0;
 }
 
-static int allocate(int heap, size_t size)
+static int allocate_for(int heap, size_t size, unsigned int flags)
 {
 	struct dma_heap_allocation_data alloc = {
 		.len = size,
-		.fd_flags = O_RDWR | O_CLOEXEC,
+		.fd_flags = flags | O_CLOEXEC,
 	};
+
+	int err;
 
 	if (!ioctl(heap, DMA_HEAP_IOCTL_ALLOC, &alloc))
 		return alloc.fd;
-	ksft_print_msg("no %zu bytes: %s\n", size, strerror(errno));
-	return -1;
+	err = errno;
+	ksft_print_msg("no %zu bytes: %s\n", size, strerror(err));
+	return -err;
+}
+
+static int allocate(int heap, size_t size)
+{
+	return allocate_for(heap, size, O_RDWR);
 }
 
 static int map_for_device(int fd, int buf, enum dma_data_direction dir)
@@ -153,7 +176,64 @@ static int check_directions(int fd, int buf, unsigned char *memory, size_t size,
 		 user_finds(memory)));
 }
 
-static void check(const char *device, int heap, unsigned int size_nr,
+static int is_zero(const unsigned char *memory, size_t size)
+{
+	return !memory[0] && !memcmp(memory, memory + 1, size - 1);
+}
+
+/* Part of it that is mapped once more is the same memory. */
+static int same_memory(int buf, unsigned char *memory, size_t size)
+{
+	size_t at = (size / 2) & ~(PAGE - 1), i;
+	unsigned char *part = mmap(NULL, size - at, PROT_READ | PROT_WRITE, MAP_SHARED, buf, at);
+	int ok = 1;
+
+	if (part == MAP_FAILED)
+		return 0;
+	for (i = 0; i < size - at; i += PAGE / 2) {
+		part[i] = ++pattern;
+		ok &= memory[at + i] == part[i];
+	}
+	munmap(part, size - at);
+	return ok;
+}
+
+/* Is it what the kernel sees? */
+static int kernel_sees(int fd, int buf, const unsigned char *memory, size_t size)
+{
+	struct xdt_dmabuf_peek peek = { .len = PAGE, .fd = buf };
+	unsigned char page[PAGE];
+
+	peek.data = (uintptr_t)page;
+	for (peek.at = 0; peek.at < size; peek.at += PAGE)
+		if (ioctl(fd, XDT_DMABUF_PEEK, &peek) || memcmp(memory + peek.at, page, PAGE))
+			return 0;
+	return ioctl(fd, XDT_DMABUF_PEEK, &peek) && errno == EINVAL;
+}
+
+/* Its memory, without devices. */
+static void check_memory(const char *device, int heap, const char *prefix, unsigned int size_nr)
+{
+	size_t size = sizes[size_nr].size;
+	int fd = open(device, O_RDWR), buf = allocate(heap, size);
+	unsigned char *memory;
+
+	memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, buf, 0);
+	if (memory == MAP_FAILED || fd < 0)
+		ksft_exit_fail_msg("there is no memory, or no device: %s\n", strerror(errno));
+	ksft_test_result(is_zero(memory, size), "xdt_dmabuf.%szeroed_%s\n", prefix,
+			 sizes[size_nr].name);
+	fill(memory, size, ++pattern, 0);
+	ksft_test_result(same_memory(buf, memory, size), "xdt_dmabuf.%ssame_%s\n", prefix,
+			 sizes[size_nr].name);
+	ksft_test_result(kernel_sees(fd, buf, memory, size), "xdt_dmabuf.%skernel_sees_%s\n",
+			 prefix, sizes[size_nr].name);
+	munmap(memory, size);
+	close(buf);
+	close(fd);
+}
+
+static void check(const char *device, int heap, const char *prefix, unsigned int size_nr,
 		  unsigned int way)
 {
 	size_t size = sizes[size_nr].size;
@@ -168,39 +248,213 @@ static void check(const char *device, int heap, unsigned int size_nr,
 	fill(memory, size, ++pattern, 0);
 	if (map_for_device(fd, buf, ways[way].dir))
 		ok = check_directions(fd, buf, memory, size, way);
-	ksft_test_result(ok, "xdt_dmabuf.%s_%s\n", ways[way].name,
+	ksft_test_result(ok, "xdt_dmabuf.%s%s_%s\n", prefix, ways[way].name,
 			 sizes[size_nr].name);
 	if (ways[way].dir == DMA_TO_DEVICE)
 		close(fd);
 	else
-		ksft_test_result(unmapped(fd, memory), "xdt_dmabuf.%s_unmapped_%s\n",
+		ksft_test_result(unmapped(fd, memory), "xdt_dmabuf.%s%s_unmapped_%s\n", prefix,
 				 ways[way].name, sizes[size_nr].name);
 	munmap(memory, size);
 	close(buf);
 }
 
+static int write_file(const char *path, const char *value)
+{
+	int fd = open(path, O_WRONLY), ok;
+
+	ok = fd >= 0 && dprintf(fd, "%s\n", value) > 0;
+	if (!ok)
+		ksft_print_msg("%s: %s\n", path, strerror(errno));
+	close(fd);
+	return ok;
+}
+
+/* What is changed here, and what it was before. */
+static struct setting {
+	const char *path;
+	char before[256];
+} settings[] = {
+	{ .path = PARAMETERS "bounce" },
+	{ .path = PARAMETERS "heap" },
+	{ .path = DEBUGFS "fail_extent/probability" },
+};
+
+static void read_settings(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(settings); i++) {
+		FILE *file = fopen(settings[i].path, "r");
+
+		if (!file || !fgets(settings[i].before, sizeof(settings[i].before), file))
+			ksft_exit_fail_msg("%s can't be read\n", settings[i].path);
+		settings[i].before[strcspn(settings[i].before, "\n")] = 0;
+		fclose(file);
+	}
+}
+
+static void restore_settings(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(settings); i++)
+		write_file(settings[i].path, settings[i].before);
+}
+
+static int set_limit(const char *bytes)
+{
+	return write_file(PARAMETERS "heap", bytes);
+}
+
+/* Of 8 MiB there are two buffers of 4, not three; what is closed can be had again. */
+static int is_limited(int heap)
+{
+	size_t size = 4UL << 20;
+	int first = allocate(heap, size), second = allocate(heap, size), ok;
+
+	ok = first >= 0 && second >= 0 && allocate(heap, size) == -ENOMEM;
+	close(first);
+	first = allocate(heap, size);
+	ok = ok && first >= 0 && allocate(heap, PAGE) == -ENOMEM;
+	close(first);
+	close(second);
+	return ok;
+}
+
+/* A figure of the driver's; -1 where it has none of that name. */
+static long long figure(const char *path, const char *name)
+{
+	FILE *file = fopen(path, "r");
+	long long value, found = -1;
+	char word[64];
+
+	while (file && fscanf(file, "%63s %lld", word, &value) == 2)
+		if (!strcmp(word, name))
+			found = value;
+	if (file)
+		fclose(file);
+	return found;
+}
+
+/* Whoever may only read has the same memory. */
+static int is_for_readers(int heap)
+{
+	int buf = allocate_for(heap, 17 * PAGE, O_RDONLY), ok;
+	unsigned char *memory = mmap(NULL, 17 * PAGE, PROT_READ, MAP_SHARED, buf, 0);
+
+	ok = memory != MAP_FAILED && is_zero(memory, 17 * PAGE);
+	if (memory != MAP_FAILED)
+		munmap(memory, 17 * PAGE);
+	close(buf);
+	return ok;
+}
+
+/*
+ * While half of all extents can't be had, buffers consist of smaller pieces, or there are none; and
+ * when they are freed, all of their memory is.
+ */
+static int survives_faults(int heap)
+{
+	long long used = figure(DEBUGFS "coherent", "used"), failed = 0, had = 0;
+	size_t size = (5UL << 20) + 17 * PAGE;
+	int bufs[8], i, ok = 1;
+
+	write_file(DEBUGFS "fail_extent/verbose", "0");
+	write_file(DEBUGFS "fail_extent/times", "-1");
+	write_file(DEBUGFS "fail_extent/probability", "50");
+	for (i = 0; i < 8; i++) {
+		unsigned char *memory;
+
+		bufs[i] = allocate(heap, size);
+		failed += bufs[i] < 0;
+		if (bufs[i] < 0)
+			continue;
+		had++;
+		memory = mmap(NULL, size, PROT_READ, MAP_SHARED, bufs[i], 0);
+		ok &= memory != MAP_FAILED && is_zero(memory, size);
+		munmap(memory, size);
+	}
+	write_file(DEBUGFS "fail_extent/probability", "0");
+	for (i = 0; i < 8; i++)
+		close(bufs[i]);
+	ksft_print_msg("with half of all extents failing %lld buffers were had, %lld not\n", had,
+		       failed);
+	return ok && had && used >= 0 && figure(DEBUGFS "coherent", "used") == used;
+}
+
+static int can_be_had(int heap)
+{
+	int buf = allocate(heap, PAGE);
+
+	close(buf);
+	return buf >= 0;
+}
+
+static void check_heap(const char *device, const char *pci, const struct heap *heap)
+{
+	int fd = open(heap->path, O_RDWR);
+	unsigned int way, size;
+
+	looks = 0;
+	copies = 0;
+	if (fd < 0)
+		ksft_exit_fail_msg("%s: %s\n", heap->path, strerror(errno));
+	if (heap->forced && !write_file(PARAMETERS "bounce", pci))
+		ksft_exit_fail_msg("bouncing can't be forced\n");
+	for (size = 0; size < ARRAY_SIZE(sizes); size++) {
+		check_memory(device, fd, heap->prefix, size);
+		for (way = 0; way < ARRAY_SIZE(ways); way++)
+			check(device, fd, heap->prefix, size, way);
+	}
+	/* Memory in reach of the device would prove nothing. */
+	ksft_print_msg("%s: %u of %u buffers bounced\n", heap->path, copies, looks);
+	ksft_test_result(heap->bounces ? 2 * copies > looks : looks && !copies, "xdt_dmabuf.%s%s\n",
+			 heap->prefix, heap->bounces ? "bounced" : "in_place");
+	if (heap->forced && !write_file(PARAMETERS "bounce", ""))
+		ksft_exit_fail_msg("bouncing stays forced\n");
+	close(fd);
+}
+
+/* Of our own heap, what it has to do with Xen. */
+static void check_low(const struct heap *heap)
+{
+	int fd = open(heap->path, O_RDWR);
+
+	ksft_test_result(is_for_readers(fd), "xdt_dmabuf.low_readers\n");
+	ksft_test_result(survives_faults(fd), "xdt_dmabuf.low_faults\n");
+
+	ksft_test_result(set_limit("8M") && is_limited(fd), "xdt_dmabuf.low_limit\n");
+	ksft_test_result(set_limit("0") && allocate(fd, PAGE) == -ENOMEM,
+			 "xdt_dmabuf.low_none\n");
+	ksft_test_result(set_limit("default") && can_be_had(fd), "xdt_dmabuf.low_again\n");
+	close(fd);
+}
+
 int main(int argc, char **argv)
 {
-	unsigned int way, size, seed = time(NULL);
-	int heap = open(HEAP, O_RDWR);
+	unsigned int seed = time(NULL), nr = ARRAY_SIZE(heaps), i;
 
 	ksft_print_header();
-	if (argc != 2 && argc != 3)
-		ksft_exit_fail_msg("usage: xdt_dmabuf_user DEVICE [SEED]\n");
-	if (heap < 0)
-		ksft_exit_fail_msg("%s: %s\n", HEAP, strerror(errno));
-	if (argc == 3)
-		seed = strtoul(argv[2], NULL, 0);
-	ksft_set_plan(ARRAY_SIZE(sizes) * 5 + 1);
+	if (argc != 3 && argc != 4)
+		ksft_exit_fail_msg("usage: xdt_dmabuf_user DEVICE PCI-DEVICE [SEED]\n");
+	if (argc == 4)
+		seed = strtoul(argv[3], NULL, 0);
+	/* A kernel without our heap has no such parameter. */
+	if (access(PARAMETERS "heap", F_OK))
+		nr = 1;
+	ksft_set_plan(nr * (ARRAY_SIZE(sizes) * 8 + 1) + (nr > 1 ? 5 : 0));
 	ksft_print_msg("seed %u\n", seed);
 	srand(seed);
 	pattern = seed;
 
-	for (size = 0; size < ARRAY_SIZE(sizes); size++)
-		for (way = 0; way < ARRAY_SIZE(ways); way++)
-			check(argv[1], heap, size, way);
-	/* Memory in reach of the device would prove nothing. */
-	ksft_print_msg("%u of %u buffers bounced\n", copies, looks);
-	ksft_test_result(2 * copies > looks, "xdt_dmabuf.bounced\n");
+	if (nr > 1) {
+		read_settings();
+		atexit(restore_settings);
+	}
+	for (i = 0; i < nr; i++)
+		check_heap(argv[1], argv[2], &heaps[i]);
+	if (nr > 1)
+		check_low(&heaps[1]);
 	ksft_finished();
 }

@@ -7,7 +7,9 @@
  * the exporter. In a kernel without dma-bufs the module does not load.
  */
 #include <linux/dma-buf.h>
+#include <linux/dma-resv.h>
 #include <linux/fs.h>
+#include <linux/iosys-map.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
@@ -50,7 +52,10 @@ static int buffer_map(struct buffer *b, int fd, enum dma_data_direction dir)
 		ret = PTR_ERR(b->attach);
 		goto put;
 	}
-	table = dma_buf_map_attachment_unlocked(b->attach, dir);
+	/* Older kernels have no functions that take this lock by themselves. */
+	dma_resv_lock(buf->resv, NULL);
+	table = dma_buf_map_attachment(b->attach, dir);
+	dma_resv_unlock(buf->resv);
 	if (IS_ERR(table)) {
 		ret = PTR_ERR(table);
 		goto detach;
@@ -73,9 +78,38 @@ static void buffer_unmap(struct buffer *b)
 	if (!b->table)
 		return;
 	buf = b->attach->dmabuf;
-	dma_buf_unmap_attachment_unlocked(b->attach, b->table, b->dir);
+	dma_resv_lock(buf->resv, NULL);
+	dma_buf_unmap_attachment(b->attach, b->table, b->dir);
+	dma_resv_unlock(buf->resv);
 	dma_buf_detach(buf, b->attach);
 	dma_buf_put(buf);
+}
+
+static int buffer_peek(const struct xdt_dmabuf_peek *peek)
+{
+	struct dma_buf *buf = dma_buf_get(peek->fd);
+	struct iosys_map map;
+	int ret;
+
+	if (IS_ERR(buf))
+		return PTR_ERR(buf);
+	if (peek->at > buf->size || peek->len > buf->size - peek->at) {
+		ret = -EINVAL;
+		goto put;
+	}
+	dma_resv_lock(buf->resv, NULL);
+	ret = dma_buf_vmap(buf, &map);
+	dma_resv_unlock(buf->resv);
+	if (ret)
+		goto put;
+	if (copy_to_user(u64_to_user_ptr(peek->data), map.vaddr + peek->at, peek->len))
+		ret = -EFAULT;
+	dma_resv_lock(buf->resv, NULL);
+	dma_buf_vunmap(buf, &map);
+	dma_resv_unlock(buf->resv);
+put:
+	dma_buf_put(buf);
+	return ret;
 }
 
 static int buffer_bus(const void *memory, u64 at, size_t len, dma_addr_t *bus)
@@ -110,6 +144,7 @@ static long xdt_dmabuf_ioctl(struct file *file, unsigned int cmd,
 {
 	struct buffer *b = file->private_data;
 	void __user *from = (void __user *)arg;
+	struct xdt_dmabuf_peek peek;
 	struct xdt_dmabuf_map map;
 	int ret;
 
@@ -121,6 +156,10 @@ static long xdt_dmabuf_ioctl(struct file *file, unsigned int cmd,
 		ret = b->table ? -EBUSY : buffer_map(b, map.fd, map.dir);
 		mutex_unlock(&b->lock);
 		return ret;
+	case XDT_DMABUF_PEEK:
+		if (copy_from_user(&peek, from, sizeof(peek)))
+			return -EFAULT;
+		return buffer_peek(&peek);
 	case XDT_MMAP_RUN:
 		mutex_lock(&b->lock);
 		ret = b->table ? xdt_run_for_user(from, buffer_bus, b) :

@@ -77,10 +77,25 @@ struct xdt_dmabuf_map {
 	__u32 dir;
 };
 
+/**
+ * struct xdt_dmabuf_peek - what the kernel sees of a dma-buf that it maps for itself
+ * @at: where in the buffer, in bytes
+ * @data: address in user space of where the bytes go
+ * @len: bytes
+ * @fd: the dma-buf
+ */
+struct xdt_dmabuf_peek {
+	__u64 at;
+	__u64 data;
+	__u32 len;
+	__s32 fd;
+};
+
 #define XDT_MMAP_ALLOC	_IOW('x', 0, struct xdt_mmap_alloc)
 #define XDT_MMAP_RUN	_IOW('x', 1, struct xdt_mmap_run)
 /* Of XDT_MMAP_SGTABLE: the table's pages are the memory, or else EIO. */
 #define XDT_MMAP_TABLE	_IO('x', 2)
 #define XDT_DMABUF_MAP	_IOW('x', 3, struct xdt_dmabuf_map)
+#define XDT_DMABUF_PEEK	_IOW('x', 4, struct xdt_dmabuf_peek)
 
 #endif /* XDT_MMAP_H */
