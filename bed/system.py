@@ -165,6 +165,10 @@ STEPS = {step.name: step for step in (
          boot=("--append", "swiotlb=force xen_dma.coherent_pooled=0 xen_dma.coherent_cache=0")),
     Step("folios", "files in large folios, from memory in pieces", makes=(media.files,), devices=edu_devices(1),
          judged=False, timeout=5400, boot=("--icount", "--smp", "1", "--append", "xen_dma.defrag=auto")),
+    Step("defrag", "free memory is put together beside CMA, hot-plug and disks", disks=FAST, devices=edu_devices(1),
+         dom0_mem="768M", timeout=3600,
+         boot=("--append", "xen_dma.defrag=auto cma=64M memhp_default_state=online",
+               "--xen-append", "dom0_mem=768M,max:2G")),
     Step("pieces", "a driver domain on a host whose memory is in pieces", devices=edu_devices(2), timeout=5400,
          boot=("--icount", "--smp", "1")),
     Step("picture", "a picture on a screen", makes=(media.picture,)),
@@ -223,9 +227,9 @@ def install_programs(kernel, tree, place):
     base.make_dirs(place / "bin")
     for source in (*SCRIPTS.glob("*.c"), *tree.glob(BENCHMARK)):
         with base.stage(f"compile {source.name}", base.log_path(f"system-{source.stem}")) as run:
-            # They need no library. Headers of the kernel's own count only where there are no others.
+            # Headers of the kernel's own count only where there are no others.
             run(["gcc", "-static", "-O2", "-o", place / "bin" / source.stem, source,
-                 "-idirafter", tree / "include", "-idirafter", tree / "include/uapi"])
+                 "-idirafter", tree / "include", "-idirafter", tree / "include/uapi", "-luring"])
 
 
 def minutes():
@@ -335,7 +339,7 @@ def main(args):
     """Run the chosen steps; 0 when nothing failed."""
     names = args.step or os.environ.get("STEPS", "").replace(",", " ").split() or list(STEPS)
     steps = [STEPS[one_of("step", name, STEPS)] for name in names]
-    base.need("fdisk", "xfsprogs", "busybox-static", "cpio", "qemu-system-x86")
+    base.need("fdisk", "xfsprogs", "busybox-static", "cpio", "qemu-system-x86", "liburing-dev")
     kernel = Kernel.from_environment(flavour=args.flavour)
     if kernel.arch != "x86":
         raise Failure("the steps are for x86")

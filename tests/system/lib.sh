@@ -10,7 +10,6 @@
 # shellcheck source=tools/testing/selftests/xen-dma/lib.sh
 cd /kselftest/xen-dma && . ./lib.sh
 
-driver=/sys/kernel/debug/xen-dma
 balloon=/sys/devices/system/xen_memory/xen_memory0
 # The step's name: its results begin with it.
 step=$(sed -n '/^# Steps* "/{s/[^"]*"\([a-z]*\).*/\1/p;q}' "$0")
@@ -155,6 +154,47 @@ read_once()
 	} | sha256sum | cut -d' ' -f1
 }
 
+# read_on NAME: over and over until /tmp/stop is there; a line for each round
+read_on()
+{
+	while [ ! -e /tmp/stop ]; do
+		read_once "$1" $((4 << 20)) >>"/tmp/rounds-$1"
+	done
+}
+
+rounds()
+{
+	wc -l <"/tmp/rounds-$1"
+}
+
+# a_round_each: every disk was read whole since now
+a_round_each()
+{
+	for name in $(disks); do
+		# One may have been under way.
+		old=$(($(rounds "$name") + 2))
+		wait_until 120 "[ \$(rounds $name) -ge $old ]" || return 1
+	done
+}
+
+# read_all_on: all disks
+read_all_on()
+{
+	for name in $(disks); do
+		: >"/tmp/rounds-$name"
+		read_on "$name" &
+	done
+}
+
+# all_right NAME: was each round?
+all_right()
+{
+	[ -n "$(medium "$1" 3)" ] || return 1
+	wrong=$(grep -vc "$(medium "$1" 3)" "/tmp/rounds-$1")
+	ktap_print_msg "$1: $(rounds "$1") rounds, $wrong wrong, $(cat "/tmp/dd-failed-$1" 2>/dev/null)"
+	[ "$wrong" -eq 0 ] && [ "$(rounds "$1")" -gt 0 ]
+}
+
 # bridge_over NAME INTERFACE
 bridge_over()
 {
@@ -269,7 +309,8 @@ scatter_all()
 	hands=/sys/kernel/debug/xdt_defrag
 	need_modules xdt_edu xdt_memory xdt_defrag
 	echo 3 >/proc/sys/vm/drop_caches
-	free=$(awk '/^MemFree/ { print int($2 / 1024) }' /proc/meminfo)
+	# CMA's is for others.
+	free=$(awk '/^MemFree/ { n += $2 } /^CmaFree/ { n -= $2 } END { print int(n / 1024) }' /proc/meminfo)
 	ask comb $((free - 24))
 	[ "$answer" = combed ] || return 1
 	full=$(($(cat $balloon/info/current_kb) >> 10))

@@ -111,8 +111,8 @@ faults()
 {
 	n=0
 	for hook in fail_call fail_extent; do
-		n=$((n + 1000000 - $(cat $driver/$hook/times)))
-		echo 0 >$driver/$hook/times
+		n=$((n + 1000000 - $(cat "$driver/$hook/times")))
+		echo 0 >"$driver/$hook/times"
 	done
 	echo $n
 }

@@ -21,7 +21,7 @@ sleep_for()
 # places: where the aperture's chunks are
 places()
 {
-	grep -v '^#' $driver/aperture | cut -d' ' -f1 | tr '\n' ' '
+	grep -v '^#' "$driver/aperture" | cut -d' ' -f1 | tr '\n' ' '
 }
 
 read_all()

@@ -5,9 +5,6 @@
 # given, its counters, and how much memory everybody has.
 . ./lib.sh
 
-debugfs=/sys/kernel/debug
-driver=$debugfs/xen-dma
-
 # prepare: the modules that all of these tests need
 prepare()
 {

@@ -15,24 +15,6 @@ cd "$(dirname "$0")" || exit 1
 
 hands=$debugfs/xdt_defrag
 
-# told NAME: what the worker says
-told()
-{
-	sed -n "s/^$1 //p" "$driver/defrag"
-}
-
-# idle: has the worker nothing to do?
-idle()
-{
-	[ "$(told state)" = idle ]
-}
-
-# working: is it at it?
-working()
-{
-	[ "$(told state)" = working ]
-}
-
 # look: is all of it as it was?
 look()
 {

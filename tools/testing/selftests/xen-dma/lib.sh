@@ -14,6 +14,10 @@ else
 	. ./ktap_compat.sh
 fi
 
+# Where the driver tells what it does.
+debugfs=/sys/kernel/debug
+driver=$debugfs/xen-dma
+
 # skip_all REASON: nothing here can be tested
 skip_all()
 {
@@ -89,6 +93,24 @@ ask()
 {
 	echo "$*" >"$hands"
 	read -r answer <"$hands"
+}
+
+# told NAME: what the worker says that puts free memory together
+told()
+{
+	sed -n "s/^$1 //p" "$driver/defrag"
+}
+
+# idle: has it nothing to do?
+idle()
+{
+	[ "$(told state)" = idle ]
+}
+
+# working: is it at it?
+working()
+{
+	[ "$(told state)" = working ]
 }
 
 # wait_until SECONDS CONDITION: until that shell code succeeds; fails when the time is over
