@@ -16,6 +16,7 @@ from sources import ours
 CODE = [name for name in ours("drivers/*.[ch]", "arch/*.[ch]", "include/*.h") if "/tests/" not in name]
 PAGES = "Documentation/admin-guide/xen-dma"
 ABI = "Documentation/ABI/testing/debugfs-xen-dma"
+ABI_SYSFS = "Documentation/ABI/testing/sysfs-module-xen_dma"
 GENERIC = {"swiotlb"}   # Linux's own parameters, which the driver looks at
 
 PRINTS = re.compile(r"\b(?:pr|dev)_(?:emerg|alert|crit|err|warn|notice|info)(?:_once|_ratelimited)?\("
@@ -135,6 +136,14 @@ def test_debugfs():
          for word in re.findall(r"(?:^|\\n)(\w+) %l", form)]
     assert len(names) == 2 and len(words) > 30
     assert not [word for word in words if not re.search(rf"(?<![\w,-]){re.escape(word)}(?![\w,-])", abi)]
+
+
+def test_sysfs():
+    """Each parameter that can be changed while the kernel runs is documented as a file, and no other."""
+    code = "".join(map(text, CODE))
+    names = re.findall(r"^(?:module_param_cb|XEN_SIZE_PARAM)\(([a-z]\w*),", code, re.M)
+    assert len(names) > 5
+    assert sorted(names) == sorted(re.findall(r"^What:.*/xen_dma/parameters/(\w+)$", text(ABI_SYSFS), re.M))
 
 
 def test_cover_letter():
