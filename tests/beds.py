@@ -59,7 +59,7 @@ POOLED = Bed("pooled", "map sg limits exhaust coherent parallel dmabuf", "6.12 7
 DEFRAG = [Bed(f"defrag{order}", "defrag", kernels,
               ("--append", f"xen_dma.idle=2 xen_dma.defrag={order}"),
               arch="x86", environment=f"XDT_ORDER={order}", timeout=1800)
-          for order, kernels in ((9, "6.12 7.3 6.1 6.12-debug"), (3, "6.12"))]
+          for order, kernels in ((9, "6.12 7.3 6.1 6.12-debug 6.12-race"), (3, "6.12"))]
 
 # Four disks that are always bounced for, and so slow that all their commands are under way.
 DEEP = Bed("deep", "disk_depth", "6.12 7.3", ("--append", "swiotlb=force xen_dma.max=64M"), arch="x86",

@@ -2,7 +2,7 @@
 """A PV guest that has the driver, but no device, is saved and restored by Xen's own toolstack;
 then it is given a device. All its pages have other frames by then: the device must not be
 given an address from before. VT-d is the judge, for Xen tells of each DMA that it stops.
-The guest has its memory put together then, and is saved once more while that goes on.
+The memory is in pieces then, until the device was bounced for that and it is put together.
 """
 
 import re
@@ -43,23 +43,19 @@ def boot_with_guest(build, kselftest, booted, tmp_path_factory):
 def test_moved(boot):
     """All of the guest's aperture had other frames, and it is whole again; else the rest proves nothing."""
     said = "\n".join(boot.lines)
-    places = dict(re.findall(r"^guest: (before|after|again) (.*)$", said, re.MULTILINE))
-    assert boot.status == 0 and set(places) == {"before", "after", "again"}, str(boot)
-    assert {len(place.split()) for place in places.values()} == {len(places["before"].split())} != {0}, str(boot)
-    assert re.findall(r"^guest: the domain has moved(.*)$", said, re.MULTILINE) == 2 * [
+    places = dict(re.findall(r"^guest: (before|after) (.*)$", said, re.MULTILINE))
+    assert boot.status == 0 and set(places) == {"before", "after"}, str(boot)
+    assert len(places["before"].split()) == len(places["after"].split()) > 0, str(boot)
+    assert re.findall(r"^guest: the domain has moved(.*)$", said, re.MULTILINE) == [
         ": 65536 KiB of the aperture are made anew"], str(boot)
 
 
 def test_put_together(boot):
-    """What is in pieces since it was restored is put together, also when that was going on while it was saved."""
-    said = "\n".join(boot.lines)
-    told = {word: [int(number) for number in found[0].split()] if found else None for word, found in (
-        (word, re.findall(rf"^guest: {word} ([0-9 ]+)$", said, re.MULTILINE))
-        for word in ("copied at first", "state working exchanged", "copied", "exchanged at last"))}
-    assert None not in told.values() and "nobody begins" not in said, f"{told}\n{boot}"
-    assert told["copied at first"][0] > 0 and told["copied"][0] > 0 == told["copied"][1], f"{told}\n{boot}"
-    # The domain was saved a few seconds after that had begun, and then there was more to do.
-    assert 0 < told["state working exchanged"][0] < told["exchanged at last"][0], f"{told}\n{boot}"
+    """Most blocks are in pieces since it was restored, and none are half a minute after the first was copied."""
+    told = re.findall(r"^guest: copied ([0-9]+) of ([0-9]+), at last ([0-9]+)$", "\n".join(boot.lines), re.MULTILINE)
+    assert len(told) == 1, str(boot)
+    first, total, last = map(int, told[0])
+    assert first > total / 2 and last == 0, f"{first} of {total}, {last}\n{boot}"
 
 
 def test_device(boot, record_property):
@@ -68,7 +64,7 @@ def test_device(boot, record_property):
     bad = [f"{result.name}: {'skipped' if result.skipped else 'failed'}" for result in results
            if not result.ok or result.skipped and not MAY_SKIP.match(result.name)]
     record_property("results", [len(results) - len(bad), len(bad)])
-    assert len(results) >= 32 and not bad, "\n".join([*bad, str(boot)])
+    assert len(results) >= 16 and not bad, "\n".join([*bad, str(boot)])
 
 
 def test_no_fault(boot):

@@ -191,7 +191,10 @@ ktap_test_result xdt_defrag.device_sees_after_faults [ "$wrong" -eq 0 ]
 # That somebody ran out of memory is told at length.
 log=$(log_since "$mark" | sed -e '/invoked oom-killer/,/^Out of memory: Killed/d' \
 	-e '/^tail: page allocation failure/,/pages reserved$/d')
-check_memory xdt_defrag
 sed 's/^/# /' "$driver/defrag"
+# Where kmemleak takes down each allocation, some slabs of that stay.
+slack=128
+[ ! -e "$debugfs/kmemleak" ] || slack=512
+check_memory xdt_defrag "$slack"
 unload xdt_defrag
 ktap_finished
