@@ -27,6 +27,7 @@ COMMANDS = {
     "compare": "stock and ours side by side: features, costs, limits",
     "system": "show the driver in a whole system: guests, driver domains, an IOMMU as judge",
     "cost": "what a guest's disks and network cost, beside stock",
+    "screen": "xen-dma-top in a dom0 at work, and a picture of it",
     "demo": "show the driver at work with real devices",
     "check": "run the tests",
     "clean": "delete what the others made",

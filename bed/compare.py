@@ -7,12 +7,10 @@ can be. The list "compare" in bed/figures.toml makes one table of it, written se
 tabs, and a chart.
 """
 
-import io
-import os
 import re
 import shutil
 
-from bed import base, bench, ktap
+from bed import base, bench, ktap, svg
 from bed.build import install_kselftest
 from bed.known import KERNELS, edu_devices, one_of
 
@@ -133,14 +131,10 @@ def panel(axes, lines, title, show, gain):
 
 def chart(kver, lines):
     """The chart of costs and limits, as the text of an SVG file; the same for the same figures."""
-    os.environ["MPLCONFIGDIR"] = str(base.cache() / "matplotlib")
-    import matplotlib
-    from matplotlib.figure import Figure
     from matplotlib.patches import Patch
-    matplotlib.rcdefaults()
-    matplotlib.rcParams.update({"svg.hashsalt": NAME, "svg.fonttype": "none"})
     costs, limits = ([line for line in lines if line[0] == kind] for kind in ("cost", "limit"))
-    figure = Figure(figsize=(8.33, 0.38 * len(costs + limits) + 1.6), facecolor="white", layout="constrained")
+    figure = svg.figure(NAME, figsize=(8.33, 0.38 * len(costs + limits) + 1.6), facecolor="white",
+                        layout="constrained")
     upper, lower = figure.subplots(2, height_ratios=(len(costs), len(limits)))
     panel(upper, costs, "Instructions (log scale, shorter is better)", shown, lambda stock, ours: stock / ours)
     panel(lower, limits, "Largest size (log scale, longer is better)", size, lambda stock, ours: ours / stock)
@@ -149,11 +143,7 @@ def chart(kver, lines):
     upper.legend(handles=[Patch(color=GREY, label="stock"), Patch(color=BLUE, label="this driver")],
                  loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False, fontsize=9.5,
                  handlelength=1.2, columnspacing=1.2, borderaxespad=0)
-    text = io.StringIO()
-    figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
-    head, end, rest = text.getvalue().partition("?>\n")
-    return "".join(f"{line.rstrip()}\n" for line in
-                   f"{head}{end}<!-- SPDX-License-Identifier: GPL-2.0 -->\n{rest}".splitlines())
+    return svg.text(figure)
 
 
 def main(args):

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from bed import base
+from bed import base, screen
 
 TOP = base.TOP / "tools/xen-dma/xen-dma-top"
 LONG = "fe300000.a-device-with-a-name-of-40-char"
@@ -467,3 +467,22 @@ def test_reader_gone(figures, word):
                           stderr=subprocess.PIPE, text=True)
     os.close(start)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.full
+@pytest.mark.timeout(3600)
+@pytest.mark.xdist_group("top")
+def test_in_dom0(build, booted, tmp_path_factory):
+    """Beside disks that are read: what it shows is what the kernel has counted."""
+    base.need(*screen.PACKAGES)
+    kernel = build(kver="6.12")
+    boot = booted("top", lambda: screen.words(kernel, tmp_path_factory.mktemp("top")))
+    told = json.loads("".join(screen.told(boot.lines, "json")))
+    counted = {fields[0]: fields for fields in map(str.split, screen.told(boot.lines, "devices"))}
+    ide = next(device for device in told["devices"] if device["driver"] == "ata_piix")
+    later = counted[ide["name"]]
+    assert boot.status == 0, str(boot)
+    assert 0 < ide["reasons"]["mask"]["mappings"] <= int(later[later.index("mask") + 1]), str(boot)
+    shown = ["".join(text for text, _ in parts) for parts in screen.screen(boot.lines)]
+    line = next(line for line in shown if ide["name"] in line)
+    assert "mask" in line and re.search(r" [1-9][0-9]* ", line), "\n".join(shown)
