@@ -132,6 +132,7 @@ STEPS = {step.name: step for step in (
     Step("judge", "the kselftest, while an IOMMU watches", devices=edu_devices(),
          boot=("--append", "xen_dma.max=128M xen_dma.idle=2 xen_dma.coherent_pooled=0")),
     Step("dmabuf", "a buffer of a dma-buf heap, and devices of 32 bits", devices=edu_devices()),
+    Step("iommu", "a device that an IOMMU of the kernel's own serves", devices=edu_devices(1)),
     Step("stray", "DMA past the API, which the IOMMU has to report", devices=edu_devices(2),
          boot=("--append", "xen_dma.coherent_cache=0")),
     Step("faults", "the n-th exchange or allocation fails, over a driver domain's life",

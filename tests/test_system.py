@@ -14,7 +14,7 @@ from bed import media, system
 QUICK = ("blk",)
 # Other kernels, and the steps in which they may differ. A debug kernel has something to say about what is granted.
 BESIDE = {
-    ("7.3", system.FLAVOUR): ("blk", "net", "serve", "balloon", "suspend", "judge", "dmabuf", "share", "stacks",
+    ("7.3", system.FLAVOUR): ("blk", "net", "serve", "balloon", "suspend", "judge", "dmabuf", "iommu", "share", "stacks",
                               "sound", "picture", "folios", "devices-q35"),
     ("7.3", "debug"): ("blk", "share"),
 }
