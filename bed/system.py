@@ -44,7 +44,8 @@ SENT = 3000000
 JUDGE = ("-device", "intel-iommu,intremap=on")
 JUDGED_XEN = "sched=credit iommu=verbose,debug dom0-iommu=strict,map-inclusive"
 # What kernels that watch themselves say of DMA; of other parts of theirs they say more.
-REPORT = re.compile(r"WARNING: (kernel/dma|drivers/xen/(dma|swiotlb)|arch/x86/xen/mmu)|DMA-API: ")
+REPORT = re.compile(r"WARNING: (CPU: \d+ PID: \d+ at )?"
+                    r"(kernel/dma|drivers/xen/(dma|swiotlb)|arch/x86/xen/mmu)|DMA-API: ")
 FAULT = re.compile(r"\(XEN\) .*DMAR:\[DMA (Read|Write)\].* fault addr ([0-9a-f]+)")
 
 

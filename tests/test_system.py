@@ -14,8 +14,8 @@ from bed import media, system
 QUICK = ("blk",)
 # Other kernels, and the steps in which they may differ. A debug kernel has something to say about what is granted.
 BESIDE = {
-    ("7.3", system.FLAVOUR): ("blk", "net", "serve", "balloon", "suspend", "judge", "dmabuf", "iommu", "share", "stacks",
-                              "sound", "picture", "folios", "devices-q35"),
+    ("7.3", system.FLAVOUR): ("blk", "net", "serve", "balloon", "suspend", "judge", "dmabuf", "iommu", "share",
+                              "stacks", "sound", "picture", "folios", "defrag", "devices-q35"),
     ("7.3", "debug"): ("blk", "share"),
 }
 
@@ -64,6 +64,17 @@ def test_each_step_has_a_script():
     """Scripts and rows belong together."""
     scripts = {path.name for path in system.SCRIPTS.glob("*.sh")} - {"lib.sh", "guest.sh"}
     assert scripts == {step.script.name for step in (*system.STEPS.values(), system.COST)}
+
+
+@pytest.mark.parametrize("line, bad", [
+    ("WARNING: CPU: 0 PID: 153 at kernel/dma/mapping.c:845 dma_set_mask+0xac/0x110", True),
+    ("WARNING: drivers/xen/dma/sg.c:12 at xen_map_sg+0x10/0x20, CPU#1: sh/1", True),
+    ("DMA-API: nvme 0000:00:05.0: device driver tries to free DMA memory it has not allocated", True),
+    ("WARNING: CPU: 0 PID: 1 at kernel/sched/core.c:1 schedule+0x1/0x2", False)])
+def test_reports(line, bad):
+    """What kernels of each version report of DMA is a failure; what they say of others is not."""
+    results = system.look_at_console(["[    1.000000] Linux", f"[    2.000000] {line}"])
+    assert [result.ok for result in results] == [not bad]
 
 
 def gap(samples):
