@@ -104,7 +104,7 @@ def test_report(line, is_report):
 def test_every_script_has_a_bed():
     """A script that no bed names would never run. arm_offer.sh runs beside others, two in a whole system."""
     named = {f"{name}.sh" for bed in beds.BEDS for name in bed.scripts.split()} | {
-        "arm_offer.sh", "dmabuf.sh", "stray.sh"}
+        "arm_offer.sh", "iommu.sh", "stray.sh"}
     assert named == {path.name for path in test_kselftest.SELFTEST.glob("*.sh") if os.access(path, os.X_OK)}
 
 
