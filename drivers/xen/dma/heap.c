@@ -191,30 +191,29 @@ static void heap_unmap(struct dma_buf_attachment *attachment, struct sg_table *t
 }
 
 /* What has to be copied all the same: a device may be narrower, or forced to bounce. */
-static int heap_begin_access(struct dma_buf *dmabuf, enum dma_data_direction unused)
+static void sync_users(struct heap_buffer *buffer,
+		       void (*sync)(struct device *dev, struct sg_table *table,
+				    enum dma_data_direction dir))
 {
-	struct heap_buffer *buffer = dmabuf->priv;
 	struct heap_user *user;
 
 	mutex_lock(&buffer->lock);
 	list_for_each_entry(user, &buffer->users, list)
 		if (user->dir != DMA_NONE)
-			dma_sync_sgtable_for_cpu(user->dev, &user->table, user->dir);
+			sync(user->dev, &user->table, user->dir);
 	mutex_unlock(&buffer->lock);
+}
+
+static int heap_begin_access(struct dma_buf *dmabuf, enum dma_data_direction unused)
+{
+	sync_users(dmabuf->priv, dma_sync_sgtable_for_cpu);
 
 	return 0;
 }
 
 static int heap_end_access(struct dma_buf *dmabuf, enum dma_data_direction unused)
 {
-	struct heap_buffer *buffer = dmabuf->priv;
-	struct heap_user *user;
-
-	mutex_lock(&buffer->lock);
-	list_for_each_entry(user, &buffer->users, list)
-		if (user->dir != DMA_NONE)
-			dma_sync_sgtable_for_device(user->dev, &user->table, user->dir);
-	mutex_unlock(&buffer->lock);
+	sync_users(dmabuf->priv, dma_sync_sgtable_for_device);
 
 	return 0;
 }
