@@ -88,7 +88,6 @@ static int allocate_for(int heap, size_t size, unsigned int flags)
 		.len = size,
 		.fd_flags = flags | O_CLOEXEC,
 	};
-
 	int err;
 
 	if (!ioctl(heap, DMA_HEAP_IOCTL_ALLOC, &alloc))
@@ -278,6 +277,8 @@ static struct setting {
 	{ .path = PARAMETERS "bounce" },
 	{ .path = PARAMETERS "heap" },
 	{ .path = DEBUGFS "fail_extent/probability" },
+	{ .path = DEBUGFS "fail_extent/times" },
+	{ .path = DEBUGFS "fail_extent/verbose" },
 };
 
 static void read_settings(void)
@@ -423,7 +424,6 @@ static void check_low(const struct heap *heap)
 
 	ksft_test_result(is_for_readers(fd), "xdt_dmabuf.low_readers\n");
 	ksft_test_result(survives_faults(fd), "xdt_dmabuf.low_faults\n");
-
 	ksft_test_result(set_limit("8M") && is_limited(fd), "xdt_dmabuf.low_limit\n");
 	ksft_test_result(set_limit("0") && allocate(fd, PAGE) == -ENOMEM,
 			 "xdt_dmabuf.low_none\n");
