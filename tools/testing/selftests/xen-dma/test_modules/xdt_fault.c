@@ -11,13 +11,15 @@
  *   look	at all pages; "sound" as long as the domain has as much memory as at
  *		the first look, or "wrong: WHY"
  *
- *   map	ten pages and a block of 64 KiB, all above 4 GiB, for 32 bits;
- *		"mapped DEVICE", or "wrong: WHY"
+ *   find	ten pages and a block of 64 KiB, each in one piece above 4 GiB; "found",
+ *		or "wrong: WHY"
+ *   map	what was found, for 32 bits; "mapped DEVICE", or "wrong: WHY"
  *   unmap	all of it; "unmapped"
  *
  * What has been taken lies below 4 GiB. Unloading frees it.
  */
 #include <linux/list.h>
+#include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/slab.h>
 
@@ -86,17 +88,15 @@ static void look(void)
 	xdt_say_sound(&first, hands.answer, sizeof(hands.answer));
 }
 
-#define NR_MAPPED	11
+#define NR_BLOCKS	11
 
-/* So many blocks may not be high, or not be in one piece. */
-#define MAX_OTHERS	1024
-
-static struct {
+/* What is mapped to be counted: the first one has 64 KiB, the others a page. */
+static struct block {
 	void *addr;
 	unsigned int order;
 	dma_addr_t bus;
-} mapped[NR_MAPPED];
-static unsigned int nr_mapped;
+} blocks[NR_BLOCKS];
+static unsigned int nr_found, nr_mapped;
 
 static bool is_high(void *addr, size_t size)
 {
@@ -111,16 +111,19 @@ static bool is_high(void *addr, size_t size)
 	return bus > DMA_BIT_MASK(32);
 }
 
-/* What is not high, or not in one piece, is held meanwhile, not to be found again. */
+/*
+ * What is not high, or not in one piece, is held meanwhile, not to be found again. That may be
+ * much: what scripts before this one have scattered the page allocator gives out first.
+ */
 static void *get_high_pages(unsigned int order)
 {
 	struct page *page, *next;
 	void *found = NULL;
 	LIST_HEAD(others);
-	unsigned int i;
+	long left = si_mem_available() / 4 * 3;
 
-	for (i = 0; i < MAX_OTHERS && !found; i++) {
-		page = alloc_pages(GFP_KERNEL, order);
+	for (; left > 0 && !found; left -= 1L << order) {
+		page = alloc_pages(GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN, order);
 		if (!page)
 			break;
 		if (is_high(page_address(page), PAGE_SIZE << order))
@@ -133,47 +136,57 @@ static void *get_high_pages(unsigned int order)
 	return found;
 }
 
-static bool map_one(unsigned int order)
+static void find_all(void)
 {
-	size_t size = PAGE_SIZE << order;
-	void *addr = get_high_pages(order);
-	dma_addr_t bus = DMA_MAPPING_ERROR;
+	while (nr_found < NR_BLOCKS) {
+		struct block *block = &blocks[nr_found];
 
-	if (addr &&
-	    !dma_set_mask(dma_dev(), DMA_BIT_MASK(32)))
-		bus = dma_map_single(dma_dev(), addr, size, DMA_TO_DEVICE);
-	if (dma_mapping_error(dma_dev(), bus)) {
-		free_pages((unsigned long)addr, order);
-		return false;
+		block->order = nr_found ? 0 : 4;
+		block->addr = get_high_pages(block->order);
+		if (!block->addr)
+			break;
+		nr_found++;
 	}
-	mapped[nr_mapped].addr = addr;
-	mapped[nr_mapped].order = order;
-	mapped[nr_mapped++].bus = bus;
-	return true;
-}
-
-static void unmap_all(void)
-{
-	while (nr_mapped--) {
-		dma_unmap_single(dma_dev(), mapped[nr_mapped].bus,
-				 PAGE_SIZE << mapped[nr_mapped].order,
-				 DMA_TO_DEVICE);
-		free_pages((unsigned long)mapped[nr_mapped].addr,
-			   mapped[nr_mapped].order);
-	}
-	nr_mapped = 0;
-	dma_set_mask(dma_dev(), DMA_BIT_MASK(64));
-	say("unmapped\n");
+	if (nr_found == NR_BLOCKS)
+		say("found\n");
+	else
+		say("wrong: only %u could be found\n", nr_found);
 }
 
 static void map_all(void)
 {
-	while (nr_mapped < NR_MAPPED && map_one(nr_mapped ? 0 : 4))
-		;
-	if (nr_mapped == NR_MAPPED)
+	int ret = dma_set_mask(dma_dev(), DMA_BIT_MASK(32));
+
+	while (!ret && nr_mapped < nr_found) {
+		struct block *block = &blocks[nr_mapped];
+
+		block->bus = dma_map_single(dma_dev(), block->addr, PAGE_SIZE << block->order,
+					    DMA_TO_DEVICE);
+		if (dma_mapping_error(dma_dev(), block->bus))
+			break;
+		nr_mapped++;
+	}
+	if (nr_mapped == NR_BLOCKS)
 		say("mapped %s\n", dev_name(dma_dev()));
 	else
 		say("wrong: only %u could be mapped\n", nr_mapped);
+}
+
+static void unmap_all(void)
+{
+	while (nr_mapped) {
+		struct block *block = &blocks[--nr_mapped];
+
+		dma_unmap_single(dma_dev(), block->bus, PAGE_SIZE << block->order, DMA_TO_DEVICE);
+	}
+	dma_set_mask(dma_dev(), DMA_BIT_MASK(64));
+	say("unmapped\n");
+}
+
+static void lose_all(void)
+{
+	while (nr_found--)
+		free_pages((unsigned long)blocks[nr_found].addr, blocks[nr_found].order);
 }
 
 static bool obey(const char *line)
@@ -186,6 +199,8 @@ static bool obey(const char *line)
 		give();
 	else if (sysfs_streq(line, "look"))
 		look();
+	else if (sysfs_streq(line, "find"))
+		find_all();
 	else if (sysfs_streq(line, "map"))
 		map_all();
 	else if (sysfs_streq(line, "unmap"))
@@ -214,8 +229,8 @@ static void __exit xdt_fault_exit(void)
 	xdt_stop_hands(&hands);
 	while (nr_areas)
 		give();
-	if (nr_mapped)
-		unmap_all();
+	unmap_all();
+	lose_all();
 	dma_set_coherent_mask(dma_dev(), DMA_BIT_MASK(64));
 }
 module_exit(xdt_fault_exit);
