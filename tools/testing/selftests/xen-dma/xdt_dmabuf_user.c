@@ -384,6 +384,44 @@ static int survives_faults(int heap)
 	return ok && had && used >= 0 && figure(DEBUGFS "coherent", "used") == used;
 }
 
+/* How many extents are still to fail. */
+static int to_fail(void)
+{
+	FILE *file = fopen(DEBUGFS "fail_extent/times", "r");
+	int times = -1;
+
+	if (file) {
+		if (fscanf(file, "%d", &times) != 1)
+			times = -1;
+		fclose(file);
+	}
+	return times;
+}
+
+/*
+ * An extent that can't be had costs nobody a buffer: it goes on with smaller pieces. What was
+ * kept of earlier buffers is given back first, so that each needs extents.
+ */
+static int goes_on_smaller(int heap)
+{
+	int bufs[4], i, failed = 0, had = 0;
+
+	write_file(DEBUGFS "fail_extent/verbose", "0");
+	write_file(DEBUGFS "fail_extent/probability", "100");
+	for (i = 0; i < 4; i++) {
+		write_file("/proc/sys/vm/drop_caches", "2");
+		write_file(DEBUGFS "fail_extent/times", "1");
+		bufs[i] = allocate(heap, 5UL << 20);
+		had += bufs[i] >= 0;
+		failed += !to_fail();
+	}
+	write_file(DEBUGFS "fail_extent/probability", "0");
+	for (i = 0; i < 4; i++)
+		close(bufs[i]);
+	ksft_print_msg("of 4 buffers %d lacked an extent, and %d were had\n", failed, had);
+	return failed && had == 4;
+}
+
 static int can_be_had(int heap)
 {
 	int buf = allocate(heap, PAGE);
@@ -424,6 +462,7 @@ static void check_low(const struct heap *heap)
 
 	ksft_test_result(is_for_readers(fd), "xdt_dmabuf.low_readers\n");
 	ksft_test_result(survives_faults(fd), "xdt_dmabuf.low_faults\n");
+	ksft_test_result(goes_on_smaller(fd), "xdt_dmabuf.low_smaller\n");
 	ksft_test_result(set_limit("8M") && is_limited(fd), "xdt_dmabuf.low_limit\n");
 	ksft_test_result(set_limit("0") && allocate(fd, PAGE) == -ENOMEM,
 			 "xdt_dmabuf.low_none\n");
@@ -443,7 +482,7 @@ int main(int argc, char **argv)
 	/* A kernel without our heap has no such parameter. */
 	if (access(PARAMETERS "heap", F_OK))
 		nr = 1;
-	ksft_set_plan(nr * (ARRAY_SIZE(sizes) * 8 + 1) + (nr > 1 ? 5 : 0));
+	ksft_set_plan(nr * (ARRAY_SIZE(sizes) * 8 + 1) + (nr > 1 ? 6 : 0));
 	ksft_print_msg("seed %u\n", seed);
 	srand(seed);
 	pattern = seed;
