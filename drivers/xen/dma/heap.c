@@ -66,7 +66,6 @@ struct heap_piece {
  * @users:	&struct heap_user: devices that are attached
  * @pieces:	&struct heap_piece
  * @nr:		how many pieces there are
- * @table:	the same, as others want it
  * @size:	bytes
  */
 struct heap_buffer {
@@ -75,7 +74,6 @@ struct heap_buffer {
 	struct list_head users;
 	struct list_head pieces;
 	unsigned int nr;
-	struct sg_table table;
 	size_t size;
 };
 
@@ -83,7 +81,7 @@ struct heap_buffer {
  * struct heap_user - a device that is attached to a buffer
  * @list:	in &heap_buffer.users
  * @dev:	the device
- * @table:	the same pieces, at its own bus addresses
+ * @table:	the buffer's pieces, at its own bus addresses
  * @dir:	what it does with them, while it has mapped them; else DMA_NONE
  */
 struct heap_user {
@@ -111,17 +109,17 @@ static unsigned long heap_limit(void)
 	return max == ULONG_MAX ? HEAP_DEFAULT : max;
 }
 
-static int copy_table(struct sg_table *to, const struct sg_table *from)
+static int make_table(struct sg_table *table, const struct heap_buffer *buffer)
 {
-	struct scatterlist *sg, *copy = NULL;
-	int rc = sg_alloc_table(to, from->orig_nents, GFP_KERNEL);
-	unsigned int i;
+	int rc = sg_alloc_table(table, buffer->nr, GFP_KERNEL);
+	struct scatterlist *sg = table->sgl;
+	struct heap_piece *piece;
 
 	if (rc)
 		return rc;
-	for_each_sgtable_sg(from, sg, i) {
-		copy = copy ? sg_next(copy) : to->sgl;
-		sg_set_page(copy, sg_page(sg), sg->length, 0);
+	list_for_each_entry(piece, &buffer->pieces, list) {
+		sg_set_page(sg, piece->page, piece->size, 0);
+		sg = sg_next(sg);
 	}
 
 	return 0;
@@ -135,7 +133,7 @@ static int heap_attach(struct dma_buf *dmabuf, struct dma_buf_attachment *attach
 
 	if (!user)
 		return -ENOMEM;
-	rc = copy_table(&user->table, &buffer->table);
+	rc = make_table(&user->table, buffer);
 	if (rc) {
 		kfree(user);
 		return rc;
@@ -223,24 +221,23 @@ static int heap_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma)
 {
 	struct heap_buffer *buffer = dmabuf->priv;
 	unsigned long at = vma->vm_start, skip = vma->vm_pgoff << PAGE_SHIFT;
-	struct scatterlist *sg;
-	unsigned int i;
+	struct heap_piece *piece;
 
 	/* A private copy would be of no use to a device. */
 	if (!(vma->vm_flags & VM_MAYSHARE))
 		return -EINVAL;
-	for_each_sgtable_sg(&buffer->table, sg, i) {
+	list_for_each_entry(piece, &buffer->pieces, list) {
 		unsigned long size;
 		int rc;
 
-		if (skip >= sg->length) {
-			skip -= sg->length;
+		if (skip >= piece->size) {
+			skip -= piece->size;
 			continue;
 		}
 		if (at == vma->vm_end)
 			break;
-		size = min(sg->length - skip, vma->vm_end - at);
-		rc = remap_pfn_range(vma, at, page_to_pfn(sg_page(sg)) + PFN_DOWN(skip), size,
+		size = min(piece->size - skip, vma->vm_end - at);
+		rc = remap_pfn_range(vma, at, page_to_pfn(piece->page) + PFN_DOWN(skip), size,
 				     vma->vm_page_prot);
 		if (rc)
 			return rc;
@@ -254,16 +251,16 @@ static int heap_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma)
 static int heap_vmap(struct dma_buf *dmabuf, struct iosys_map *map)
 {
 	struct heap_buffer *buffer = dmabuf->priv;
-	unsigned long nr = buffer->size >> PAGE_SHIFT;
+	unsigned long nr = PFN_DOWN(buffer->size), made = 0, i;
 	struct page **pages = kvmalloc_array(nr, sizeof(*pages), GFP_KERNEL);
-	struct sg_page_iter iter;
-	unsigned long i = 0;
+	struct heap_piece *piece;
 	void *vaddr;
 
 	if (!pages)
 		return -ENOMEM;
-	for_each_sgtable_page(&buffer->table, &iter, 0)
-		pages[i++] = sg_page_iter_page(&iter);
+	list_for_each_entry(piece, &buffer->pieces, list)
+		for (i = 0; i < PFN_DOWN(piece->size); i++)
+			pages[made++] = piece->page + i;
 	vaddr = vmap(pages, nr, VM_MAP, PAGE_KERNEL);
 	kvfree(pages);
 	if (!vaddr)
@@ -330,22 +327,6 @@ static int add_pieces(struct heap_buffer *buffer)
 	return 0;
 }
 
-static int make_table(struct heap_buffer *buffer)
-{
-	int rc = sg_alloc_table(&buffer->table, buffer->nr, GFP_KERNEL);
-	struct scatterlist *sg = buffer->table.sgl;
-	struct heap_piece *piece;
-
-	if (rc)
-		return rc;
-	list_for_each_entry(piece, &buffer->pieces, list) {
-		sg_set_page(sg, piece->page, piece->size, 0);
-		sg = sg_next(sg);
-	}
-
-	return 0;
-}
-
 /* Returns whether the heap may have so much more. */
 static bool account(size_t size)
 {
@@ -373,7 +354,6 @@ static void unaccount(size_t size)
 
 static void free_buffer(struct heap_buffer *buffer)
 {
-	sg_free_table(&buffer->table);
 	free_pieces(buffer);
 	unaccount(buffer->size);
 	mutex_destroy(&buffer->lock);
@@ -397,8 +377,6 @@ static struct heap_buffer *make_buffer(size_t size)
 	INIT_LIST_HEAD(&buffer->pieces);
 	buffer->size = size;
 	rc = add_pieces(buffer);
-	if (!rc)
-		rc = make_table(buffer);
 	if (rc) {
 		free_buffer(buffer);
 		return ERR_PTR(rc);
