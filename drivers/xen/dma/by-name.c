@@ -52,11 +52,15 @@ static bool contains(const char *list, const char *name)
  */
 bool xen_find_name(const struct device *dev, enum xen_name_list list)
 {
+	const char *name = dev_name(dev);
 	unsigned long flags;
 	bool found;
 
+	/* Nobody has registered it. */
+	if (!name)
+		return false;
 	raw_spin_lock_irqsave(&names_lock, flags);
-	found = contains(names[list], dev_name(dev));
+	found = contains(names[list], name);
 	raw_spin_unlock_irqrestore(&names_lock, flags);
 	return found;
 }

@@ -94,10 +94,10 @@ static struct xen_device_stats *look_for(const struct device *dev,
 	return NULL;
 }
 
-/* One word, whatever it is. */
+/* One word, whatever it is; a device that nobody has registered has no name. */
 static void set_word(char *word, const char *from, size_t size)
 {
-	strscpy(word, *from ? from : "-", size);
+	strscpy(word, from && *from ? from : "-", size);
 	for (; *word; word++)
 		if (isspace(*word))
 			*word = '_';

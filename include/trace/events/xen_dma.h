@@ -27,7 +27,7 @@ TRACE_EVENT(xen_dma_map,
 		__field(size_t, size)
 	),
 	TP_fast_assign(
-		strscpy(__entry->dev, dev_name(dev), sizeof(__entry->dev));
+		strscpy(__entry->dev, dev_name(dev) ?: "-", sizeof(__entry->dev));
 		strscpy(__entry->why, why, sizeof(__entry->why));
 		__entry->phys = phys;
 		__entry->bus = bus;
@@ -47,7 +47,7 @@ TRACE_EVENT(xen_dma_unmap,
 		__field(size_t, size)
 	),
 	TP_fast_assign(
-		strscpy(__entry->dev, dev_name(dev), sizeof(__entry->dev));
+		strscpy(__entry->dev, dev_name(dev) ?: "-", sizeof(__entry->dev));
 		__entry->bus = bus;
 		__entry->size = size;
 	),
@@ -65,7 +65,7 @@ TRACE_EVENT(xen_dma_refuse,
 		__field(u64, last)
 	),
 	TP_fast_assign(
-		strscpy(__entry->dev, dev_name(dev), sizeof(__entry->dev));
+		strscpy(__entry->dev, dev_name(dev) ?: "-", sizeof(__entry->dev));
 		__entry->size = size;
 		__entry->last = last;
 	),

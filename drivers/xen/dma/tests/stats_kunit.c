@@ -8,6 +8,7 @@
 #include <linux/seq_file.h>
 #include <linux/string.h>
 
+#include "../by-name.h"
 #include "../stats.h"
 #include "fixture.h"
 
@@ -198,6 +199,19 @@ static void xdt_by_turns(struct kunit *test)
 	xdt_expect_device(test, other, "present 0 mask 1000 64000");
 }
 
+/* A device that nobody has registered. */
+static void xdt_nameless(struct kunit *test)
+{
+	struct device *dev = kunit_kzalloc(test, sizeof(*dev), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, dev);
+	KUNIT_ASSERT_NULL(test, dev_name(dev));
+	xen_count_bounce(xen_find_stats(dev), XEN_BOUNCE_MASK, 100);
+	xdt_expect_line(test, "-", "-", "present 0 mask 1 100");
+	KUNIT_EXPECT_FALSE(test, xen_find_name(dev, XEN_NAMED_BOUNCE));
+	xen_stats_forget(dev);
+}
+
 static int xdt_stats_init(struct kunit *test)
 {
 	int rc = xen_stats_reset();
@@ -211,6 +225,7 @@ static struct kunit_case xdt_cases[] = {
 	KUNIT_CASE(xdt_lists_and_large),
 	KUNIT_CASE(xdt_removed),
 	KUNIT_CASE(xdt_by_turns),
+	KUNIT_CASE(xdt_nameless),
 	{}
 };
 
