@@ -27,7 +27,7 @@ from bed import base
 
 PACKAGES = ("make", "gcc", "git", "python3-pytest", "python3-pytest-xdist", "python3-pytest-timeout", "python3-pexpect",
             "coccinelle", "qemu-system-x86", "qemu-system-arm", "busybox-static", "cpio", "device-tree-compiler",
-            "fdisk", "e2fsprogs", "xfsprogs", "liburing-dev", "python3-matplotlib")
+            "fdisk", "e2fsprogs", "xfsprogs", "liburing-dev", "python3-matplotlib", "python3-docutils")
 
 
 @dataclass(frozen=True)

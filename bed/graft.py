@@ -53,6 +53,8 @@ SOUND = "sound/core/memalloc.c"                               # 6.1 takes other 
 MAPPING = "kernel/dma/mapping.c"                              # older ones don't look
 EDITS = {
     "Documentation/admin-guide/index.rst": {r"^   video-output\n": r"\g<0>   xen-dma\n"},
+    "Documentation/core-api/index.rst": {r"^   dma-isa-lpc\n": r"\g<0>   xen-dma/index\n"},
+    "Documentation/driver-api/index.rst": {r"^   xillybus\n": r"   xen-dma\n\g<0>"},
     BINDING: {r"^additionalProperties: false$":
               "allOf:\n  - $ref: /schemas/arm/xen,dma.yaml#\n\nunevaluatedProperties: false"},
     # Declared in xen/swiotlb-xen.h, beside what else the architecture provides.

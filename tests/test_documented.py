@@ -6,8 +6,11 @@ A message is documented by a literal that begins a definition in messages.rst, w
 any literal of that page.
 """
 
+import io
 import re
+import textwrap
 
+import docutils.core
 import pytest
 
 from bed.base import TOP
@@ -136,6 +139,21 @@ def test_debugfs():
          for word in re.findall(r"(?:^|\\n)(\w+) %l", form)]
     assert len(names) == 2 and len(words) > 30
     assert not [word for word in words if not re.search(rf"(?<![\w,-]){re.escape(word)}(?![\w,-])", abi)]
+
+
+def described(abi):
+    """The descriptions of a file of Documentation/ABI, as the kernel's documentation has them."""
+    for block in re.findall(r"^Description:(.*?)(?=^\w+:|\Z)", abi, re.M | re.S):
+        yield textwrap.dedent(block.lstrip("\n").expandtabs())
+
+
+@pytest.mark.parametrize("name", ours("Documentation/ABI/*"))
+def test_abi_can_be_read(name):
+    """The descriptions are sound reStructuredText."""
+    said, texts = io.StringIO(), list(described(text(name)))
+    for each in texts:
+        docutils.core.publish_doctree(each, settings_overrides={"report_level": 1, "warning_stream": said})
+    assert texts and not said.getvalue()
 
 
 def test_sysfs():

@@ -259,6 +259,28 @@ def test_merges(once, kver, arch, name):
     assert wanted and not wanted - set(config)
 
 
+@pytest.mark.full
+@pytest.mark.xdist_group(f"static-{NEWEST}-x86")
+@pytest.mark.parametrize("part", ["admin-guide", "core-api", "driver-api"])
+def test_htmldocs(once, part):
+    """make htmldocs has nothing to say of our pages in a part of the documentation, nor of what it finds there of our
+    ABI files. Pages of other parts can't be found by it; the whole takes hours."""
+    base.need("python3-sphinx", "python3-yaml", "graphviz", "librsvg2-bin")
+    tree = Tree(once, NEWEST)
+    out = tree.path / "build-docs"
+    # What has not changed is not read again.
+    shutil.rmtree(out, ignore_errors=True)
+    base.make_dirs(out)
+    said = says("make", "-C", tree.path, f"O={out}", f"SPHINXDIRS={part}", "htmldocs", timeout=3600)
+    pages = [name for name in ours("Documentation/*.rst") if name.startswith(f"Documentation/{part}/")]
+    assert pages and ENDED not in said, said[-3000:]
+    made = out / "Documentation/output"
+    assert not [name for name in pages if not (made / name[14:]).with_suffix(".html").exists()]
+    of_ours = re.compile("|".join(map(re.escape, (*pages, *ours("Documentation/ABI/*")))))
+    assert not [line for line in said.splitlines()
+                if of_ours.search(line) and "WARNING: unknown document: '/" not in line]
+
+
 def schemas(once, kver):
     """The binding, with what the tree has for the same node, as dt-validate reads it; and what was said of it."""
     def make(place):
