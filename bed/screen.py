@@ -12,13 +12,14 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from bed import base, svg, terminal
+from bed import base, svg, terminal, toolstack
 from bed.base import TOP, Failure
 from bed.build import Kernel
 
 PICTURE = TOP / "Documentation/admin-guide/xen-dma-top.svg"
 PROGRAM = TOP / "tools/xen-dma/xen-dma-top"
 PACKAGES = ("python3-minimal", "libpython3-stdlib", "python3-pyte", "ncurses-base", "python3-matplotlib")
+TRIPLET = toolstack.STACKS["x86"].triplet
 DISKS = {"ata_piix": "ide-hd,bus=ide.0", "ahci": "ide-hd,bus=ahci.0", "nvme": "nvme,serial=top"}
 
 # Inches; a character's width and a line's height.
@@ -35,11 +36,10 @@ def install_python(place):
     library = Path("/usr/lib") / python.name
     shutil.copytree(library, f"{place}{library}", symlinks=True, ignore=shutil.ignore_patterns(
         "__pycache__", "test", "idlelib", "lib2to3", "ensurepip", "pydoc_data", "config-*"))
-    modules = library.glob("lib-dynload/*curses*.so")
-    wanted = subprocess.run(["ldd", python, *modules], check=True, capture_output=True, text=True).stdout
-    words = {word for line in wanted.splitlines() for word in line.split() if word.startswith("/") and ":" not in word}
-    words |= {"/lib/terminfo/l/linux", *map(str, Path("/usr/lib/locale/C.utf8").rglob("LC_*"))}
-    for file in filter(os.path.isfile, words):
+    loaded = toolstack.closure([str(python), *map(str, library.glob("lib-dynload/*curses*.so"))], TRIPLET,
+                               lambda path: path if os.path.isfile(path) else None)
+    plain = ("/lib/terminfo/l/linux", *map(str, Path("/usr/lib/locale/C.utf8").rglob("LC_*")))
+    for file in (*loaded, *filter(os.path.isfile, plain)):
         base.make_dirs(Path(f"{place}{file}").parent)
         shutil.copy2(file, f"{place}{file}")
     base.make_dirs(place / "usr/bin", place / "top")

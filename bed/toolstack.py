@@ -132,6 +132,28 @@ def download(arch, stack, place):
              "-o", "Debug::NoLocking=1", "-o", f"Dir::Cache::archives={place}/debs", *own, *stack.packages], env=env)
 
 
+def closure(paths, triplet, found):
+    """Programs and libraries, the loader, and all libraries that they load; read from the files, for some can't run
+    here. `found` says where a file is, or None."""
+    todo, done = list(paths), set()
+    while todo:
+        path = todo.pop()
+        if path in done:
+            continue
+        done.add(path)
+        if not found(path):
+            raise Failure(f"there is no {path}")
+        text = output(["readelf", "-W", "-d", "-l", found(path)])
+        todo += re.findall(r"program interpreter: (\S+)\]", text)
+        for name in re.findall(r"\(NEEDED\).*\[(.*)\]", text):
+            at = [f"{where.format(triplet)}/{name}" for where in LIBRARIES]
+            at = [each for each in at if found(each)]
+            if not at:
+                raise Failure(f"{path} lacks the library {name}")
+            todo.append(at[0])
+    return done
+
+
 def assemble(arch, stack, place, stamp):
     """The root directory, whole or not at all."""
     part, unpacked = place / "root.part", place / "unpacked"
@@ -143,38 +165,16 @@ def assemble(arch, stack, place, stamp):
                 return each
         return None
 
-    def need(path):
-        """Where a file is."""
-        if at := found(path):
-            return at
-        raise Failure(f"there is no {path} in the packages ({' '.join(stack.packages)})")
-
-    def closure(paths):
-        """They, the loader, and all libraries that they load; read from the files, for some can't run here."""
-        todo, done = list(paths), set()
-        while todo:
-            path = todo.pop()
-            if path in done:
-                continue
-            done.add(path)
-            text = output(["readelf", "-W", "-d", "-l", need(path)])
-            todo += re.findall(r"program interpreter: (\S+)\]", text)
-            for name in re.findall(r"\(NEEDED\).*\[(.*)\]", text):
-                at = [f"{where.format(stack.triplet)}/{name}" for where in LIBRARIES]
-                at = [each for each in at if found(each)]
-                if not at:
-                    raise Failure(f"{path} lacks the library {name}")
-                todo.append(at[0])
-        return done
-
     with base.stage(f"put the Xen toolstack together ({arch})", log_path(f"toolstack-{arch}")) as run:
         run(["rm", "-rf", part, unpacked])
         for deb in (place / "debs").glob("*.deb"):
             run(["dpkg-deb", "-x", deb, unpacked])
-        for path in {*closure(stack.programs), *stack.data}:
+        for path in {*closure(stack.programs, stack.triplet, found), *stack.data}:
             target = Path(f"{part}{path}")
             base.make_dirs(target.parent)
-            shutil.copy2(need(path), target)
+            if not found(path):
+                raise Failure(f"there is no {path} in the packages ({' '.join(stack.packages)})")
+            shutil.copy2(found(path), target)
         base.make_dirs(part / "etc/xen", part / "usr/sbin")
         (part / "etc/xen/xl.conf").write_text('autoballoon="off"\n')
         shutil.copy2(START, part / "usr/sbin/toolstack-start")
