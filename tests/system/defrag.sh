@@ -41,41 +41,16 @@ answers()
 	grep -c "^$1" /tmp/cma
 }
 
-# map: of blocks of orders 1 to 9 $copied were, of $total
-map()
-{
-	ask map 9
-	# shellcheck disable=SC2086 # three words
-	set -- $answer
-	copied=$1
-	total=$3
-	ktap_print_msg "copied, larger, of all: $answer; exchanged: $(told exchanged)"
-	[ "$total" -gt 1000 ]
-}
-
 # in_pieces: most blocks are copied
 in_pieces()
 {
-	map && [ $((2 * copied)) -gt "$total" ]
+	map_blocks 9 && [ "$total" -gt 1000 ] && [ $((2 * small)) -gt "$total" ]
 }
 
-# settle: map every ten seconds until nothing is copied, five minutes at most
+# settle: within five minutes nothing is copied
 settle()
 {
-	tries=30
-	while map && [ "$copied" -gt 0 ]; do
-		[ $((tries -= 1)) -gt 0 ] || return 1
-		sleep 10
-	done
-	[ "$total" -gt 1000 ]
-}
-
-# is_sound: what was held is as it was, and each page is the domain's
-is_sound()
-{
-	ask look
-	ktap_print_msg "$answer"
-	[ "$answer" = sound ]
+	settle_blocks 300 9 none_copied && [ "$total" -gt 1000 ]
 }
 
 # all_of_cma: it can be had, and goes back

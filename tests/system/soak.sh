@@ -154,8 +154,7 @@ survived=$(faults)
 result all_right tell "$survived"
 result faults_there_were [ "$survived" -gt 0 ]
 result memory_back set_memory "$full"
-ask look
-result sound [ "$answer" = sound ]
+result sound is_sound
 rmmod xdt_fault
 result destroyed destroy user
 ktap_print_msg "Xen had $memory and has $(free_pages)"

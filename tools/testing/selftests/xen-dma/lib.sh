@@ -95,6 +95,57 @@ ask()
 	read -r answer <"$hands"
 }
 
+# is_sound: is what xdt_defrag or xdt_fault holds as it was, and each page the domain's?
+is_sound()
+{
+	ask look
+	[ "$answer" = sound ] || ktap_print_msg "$answer"
+	[ "$answer" = sound ]
+}
+
+# map_blocks ORDER: xdt_defrag maps blocks of all sizes; of $total up to that order $small were
+# copied, and $large larger ones. If the device saw something else it fails, and $wrong is 1.
+# shellcheck disable=SC2034 # they are for the script
+map_blocks()
+{
+	ask map "$1"
+	ktap_print_msg "copied up to order $1, larger, of all: $answer; exchanged: $(told exchanged)"
+	case $answer in
+	[0-9]*) ;;
+	*)
+		wrong=1
+		return 1
+		;;
+	esac
+	# shellcheck disable=SC2086 # three words
+	set -- $answer
+	small=$1
+	large=$2
+	total=$3
+}
+
+# none_copied: no block up to that order was
+none_copied()
+{
+	[ "$small" -eq 0 ]
+}
+
+# settle_blocks SECONDS ORDER CONDITION: map them every ten seconds until that shell code succeeds
+settle_blocks()
+{
+	since=$(cut -d. -f1 /proc/uptime)
+	while map_blocks "$2"; do
+		took=$(($(cut -d. -f1 /proc/uptime) - since))
+		if eval "$3"; then
+			ktap_print_msg "settled after $took s"
+			return 0
+		fi
+		[ "$took" -lt "$1" ] || return 1
+		sleep 10
+	done
+	return 1
+}
+
 # told NAME: what the worker says that puts free memory together
 told()
 {
