@@ -109,7 +109,8 @@ is_sound()
 map_blocks()
 {
 	ask map "$1"
-	ktap_print_msg "copied up to order $1, larger, of all: $answer; exchanged: $(told exchanged)"
+	exchanged=$(told exchanged)
+	ktap_print_msg "copied up to order $1, larger, of all: $answer; exchanged: $exchanged"
 	case $answer in
 	[0-9]*) ;;
 	*)
