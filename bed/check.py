@@ -84,6 +84,8 @@ STAGES = (
     Stage("resume", "a guest that was saved and restored gets a device", ("test_resume.py",), (X86,), asked=True),
     Stage("xl", "a domain with hardware that xl makes on ARM", ("test_xl_arm.py",), (ARM64,), asked=True),
     Stage("deb", "packages of kernels from Debian's configurations, unpacked and booted", ("test_deb.py",), named=True),
+    Stage("trace", "the scripts for bpftrace and drgn, beside the kernel's own figures", ("test_trace.py",),
+          (flavour("trace"),), asked=True),
     Stage("inert", "bare metal, PVH, HVM: the driver does nothing", ("test_inert.py",), (X86,), asked=True),
 )
 

@@ -28,6 +28,7 @@ FLAVOURS = {
     ("x86", "debug"): ("test", "debug"),
     ("x86", "race"): ("test", "race"),
     ("x86", "system"): ("test", "system"),
+    ("x86", "trace"): ("test", "trace"),
     ("arm64", "test"): ("test",),
     ("arm64", "debug"): ("test", "debug"),
     ("arm64", "rt"): ("test", "rt"),

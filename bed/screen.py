@@ -12,14 +12,13 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from bed import base, svg, terminal, toolstack
+from bed import base, programs, svg, terminal
 from bed.base import TOP, Failure
 from bed.build import Kernel
 
 PICTURE = TOP / "Documentation/admin-guide/xen-dma-top.svg"
 PROGRAM = TOP / "tools/xen-dma/xen-dma-top"
-PACKAGES = ("python3-minimal", "libpython3-stdlib", "python3-pyte", "ncurses-base", "python3-matplotlib")
-TRIPLET = toolstack.STACKS["x86"].triplet
+PACKAGES = (*programs.PYTHON, "python3-pyte", "ncurses-base", "python3-matplotlib")
 DISKS = {"ata_piix": "ide-hd,bus=ide.0", "ahci": "ide-hd,bus=ahci.0", "nvme": "nvme,serial=top"}
 
 # Inches; a character's width and a line's height.
@@ -30,20 +29,14 @@ def arguments(_parser):
     """There are none."""
 
 
-def install_python(place):
-    """Debian's interpreter with what it needs for a terminal."""
-    python = Path("/usr/bin/python3").resolve(strict=True)
-    library = Path("/usr/lib") / python.name
-    shutil.copytree(library, f"{place}{library}", symlinks=True, ignore=shutil.ignore_patterns(
-        "__pycache__", "test", "idlelib", "lib2to3", "ensurepip", "pydoc_data", "config-*"))
-    loaded = toolstack.closure([str(python), *map(str, library.glob("lib-dynload/*curses*.so"))], TRIPLET,
-                               lambda path: path if os.path.isfile(path) else None)
-    plain = ("/lib/terminfo/l/linux", *map(str, Path("/usr/lib/locale/C.utf8").rglob("LC_*")))
-    for file in (*loaded, *filter(os.path.isfile, plain)):
+def install_top(place):
+    """xen-dma-top, and what it needs for a terminal."""
+    programs.install_python(place)
+    locale = map(str, Path("/usr/lib/locale/C.utf8").rglob("LC_*"))
+    for file in ("/lib/terminfo/l/linux", *filter(os.path.isfile, locale)):
         base.make_dirs(Path(f"{place}{file}").parent)
         shutil.copy2(file, f"{place}{file}")
-    base.make_dirs(place / "usr/bin", place / "top")
-    shutil.copy2(python, place / "usr/bin/python3")
+    base.make_dirs(place / "top")
     shutil.copy2(PROGRAM, place / "top")
     shutil.copy2(terminal.__file__, place / "top/terminal.py")
 
@@ -52,7 +45,7 @@ def words(kernel, place):
     """What scripts/boot is told; makes what is booted in the empty directory `place`."""
     root = place / "root"
     root.mkdir()
-    install_python(root)
+    install_top(root)
     devices = ["-device", "ahci,id=ahci"]
     for name, device in DISKS.items():
         (place / name).write_bytes(os.urandom(16 << 20))

@@ -19,7 +19,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from bed import base
+from bed import base, programs
 from bed.base import Failure, cache, log_path
 from bed.build import cksum
 from bed.fetch import apt_state, download_package, output
@@ -30,8 +30,6 @@ RELEASE = "4.17"
 START = Path(__file__).with_name("toolstack-start.sh")
 # Modules of Debian's kernel, in the order in which they are loaded.
 MODULES = ("xen-privcmd", "xenfs", "xen-evtchn", "xen-gntdev", "xen-gntalloc")
-# Where the loader looks.
-LIBRARIES = ("/lib/{0}", "/usr/lib/{0}", "/lib", "/usr/lib", "/lib64")
 
 
 @dataclass(frozen=True)
@@ -50,7 +48,7 @@ PROGRAMS = (*(f"/usr/lib/xen-{RELEASE}/bin/{name}" for name in (
 PACKAGES = (f"xen-utils-{RELEASE}", "xenstore-utils")
 STACKS = {
     # And what tests make mirrors and encrypted disks with.
-    "x86": Stack("x86_64-linux-gnu",
+    "x86": Stack(programs.HERE,
                  (*PACKAGES, "qemu-system-xen", "seabios", "qemu-system-data", "dmsetup", "mdadm"),
                  (*PROGRAMS, "/usr/libexec/xen-qemu-system-i386", "/sbin/dmsetup", "/sbin/mdadm"),
                  (f"/usr/lib/xen-{RELEASE}/boot/hvmloader", "/usr/share/seabios/bios-256k.bin",
@@ -132,28 +130,6 @@ def download(arch, stack, place):
              "-o", "Debug::NoLocking=1", "-o", f"Dir::Cache::archives={place}/debs", *own, *stack.packages], env=env)
 
 
-def closure(paths, triplet, found):
-    """Programs and libraries, the loader, and all libraries that they load; read from the files, for some can't run
-    here. `found` says where a file is, or None."""
-    todo, done = list(paths), set()
-    while todo:
-        path = todo.pop()
-        if path in done:
-            continue
-        done.add(path)
-        if not found(path):
-            raise Failure(f"there is no {path}")
-        text = output(["readelf", "-W", "-d", "-l", found(path)])
-        todo += re.findall(r"program interpreter: (\S+)\]", text)
-        for name in re.findall(r"\(NEEDED\).*\[(.*)\]", text):
-            at = [f"{where.format(triplet)}/{name}" for where in LIBRARIES]
-            at = [each for each in at if found(each)]
-            if not at:
-                raise Failure(f"{path} lacks the library {name}")
-            todo.append(at[0])
-    return done
-
-
 def assemble(arch, stack, place, stamp):
     """The root directory, whole or not at all."""
     part, unpacked = place / "root.part", place / "unpacked"
@@ -169,7 +145,7 @@ def assemble(arch, stack, place, stamp):
         run(["rm", "-rf", part, unpacked])
         for deb in (place / "debs").glob("*.deb"):
             run(["dpkg-deb", "-x", deb, unpacked])
-        for path in {*closure(stack.programs, stack.triplet, found), *stack.data}:
+        for path in {*programs.closure(stack.programs, stack.triplet, found), *stack.data}:
             target = Path(f"{part}{path}")
             base.make_dirs(target.parent)
             if not found(path):
