@@ -31,8 +31,8 @@ EXCHANGE = f"x86-{next(iter(known.KERNELS))}", "map coherent coherent_fault cohe
 class Mutant:
     """A fault: in the checkout's file `path` the text `old` becomes `new`.
 
-    `bed` and `scripts` are the kselftest that judges it, `steps` are those of scripts/bed system; of none the unit
-    tests do.
+    `bed` and `scripts` are the kselftest that judges it, `steps` are those of scripts/bed system, `tests` are pytest's
+    names of others that boot the default kernel; of none the unit tests do.
     """
 
     name: str
@@ -42,12 +42,15 @@ class Mutant:
     bed: str = ""
     scripts: str = ""
     steps: str = ""
+    tests: str = ""
 
     @property
     def kernel(self):
         """The kernel that it is judged in, as words for build.Kernel."""
         if self.steps:
             return {"arch": "x86", "kver": next(iter(known.KERNELS)), "flavour": system.FLAVOUR}
+        if self.tests:
+            return {"arch": "x86", "kver": next(iter(known.KERNELS))}
         if not self.bed:
             return {"arch": "um"}
         return {"arch": self.bed.partition("-")[0], "kver": self.bed.rpartition("-")[2]}
@@ -57,6 +60,8 @@ class Mutant:
         """The tests that boot machines for it: lists of which each has to notice it."""
         if self.steps:
             return [[f"tests/test_system.py::test_step[{step}]"] for step in self.steps.split()]
+        if self.tests:
+            return [[name] for name in self.tests.split()]
         return self.bed and [[f"tests/test_kselftest.py::test_kselftest[{self.bed}-{script}.sh]"
                               for script in self.scripts.split()]]
 
@@ -76,7 +81,7 @@ def table():
         exchange = file.startswith("mmu")
         path = Path("arch/x86/xen" if exchange else "drivers/xen", file)
         for name, texts in mutants.items():
-            judge = [texts.get(word, "") for word in ("bed", "scripts", "steps")]
+            judge = [texts.get(word, "") for word in ("bed", "scripts", "steps", "tests")]
             found[name] = Mutant(name, path, texts["old"], texts["new"],
                                  *(EXCHANGE if exchange and not any(judge) else judge))
     return found
@@ -195,7 +200,7 @@ def main(args):
     with base.lock("mutants"):
         copy = Copy()
         copy.fresh()
-        for mutant in {(mutant.bed, mutant.scripts, mutant.steps): mutant for mutant in chosen}.values():
+        for mutant in {(mutant.bed, mutant.scripts, mutant.steps, mutant.tests): mutant for mutant in chosen}.values():
             # Under the cache's own locks; the copy finds it then.
             fetch.linux(mutant.kernel.get("kver", known.UML_KERNEL))
             if mutant.boots:
