@@ -172,6 +172,13 @@ def test_cover_letter():
     assert len(rows) > 15 and not set(rows) - table
 
 
+def test_readme():
+    """The README's rows are those of that table."""
+    rows = re.findall(r"^\| (.*) \| (.*) \| (.*) \| (\w+) \|$", text("README.md"), re.M)
+    known = {tuple(line.split("\t")[1:]) for line in text("Documentation/admin-guide/xen-dma-compare.tsv").splitlines()}
+    assert len(rows) > 5 and not set(rows) - known
+
+
 def test_no_longer_one_page():
     """Every page is in the contents, and the other way round."""
     listed = set(re.findall(r"^   (xen-dma/[\w-]+)$", text("Documentation/admin-guide/xen-dma.rst"), re.M))
