@@ -28,6 +28,22 @@
 static unsigned long xen_refused_until = INITIAL_JIFFIES;
 static unsigned int xen_refused_order;
 
+/* Was it refused lately? */
+static bool is_refused(unsigned int order)
+{
+	return order >= READ_ONCE(xen_refused_order) &&
+	       time_before(jiffies, READ_ONCE(xen_refused_until));
+}
+
+/* Its option memop-max-order says it; a single page has other reasons. */
+static void note_refused(unsigned int order)
+{
+	if (!order)
+		return;
+	WRITE_ONCE(xen_refused_order, order);
+	WRITE_ONCE(xen_refused_until, jiffies + XEN_REFUSED_SECONDS * HZ);
+}
+
 /*
  * The largest extent that the hypervisor has within a width, for the
  * administrator to know. It does not tell a domain, so one is taken and given back.
@@ -66,17 +82,14 @@ static bool make_contiguous(struct xen_coherent_request *req,
 		.wanted = req->width,
 	};
 	phys_addr_t phys = page_to_phys(page);
-	int rc = xen_make_contiguous(phys, pages, req->order, req->width,
-				     req->gfp, &req->bus, &made.exchanged);
 	bool all;
+	int rc;
 
 	*region = NULL;
-	/* Its option memop-max-order says it; a single page has other reasons. */
-	if (rc == -EPERM && req->order) {
-		WRITE_ONCE(xen_refused_order, req->order);
-		WRITE_ONCE(xen_refused_until,
-			   jiffies + XEN_REFUSED_SECONDS * HZ);
-	}
+	rc = xen_make_contiguous(phys, pages, req->order, req->width, req->gfp,
+				 &req->bus, &made.exchanged);
+	if (rc == -EPERM)
+		note_refused(req->order);
 	if (rc == -ENOMEM && req->search)
 		req->largest = largest_extent(page, pages, req->order,
 					      req->width, req->gfp);
@@ -100,6 +113,17 @@ static bool make_contiguous(struct xen_coherent_request *req,
 	return false;
 }
 
+/* It does not suit as it is, and its order was refused lately. */
+static bool is_in_vain(struct xen_coherent_request *req, struct page *page)
+{
+	if (!is_refused(req->order) ||
+	    xen_region_suits(page_to_phys(page), req->order, req->width, &req->bus))
+		return false;
+
+	req->error = -EPERM;
+	return true;
+}
+
 /* One block of the page allocator's, be it a region afterwards or not. */
 static bool make_block(struct xen_coherent_request *req)
 {
@@ -110,7 +134,7 @@ static bool make_block(struct xen_coherent_request *req)
 		req->error = -ENOBUFS;
 		return false;
 	}
-	if (!make_contiguous(req, page, NULL, &region)) {
+	if (is_in_vain(req, page) || !make_contiguous(req, page, NULL, &region)) {
 		__free_pages(page, req->order);
 		return false;
 	}
@@ -260,12 +284,12 @@ static bool make_large(struct xen_coherent_request *req)
  */
 bool xen_coherent_make(struct xen_coherent_request *req)
 {
-	req->error = -EPERM;
-	if (req->order >= READ_ONCE(xen_refused_order) &&
-	    time_before(jiffies, READ_ONCE(xen_refused_until)))
-		return false;
+	if (req->order <= MAX_PAGE_ORDER)
+		return make_block(req);
 
-	return req->order > MAX_PAGE_ORDER ? make_large(req) : make_block(req);
+	/* It does not suit as it is, and would cost much to find out. */
+	req->error = -EPERM;
+	return !is_refused(req->order) && make_large(req);
 }
 
 #if IS_ENABLED(CONFIG_XEN_DMA_KUNIT_TEST)

@@ -180,7 +180,7 @@ static void xdc_odd_limits(struct kunit *test)
  * A page allocator's block that happens to suit is taken as it is, and is not
  * kept. Which block comes is not up to the test.
  */
-static void xdc_suits(struct kunit *test)
+static void xdc_take_what_suits(struct kunit *test)
 {
 	const unsigned int order = 3, nr = 8;
 	struct xdt *x = test->priv;
@@ -189,7 +189,6 @@ static void xdc_suits(struct kunit *test)
 	struct xdc_mem m;
 	void *block;
 
-	x->dev->coherent_dma_mask = DMA_BIT_MASK(34);
 	for (i = 0; i < nr; i++) {
 		block = (void *)__get_free_pages(GFP_KERNEL, order);
 		KUNIT_ASSERT_NOT_NULL(test, block);
@@ -213,6 +212,29 @@ static void xdc_suits(struct kunit *test)
 	}
 	if (!suited)
 		kunit_skip(test, "the page allocator had other blocks");
+}
+
+static void xdc_suits(struct kunit *test)
+{
+	struct xdt *x = test->priv;
+
+	x->dev->coherent_dma_mask = DMA_BIT_MASK(34);
+	xdc_take_what_suits(test);
+}
+
+/* That needs nobody's leave. */
+static void xdc_suits_unasked(struct kunit *test)
+{
+	struct xdt *x = test->priv;
+	struct xdc_mem m;
+
+	x->dev->coherent_dma_mask = DMA_BIT_MASK(32);
+	xen_machine_fail_exchanges(-EPERM);
+	KUNIT_EXPECT_FALSE(test, xdc_get(x->dev, &m, PAGE_SIZE << 3, GFP_KERNEL, 0));
+	x->dev->coherent_dma_mask = DMA_BIT_MASK(34);
+	xdc_take_what_suits(test);
+	xen_machine_fail_exchanges(0);
+	xen_coherent_forget_refusal();
 }
 
 /* Several sizes live side by side. */
@@ -411,6 +433,7 @@ static struct kunit_case xdc_cases[] = {
 	KUNIT_CASE_PARAM(xdc_orders, xdc_widths_gen_params),
 	KUNIT_CASE_PARAM(xdc_odd_limits, xdc_limits_gen_params),
 	KUNIT_CASE(xdc_suits),
+	KUNIT_CASE(xdc_suits_unasked),
 	KUNIT_CASE(xdc_together),
 	KUNIT_CASE(xdc_page_ops),
 	KUNIT_CASE_PARAM(xdc_atomic, xdc_widths_gen_params),
