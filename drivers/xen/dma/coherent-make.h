@@ -21,6 +21,7 @@
  * @gfp:	allocation flags
  * @attrs:	of the allocation
  * @linear:	the pages have to follow each other for the kernel
+ * @exact:	memory that has more pages will not do
  * @page:	the first page of the memory, NULL for none
  * @pages:	each page of it, NULL when they follow each other
  * @vaddr:	where the kernel sees it, NULL for nowhere
@@ -38,6 +39,7 @@ struct xen_coherent_request {
 	gfp_t gfp;
 	unsigned long attrs;
 	bool linear;
+	bool exact;
 	struct page *page;
 	struct page **pages;
 	void *vaddr;

@@ -163,10 +163,11 @@ static bool find_memory(struct xen_coherent_request *req)
 	bool mapped = !xen_may_sleep(req) &&
 		      !(req->attrs & DMA_ATTR_NO_KERNEL_MAPPING);
 
+	unsigned int last = req->exact ? req->order : last_order(req->linear);
+
 	return xen_coherent_make(req) ||
-	       use_kept(req, xen_region_take_any(req->order,
-						 last_order(req->linear),
-						 req->limit, mapped)) ||
+	       use_kept(req, xen_region_take_any(req->order, last, req->limit,
+						 mapped)) ||
 	       make_of_others(req);
 }
 
@@ -199,6 +200,10 @@ static bool alloc_in_scope(struct xen_coherent_request *req,
 			return true;
 		report_failure(req);
 	}
+
+	/* It goes on with less, and nothing has failed yet. */
+	if (req->exact && req->gfp & __GFP_NORETRY)
+		return false;
 
 	atomic_long_inc(&xen_failed);
 	/* Who may not sleep may be an interrupt's, of any task. */
@@ -371,6 +376,17 @@ void xen_coherent_free(struct device *dev, size_t size, void *vaddr,
 	free_reachable(dev, size, page_of(vaddr, attrs), vaddr, dma_handle);
 }
 
+static struct page *alloc_linear(struct xen_coherent_request *req,
+				 dma_addr_t *dma_handle)
+{
+	req->linear = true;
+	if (!alloc_reachable(req))
+		return NULL;
+
+	*dma_handle = req->bus;
+	return req->page;
+}
+
 /**
  * xen_coherent_alloc_pages() - allocate pages that need no bouncing
  * @dev:	device that will use them
@@ -394,14 +410,36 @@ struct page *xen_coherent_alloc_pages(struct device *dev, size_t size,
 		.dev = dev,
 		.size = size,
 		.gfp = gfp,
-		.linear = true,
 	};
 
-	if (!alloc_reachable(&req))
-		return NULL;
+	return alloc_linear(&req, dma_handle);
+}
 
-	*dma_handle = req.bus;
-	return req.page;
+/**
+ * xen_coherent_alloc_exact() - allocate a part of something larger
+ * @dev:	device that will use it
+ * @size:	bytes
+ * @dma_handle:	where the bus address goes
+ * @gfp:	allocation flags; with __GFP_NORETRY the caller goes on with less, and nobody
+ *		is told or counts that he had to
+ *
+ * As xen_coherent_alloc_pages(), but what is kept of larger memory is not spent for it.
+ *
+ * Context: As @gfp says.
+ * Return: First of the cleared pages, NULL when there are none. For
+ * xen_coherent_free_pages().
+ */
+struct page *xen_coherent_alloc_exact(struct device *dev, size_t size,
+				      dma_addr_t *dma_handle, gfp_t gfp)
+{
+	struct xen_coherent_request req = {
+		.dev = dev,
+		.size = size,
+		.gfp = gfp,
+		.exact = true,
+	};
+
+	return alloc_linear(&req, dma_handle);
 }
 
 /**

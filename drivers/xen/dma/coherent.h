@@ -24,6 +24,8 @@ void xen_coherent_free(struct device *dev, size_t size, void *vaddr,
 struct page *xen_coherent_alloc_pages(struct device *dev, size_t size,
 				      dma_addr_t *dma_handle,
 				      enum dma_data_direction dir, gfp_t gfp);
+struct page *xen_coherent_alloc_exact(struct device *dev, size_t size,
+				      dma_addr_t *dma_handle, gfp_t gfp);
 void xen_coherent_free_pages(struct device *dev, size_t size,
 			     struct page *page, dma_addr_t dma_handle,
 			     enum dma_data_direction dir);

@@ -297,8 +297,8 @@ static int add_piece(struct heap_buffer *buffer, size_t size)
 	if (!piece)
 		return -ENOMEM;
 	piece->size = size;
-	piece->page = xen_coherent_alloc_pages(&heap_device->dev, size, &piece->bus,
-					       DMA_BIDIRECTIONAL, GFP_KERNEL | gfp);
+	piece->page = xen_coherent_alloc_exact(&heap_device->dev, size, &piece->bus,
+					       GFP_KERNEL | gfp);
 	if (!piece->page) {
 		kfree(piece);
 		return -ENOMEM;

@@ -222,6 +222,39 @@ static void xdc_larger_than_none(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, xdc_shrink_all(), 4 + 32);
 }
 
+/* Whoever goes on with less does not get more, and has not failed yet. */
+static void xdc_exactly(struct kunit *test)
+{
+	struct xdt *x = test->priv;
+	gfp_t gfp = GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN;
+	struct xdc_mem m[2] = {};
+	struct page *page[2];
+	struct xdc_look was;
+	dma_addr_t bus;
+
+	if (!xdc_take(test, x->dev, &m[0], PAGE_SIZE << 2, GFP_KERNEL, "to be kept") ||
+	    !xdc_take(test, x->dev, &m[1], PAGE_SIZE << 5, GFP_KERNEL, "to be kept"))
+		return;
+	xdc_put_all(test, m, 2);
+	xen_machine_fail_exchanges(-ENOMEM);
+	xdc_look(&was);
+	page[0] = xen_coherent_alloc_exact(x->dev, PAGE_SIZE << 2, &bus, gfp);
+	page[1] = xen_coherent_alloc_exact(x->dev, PAGE_SIZE << 2, &bus, gfp);
+	KUNIT_EXPECT_NOT_NULL(test, page[0]);
+	KUNIT_EXPECT_NULL(test, page[1]);
+	KUNIT_EXPECT_EQ(test, xen_regions_kept(), 32);
+	if (page[0]) {
+		struct xdc_look now;
+
+		xdc_look(&now);
+		KUNIT_EXPECT_EQ(test, now.usage.failed, was.usage.failed);
+		xen_coherent_free_pages(x->dev, PAGE_SIZE << 2, page[0], bus,
+					DMA_BIDIRECTIONAL);
+	}
+	xen_machine_fail_exchanges(0);
+	xdc_shrink_all();
+}
+
 /* What a caller who can't wait for a mapping may have is not behind what he may not. */
 static void xdc_mapped_first(struct kunit *test)
 {
@@ -270,6 +303,7 @@ static struct kunit_case xdc_cases[] = {
 	KUNIT_CASE(xdc_better_than_none),
 	KUNIT_CASE(xdc_odd_is_enough),
 	KUNIT_CASE(xdc_larger_than_none),
+	KUNIT_CASE(xdc_exactly),
 	KUNIT_CASE(xdc_mapped_first),
 	KUNIT_CASE(xdc_wide_is_kept),
 	{}
