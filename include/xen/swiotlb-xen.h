@@ -138,7 +138,8 @@ static inline int xen_dma_pages_left(const xen_pfn_t *frames, int nr)
 
 static inline int xen_dma_pages_return(const xen_pfn_t *frames, int nr)
 {
-	xen_dma_memory_came();
+	if (nr > 0)
+		xen_dma_memory_came();
 	return nr;
 }
 #endif

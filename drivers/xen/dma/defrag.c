@@ -20,7 +20,6 @@
  */
 #define pr_fmt(fmt) "xen-dma: " fmt
 
-#include <linux/bits.h>
 #include <linux/dma-mapping.h>
 #include <linux/gfp.h>
 #include <linux/highmem.h>
@@ -38,7 +37,6 @@
 #include <linux/oom.h>
 #include <linux/page_reporting.h>
 #include <linux/pfn.h>
-#include <linux/preempt.h>
 #include <linux/sched.h>
 #include <linux/seq_file.h>
 #include <linux/spinlock.h>
@@ -53,11 +51,8 @@
 
 #include "addr.h"
 #include "compat.h"
-#include "defrag-policy.h"
+#include "defrag-gather.h"
 #include "defrag.h"
-
-/* Addresses of this width are scarce; of that one, not. */
-#define LOW_WIDTH	32
 
 /* Seconds of a round, after which somebody must have straddled, and something been done. */
 #define ROUND		60
@@ -75,38 +70,10 @@
 /* What free page reporting has shown at least; the smallest that can be in pieces. */
 #define REPORT_ORDER	1
 
-/* Pages of one exchange at most: as many as the largest extent has. */
-#define MOST_AT_ONCE	BIT(XEN_DEFRAG_MAX_ORDER)
-
-/* For so many no memory is needed. */
-#define NEED_NO_LIST	32UL
-
 /* Pages that are exchanged at a time where others soon need memory. */
 #define FEW_PAGES	1024
 
-/**
- * struct defrag_counters - what was done since boot
- * @rounds:	rounds of free page reporting
- * @looked:	pages that were looked at
- * @exchanged:	pages that were exchanged, and stay so
- * @none:	how often Xen had no extent
- * @low:	how often it had only one that is scarce
- * @refused:	regions that it did not take
- * @ns:		nanoseconds that all this took
- */
-static struct defrag_counters {
-	unsigned long rounds;
-	unsigned long looked;
-	unsigned long exchanged;
-	unsigned long none;
-	unsigned long low;
-	unsigned long refused;
-	u64 ns;
-} count;
-
-/* The lock is for both; what was shown before was put together to extents of @shown_order. */
-static DEFINE_SPINLOCK(policy_lock);
-static struct xen_defrag_policy policy;
+/* What was shown before was put together to extents of that order. Under the policy's lock. */
 static unsigned int shown_order;
 
 /*
@@ -115,7 +82,6 @@ static unsigned int shown_order;
  */
 static DEFINE_MUTEX(batch_lock);
 static unsigned long batch_pages;
-static bool memory_short;
 
 /* The worker's: what had straddled, and been exchanged, when the round began; rounds without. */
 static unsigned long seen[XEN_DEFRAG_ORDERS];
@@ -135,9 +101,6 @@ static bool reporting;
 /* Had the memory been in pieces when there were no drivers yet? */
 static bool was_built_of_pieces __initdata;
 
-/* Is there memory beyond what the narrower devices reach? */
-static bool low_is_scarce;
-
 static void defrag_worker(struct work_struct *work);
 static DECLARE_DELAYED_WORK(defrag_work, defrag_worker);
 
@@ -148,142 +111,18 @@ static int __init set_defrag(char *arg)
 	if (!xen_may_be_dma_domain())
 		return 0;
 	if (arg && !strcmp(arg, "off"))
-		policy.max_order = 0;
+		xen_defrag.policy.max_order = 0;
 	else if (arg && !strcmp(arg, "auto"))
-		policy.max_order = XEN_DEFRAG_MAX_ORDER;
+		xen_defrag.policy.max_order = XEN_DEFRAG_MAX_ORDER;
 	else if (arg && !kstrtouint(arg, 10, &order) && order &&
 		 order <= XEN_DEFRAG_MAX_ORDER)
-		policy.max_order = order;
+		xen_defrag.policy.max_order = order;
 	else
 		pr_warn("xen_dma.defrag=%s: ignored, it takes off, auto, or an order from 1 to %u\n",
 			arg ?: "", XEN_DEFRAG_MAX_ORDER);
 	return 0;
 }
 early_param("xen_dma.defrag", set_defrag);
-
-static unsigned int wanted_order(void)
-{
-	unsigned int order;
-
-	spin_lock(&policy_lock);
-	order = xen_defrag_order(&policy, get_jiffies_64());
-	spin_unlock(&policy_lock);
-
-	return order;
-}
-
-/*
- * Low memory is not to be spent for this where there is other, so it goes back. Xen gives it
- * last. Returns how many extents come before the first one that is low.
- */
-static unsigned long return_low(phys_addr_t phys, unsigned int order, unsigned long nr)
-{
-	unsigned long i, first = nr;
-	bool all;
-
-	for (i = 0; low_is_scarce && i < nr; i++, phys += PAGE_SIZE << order) {
-		if (fls64(PFN_PHYS((u64)pfn_to_mfn(PFN_DOWN(phys)))) > LOW_WIDTH)
-			continue;
-		count.low++;
-		first = min(first, i);
-		preempt_disable();
-		xen_destroy_contiguous_region(phys, order, GFP_NOWAIT, &all);
-		preempt_enable();
-	}
-
-	return first;
-}
-
-/*
- * Notes how an exchange ended, and how many extents it made. What Xen refuses is as it was:
- * somebody maps a page of it.
- */
-static void note(unsigned int order, int rc, unsigned long made)
-{
-	spin_lock(&policy_lock);
-	count.exchanged += made << order;
-	if (made)
-		xen_defrag_made(&policy, order, made, get_jiffies_64());
-	if (rc == -ENOMEM || rc == -EPERM) {
-		count.none++;
-		xen_defrag_none(&policy, order, get_jiffies_64());
-	} else if (rc) {
-		count.refused++;
-	}
-	spin_unlock(&policy_lock);
-}
-
-/*
- * Exchanges the pages of so many extents. Returns how many of them are done with; where that
- * is not all of them, the next one can't be had. *@changed tells that pages may hold anything.
- *
- * A domain is saved while all CPUs stand still, at a point where they may be preempted.
- * The pages must have frames there.
- */
-static unsigned long exchange(phys_addr_t phys, unsigned int order, unsigned long nr,
-			      bool *changed)
-{
-	unsigned long made, kept;
-	int rc;
-
-	preempt_disable();
-	rc = xen_create_extents(phys, order, nr, GFP_NOWAIT, &made);
-	if (rc == -ENOBUFS)
-		rc = xen_create_extents(phys, order, max(NEED_NO_LIST >> order, 1UL),
-					GFP_NOWAIT, &made);
-	preempt_enable();
-
-	*changed |= made;
-	kept = return_low(phys, order, made);
-	note(order, kept < made ? -ENOMEM : rc, kept);
-
-	return kept;
-}
-
-/* How many extents from there on are in pieces, of those that one exchange may have. */
-static unsigned long count_pieces(phys_addr_t phys, phys_addr_t end, unsigned int order)
-{
-	size_t size = PAGE_SIZE << order;
-	unsigned long nr = 0;
-
-	while (phys < end && nr << order < MOST_AT_ONCE && !xen_region_contiguous(phys, size)) {
-		phys += size;
-		nr++;
-	}
-
-	return nr;
-}
-
-/*
- * Puts a free block together, in extents of @order at most. Returns that order, or the
- * smaller one that Xen had, 0 for none. *@changed as for exchange().
- */
-static unsigned int gather(struct page *page, unsigned int block, unsigned int order,
-			   bool *changed)
-{
-	phys_addr_t phys = page_to_phys(page), end = phys + (PAGE_SIZE << block);
-
-	count.looked += 1UL << block;
-	while (phys < end && order && !READ_ONCE(memory_short)) {
-		unsigned int extent = min(block, order);
-		unsigned long nr = count_pieces(phys, end, extent), made;
-		size_t size = PAGE_SIZE << extent;
-
-		if (!nr) {
-			phys += size;
-			continue;
-		}
-		made = exchange(phys, extent, nr, changed);
-		phys += made * size;
-		order = min(order, wanted_order());
-		cond_resched();
-		/* There may be smaller ones. What can't be exchanged stays as it is. */
-		if (!made && order >= extent)
-			phys += size;
-	}
-
-	return order;
-}
 
 /* The page allocator promises something of free pages, and theirs are new. */
 static void keep_promises(struct page *page, unsigned int order)
@@ -322,21 +161,21 @@ static bool is_tight(struct page *page)
 static unsigned int gather_all(struct scatterlist *sgl, unsigned int nents, bool *done)
 {
 	unsigned long most = is_tight(sg_page(sgl)) ? FEW_PAGES : ULONG_MAX;
-	unsigned long before = count.exchanged;
-	unsigned int order = wanted_order(), i;
+	unsigned long before = xen_defrag.count.exchanged;
+	unsigned int order = xen_defrag_wanted(), i;
 	struct scatterlist *sg;
 
 	for_each_sg(sgl, sg, nents, i) {
 		unsigned int block = get_order(sg->length);
 		bool changed = false;
 
-		if (!order || count.exchanged - before >= most)
+		if (!order || xen_defrag.count.exchanged - before >= most)
 			break;
-		order = gather(sg_page(sg), block, order, &changed);
+		order = xen_defrag_gather(sg_page(sg), block, order, &changed);
 		if (changed)
 			keep_promises(sg_page(sg), block);
 	}
-	*done = i == nents && order && !READ_ONCE(memory_short);
+	*done = i == nents && order && !READ_ONCE(xen_defrag.memory_short);
 
 	return order;
 }
@@ -350,13 +189,13 @@ static int report(struct page_reporting_dev_info *info, struct scatterlist *sgl,
 	bool done;
 
 	mutex_lock(&batch_lock);
-	WRITE_ONCE(memory_short, false);
+	WRITE_ONCE(xen_defrag.memory_short, false);
 	WRITE_ONCE(batch_pages, pages_of(sgl, nents));
 	order = gather_all(sgl, nents, &done);
-	spin_lock(&policy_lock);
+	spin_lock(&xen_defrag.lock);
 	shown_order = min(shown_order, order);
-	spin_unlock(&policy_lock);
-	count.ns += ktime_get_ns() - start;
+	spin_unlock(&xen_defrag.lock);
+	xen_defrag.count.ns += ktime_get_ns() - start;
 	mutex_unlock(&batch_lock);
 
 	return done ? 0 : -EAGAIN;
@@ -377,8 +216,9 @@ static int give_back_soon(struct notifier_block *nb, unsigned long unused, void 
 
 	if (!pages)
 		return NOTIFY_OK;
-	WRITE_ONCE(memory_short, true);
+	WRITE_ONCE(xen_defrag.memory_short, true);
 	mutex_lock(&batch_lock);
+	xen_defrag.count.waited++;
 	mutex_unlock(&batch_lock);
 	schedule_timeout_uninterruptible(1);
 	*(unsigned long *)freed += pages;
@@ -438,18 +278,18 @@ static bool note_demand(void)
 		seen[i] = sum;
 		any |= fresh[i];
 	}
-	spin_lock(&policy_lock);
-	xen_defrag_demand(&policy, fresh);
-	spin_unlock(&policy_lock);
+	spin_lock(&xen_defrag.lock);
+	xen_defrag_demand(&xen_defrag.policy, fresh);
+	spin_unlock(&xen_defrag.lock);
 
 	return any;
 }
 
 static void end_round(bool found)
 {
-	spin_lock(&policy_lock);
-	xen_defrag_passed(&policy, found);
-	spin_unlock(&policy_lock);
+	spin_lock(&xen_defrag.lock);
+	xen_defrag_passed(&xen_defrag.policy, found);
+	spin_unlock(&xen_defrag.lock);
 }
 
 /* A round with extents of that order. */
@@ -457,14 +297,14 @@ static void begin_round(unsigned int order)
 {
 	bool again = xchg(&moved, false);
 
-	spin_lock(&policy_lock);
+	spin_lock(&xen_defrag.lock);
 	again |= order > shown_order;
 	shown_order = order;
-	policy.large_max = totalram_pages();
-	spin_unlock(&policy_lock);
-	exchanged_before = READ_ONCE(count.exchanged);
+	xen_defrag.policy.large_max = totalram_pages();
+	spin_unlock(&xen_defrag.lock);
+	exchanged_before = READ_ONCE(xen_defrag.count.exchanged);
 	/* At first nothing has been shown. */
-	if (count.rounds++ && again)
+	if (xen_defrag.count.rounds++ && again)
 		forget_shown();
 	mod_delayed_work(system_dfl_wq, &defrag_work, ROUND * HZ);
 }
@@ -494,8 +334,8 @@ static bool start_reporting(void)
  */
 static void defrag_worker(struct work_struct *work)
 {
-	bool wanted = note_demand(), found = READ_ONCE(count.exchanged) != exchanged_before;
-	unsigned int order = wanted_order();
+	bool wanted = note_demand(), found = READ_ONCE(xen_defrag.count.exchanged) != exchanged_before;
+	unsigned int order = xen_defrag_wanted();
 
 	if (xchg(&came, false))
 		end_round(true);
@@ -511,11 +351,11 @@ static void defrag_worker(struct work_struct *work)
 		begin_round(order);
 		return;
 	}
-	if (reporting)
+	/* What comes from now on calls for the next look. */
+	if (xchg(&reporting, false))
 		page_reporting_unregister(&info);
 	else
 		end_round(false);
-	WRITE_ONCE(reporting, false);
 	xen_defrag_rearm();
 }
 
@@ -529,7 +369,7 @@ static void wake_worker(struct irq_work *work)
 		mod_delayed_work(system_dfl_wq, &defrag_work, HZ);
 	else
 		queue_delayed_work(system_dfl_wq, &defrag_work,
-				   msecs_to_jiffies(xen_defrag_pause(&policy)));
+				   msecs_to_jiffies(xen_defrag_pause(&xen_defrag.policy)));
 }
 
 static DEFINE_IRQ_WORK(wake_work, wake_worker);
@@ -582,8 +422,17 @@ static bool __init built_of_pieces(void)
 	return pieces > looks / 8;
 }
 
+/* Does little more remain than the lowest watermark? Then it is so in all zones. */
+static bool __init is_nearly_all(struct page *page)
+{
+	struct zone *zone = page_zone(page);
+
+	return 2 * zone_page_state(zone, NR_FREE_PAGES) <
+	       min_wmark_pages(zone) + low_wmark_pages(zone);
+}
+
 /*
- * All that is free, while nobody else needs memory yet. It is held until the end, or the page
+ * All that is free but a little, while nobody else needs memory yet. It is held until the end, or the page
  * allocator would give the same blocks again. Freeing keeps its promises, whatever changed.
  */
 static void __init put_together_at_boot(void)
@@ -595,8 +444,8 @@ static void __init put_together_at_boot(void)
 	bool changed = false;
 	LIST_HEAD(held);
 
-	order = min(order, policy.max_order);
-	while (block >= order && order && ktime_get_ns() < end) {
+	order = min(order, xen_defrag.policy.max_order);
+	while (block >= order && order && ktime_get_ns() < end && !xen_defrag.memory_short) {
 		page = alloc_pages(gfp | __GFP_NOWARN | __GFP_NORETRY, block);
 		if (!page) {
 			block--;
@@ -604,7 +453,9 @@ static void __init put_together_at_boot(void)
 		}
 		set_page_private(page, block);
 		list_add(&page->lru, &held);
-		order = gather(page, block, order, &changed);
+		if (is_nearly_all(page))
+			break;
+		order = xen_defrag_gather(page, block, order, &changed);
 	}
 	list_for_each_entry_safe(page, next, &held, lru) {
 		list_del(&page->lru);
@@ -613,9 +464,9 @@ static void __init put_together_at_boot(void)
 		__free_pages(page, block);
 	}
 	took = ktime_get_ns() - start;
-	count.ns += took;
+	xen_defrag.count.ns += took;
 	pr_info("the domain was built of small pieces: %lu pages are put together in %llu ms\n",
-		count.exchanged, took / NSEC_PER_MSEC);
+		xen_defrag.count.exchanged, took / NSEC_PER_MSEC);
 }
 
 /*
@@ -642,14 +493,14 @@ late_initcall(xen_defrag_late_init);
 /* Before there are drivers. A domain without devices would only take from others. */
 static int __init xen_defrag_init(void)
 {
-	if (!xen_pv_domain() || !policy.max_order)
+	if (!xen_pv_domain() || !xen_defrag.policy.max_order)
 		return 0;
 	if (debug_pagealloc_enabled_static()) {
 		pr_info("free memory is not put together, with debug_pagealloc=on\n");
 		return 0;
 	}
 
-	low_is_scarce = xen_required_dma_mask() > DMA_BIT_MASK(LOW_WIDTH);
+	xen_defrag.low_is_scarce = xen_required_dma_mask() > DMA_BIT_MASK(32);
 	if ((xen_initial_domain() || xenbus_exists(XBT_NIL, "device", "pci")) &&
 	    built_of_pieces()) {
 		was_built_of_pieces = true;
@@ -688,11 +539,12 @@ void xen_defrag_show(struct seq_file *s)
 	for (i = 1; i < XEN_DEFRAG_ORDERS; i++)
 		seq_printf(s, "straddled-%u %lu\n", i, xen_straddled(i));
 	seq_printf(s, "straddled-larger %lu\n", xen_straddled(0));
-	seq_printf(s, "rounds %lu\n", READ_ONCE(count.rounds));
-	seq_printf(s, "looked %lu\n", READ_ONCE(count.looked));
-	seq_printf(s, "exchanged %lu\n", READ_ONCE(count.exchanged));
-	seq_printf(s, "none %lu\n", READ_ONCE(count.none));
-	seq_printf(s, "low %lu\n", READ_ONCE(count.low));
-	seq_printf(s, "refused %lu\n", READ_ONCE(count.refused));
-	seq_printf(s, "microseconds %llu\n", READ_ONCE(count.ns) / NSEC_PER_USEC);
+	seq_printf(s, "rounds %lu\n", READ_ONCE(xen_defrag.count.rounds));
+	seq_printf(s, "looked %lu\n", READ_ONCE(xen_defrag.count.looked));
+	seq_printf(s, "exchanged %lu\n", READ_ONCE(xen_defrag.count.exchanged));
+	seq_printf(s, "none %lu\n", READ_ONCE(xen_defrag.count.none));
+	seq_printf(s, "low %lu\n", READ_ONCE(xen_defrag.count.low));
+	seq_printf(s, "refused %lu\n", READ_ONCE(xen_defrag.count.refused));
+	seq_printf(s, "waited %lu\n", READ_ONCE(xen_defrag.count.waited));
+	seq_printf(s, "microseconds %llu\n", READ_ONCE(xen_defrag.count.ns) / NSEC_PER_USEC);
 }
