@@ -43,9 +43,10 @@ SENT = 3000000
 # and Xen tells of it. credit2 can leave all processors idle on a busy host.
 JUDGE = ("-device", "intel-iommu,intremap=on")
 JUDGED_XEN = "sched=credit iommu=verbose,debug dom0-iommu=strict,map-inclusive"
-# What kernels that watch themselves say of DMA; of other parts of theirs they say more.
+# What kernels that watch themselves say of DMA, and of free memory; of other parts of theirs they say more.
 REPORT = re.compile(r"WARNING: (CPU: \d+ PID: \d+ at )?"
-                    r"(kernel/dma|drivers/xen/(dma|swiotlb)|arch/x86/xen/mmu)|DMA-API: ")
+                    r"(kernel/dma|drivers/xen/(dma|swiotlb)|arch/x86/xen/mmu|"
+                    r"mm/(page_alloc|page_reporting|page_isolation|cma|memory_hotplug))|DMA-API: ")
 FAULT = re.compile(r"\(XEN\) .*DMAR:\[DMA (Read|Write)\].* fault addr ([0-9a-f]+)")
 
 

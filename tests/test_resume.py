@@ -56,6 +56,12 @@ def test_put_together(boot):
     assert len(told) == 1, str(boot)
     first, total, last = map(int, told[0])
     assert first > total / 2 and last == 0, f"{first} of {total}, {last}\n{boot}"
+    assert "guest: memory sound" in boot.lines, str(boot)
+
+
+def test_no_report(boot):
+    """The guest's kernel complained of nothing."""
+    assert not [line for line in boot.lines if line.startswith("guest: report ")], str(boot)
 
 
 def test_device(boot, record_property):

@@ -68,6 +68,7 @@ def test_each_step_has_a_script():
 
 @pytest.mark.parametrize("line, bad", [
     ("WARNING: CPU: 0 PID: 153 at kernel/dma/mapping.c:845 dma_set_mask+0xac/0x110", True),
+    ("WARNING: mm/page_reporting.c:123 at page_reporting_cycle+0x1/0x2", True),
     ("WARNING: drivers/xen/dma/sg.c:12 at xen_map_sg+0x10/0x20, CPU#1: sh/1", True),
     ("DMA-API: nvme 0000:00:05.0: device driver tries to free DMA memory it has not allocated", True),
     ("WARNING: CPU: 0 PID: 1 at kernel/sched/core.c:1 schedule+0x1/0x2", False)])

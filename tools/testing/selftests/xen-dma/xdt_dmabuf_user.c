@@ -258,6 +258,30 @@ static void check(const char *device, int heap, const char *prefix, unsigned int
 	close(buf);
 }
 
+/* Two devices have the buffer, and each finds what the CPU wrote; so does one that is left. */
+static int serves_two(const char *device, int heap)
+{
+	unsigned int access = DMA_BUF_SYNC_WRITE;
+	int fds[2] = { open(device, O_RDWR), open(device, O_RDWR) };
+	size_t size = 17 * PAGE;
+	int buf = allocate(heap, size), ok;
+	unsigned char *memory;
+
+	memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, buf, 0);
+	if (memory == MAP_FAILED)
+		return 0;
+	choose_places(size);
+	ok = map_for_device(fds[0], buf, DMA_TO_DEVICE) &&
+	     map_for_device(fds[1], buf, DMA_TO_DEVICE) &&
+	     user_to_device(fds[0], buf, memory, size, access) && device_finds(fds[1]);
+	close(fds[0]);
+	ok = ok && user_to_device(fds[1], buf, memory, size, access);
+	close(fds[1]);
+	munmap(memory, size);
+	close(buf);
+	return ok;
+}
+
 static int write_file(const char *path, const char *value)
 {
 	int fd = open(path, O_WRONLY), ok;
@@ -347,6 +371,17 @@ static int is_for_readers(int heap)
 	ok = memory != MAP_FAILED && is_zero(memory, 17 * PAGE);
 	if (memory != MAP_FAILED)
 		munmap(memory, 17 * PAGE);
+	close(buf);
+	return ok;
+}
+
+/* A copy of one's own would be of no use to a device. */
+static int is_shared_only(int heap)
+{
+	int buf = allocate(heap, PAGE), ok;
+
+	ok = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, buf, 0) == MAP_FAILED &&
+	     errno == EINVAL;
 	close(buf);
 	return ok;
 }
@@ -450,6 +485,7 @@ static void check_heap(const char *device, const char *pci, const struct heap *h
 	ksft_print_msg("%s: %u of %u buffers bounced\n", heap->path, copies, looks);
 	ksft_test_result(heap->bounces ? 2 * copies > looks : looks && !copies, "xdt_dmabuf.%s%s\n",
 			 heap->prefix, heap->bounces ? "bounced" : "in_place");
+	ksft_test_result(serves_two(device, fd), "xdt_dmabuf.%stwo_devices\n", heap->prefix);
 	if (heap->forced && !write_file(PARAMETERS "bounce", ""))
 		ksft_exit_fail_msg("bouncing stays forced\n");
 	close(fd);
@@ -461,6 +497,7 @@ static void check_low(const struct heap *heap)
 	int fd = open(heap->path, O_RDWR);
 
 	ksft_test_result(is_for_readers(fd), "xdt_dmabuf.low_readers\n");
+	ksft_test_result(is_shared_only(fd), "xdt_dmabuf.low_shared_only\n");
 	ksft_test_result(survives_faults(fd), "xdt_dmabuf.low_faults\n");
 	ksft_test_result(goes_on_smaller(fd), "xdt_dmabuf.low_smaller\n");
 	ksft_test_result(set_limit("8M") && is_limited(fd), "xdt_dmabuf.low_limit\n");
@@ -482,7 +519,7 @@ int main(int argc, char **argv)
 	/* A kernel without our heap has no such parameter. */
 	if (access(PARAMETERS "heap", F_OK))
 		nr = 1;
-	ksft_set_plan(nr * (ARRAY_SIZE(sizes) * 8 + 1) + (nr > 1 ? 6 : 0));
+	ksft_set_plan(nr * (ARRAY_SIZE(sizes) * 8 + 2) + (nr > 1 ? 7 : 0));
 	ksft_print_msg("seed %u\n", seed);
 	srand(seed);
 	pattern = seed;
