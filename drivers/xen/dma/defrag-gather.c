@@ -74,8 +74,7 @@ static unsigned long return_low(phys_addr_t phys, unsigned int order, unsigned l
 /* Does that say that there are no extents, or none for this domain? */
 static bool says_none(int rc)
 {
-	return rc == -ENOMEM || rc == -EPERM || rc == -EACCES || rc == -ENOSYS ||
-	       rc == -EOPNOTSUPP;
+	return rc == -ENOMEM || rc == -EPERM || rc == -EACCES || rc == -EOPNOTSUPP;
 }
 
 /*

@@ -334,7 +334,8 @@ static bool start_reporting(void)
  */
 static void defrag_worker(struct work_struct *work)
 {
-	bool wanted = note_demand(), found = READ_ONCE(xen_defrag.count.exchanged) != exchanged_before;
+	bool found = READ_ONCE(xen_defrag.count.exchanged) != exchanged_before;
+	bool wanted = note_demand();
 	unsigned int order = xen_defrag_wanted();
 
 	if (xchg(&came, false))
@@ -432,8 +433,9 @@ static bool __init is_nearly_all(struct page *page)
 }
 
 /*
- * All that is free but a little, while nobody else needs memory yet. It is held until the end, or the page
- * allocator would give the same blocks again. Freeing keeps its promises, whatever changed.
+ * All that is free but a little, while nobody else needs memory yet. It is held until the end,
+ * or the page allocator would give the same blocks again. Freeing keeps its promises, whatever
+ * changed.
  */
 static void __init put_together_at_boot(void)
 {

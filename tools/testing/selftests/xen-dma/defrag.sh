@@ -85,8 +85,8 @@ under_load()
 	ktap_print_msg "exchanged meanwhile: $(($(told exchanged) - had))"
 }
 
-# is_whole: nearly each free block of 32 KiB is in one piece. All are looked at, the ones that nobody
-# was bounced for too; that shows them to the worker anew, so it is the last look
+# is_whole: nearly each free block of 32 KiB is in one piece. All are looked at, those that nobody
+# was bounced for, too; that shows them to the worker anew, so it is the last look
 is_whole()
 {
 	ask whole 3
