@@ -57,6 +57,9 @@
 /* Seconds of a round, after which somebody must have straddled, and something been done. */
 #define ROUND		60
 
+/* Seconds after which CPUs lose again what they keep at hand. */
+#define DRAIN		10
+
 /* Rounds for which nobody may straddle. */
 #define QUIET_ROUNDS	2
 
@@ -103,6 +106,9 @@ static bool was_built_of_pieces __initdata;
 
 static void defrag_worker(struct work_struct *work);
 static DECLARE_DELAYED_WORK(defrag_work, defrag_worker);
+
+static void drain_all(struct work_struct *work);
+static DECLARE_DELAYED_WORK(drain_work, drain_all);
 
 static int __init set_defrag(char *arg)
 {
@@ -314,17 +320,26 @@ static void drain(struct work_struct *work)
 	drain_local_pages(NULL);
 }
 
+/*
+ * What CPUs keep at hand is in no list that anything is shown of, and is what whoever allocates
+ * gets first.
+ */
+static void drain_all(struct work_struct *work)
+{
+	schedule_on_each_cpu(drain);
+	if (READ_ONCE(reporting))
+		queue_delayed_work(system_dfl_wq, &drain_work, DRAIN * HZ);
+}
+
 static bool start_reporting(void)
 {
-	int rc;
+	int rc = page_reporting_register(&info);
 
-	/* What CPUs keep at hand is in no list that anything is shown of. */
-	schedule_on_each_cpu(drain);
-	rc = page_reporting_register(&info);
 	if (rc)
 		pr_warn_once("free memory is not put together, somebody else is shown it: %d\n",
 			     rc);
 	WRITE_ONCE(reporting, !rc);
+	mod_delayed_work(system_dfl_wq, &drain_work, 0);
 	return !rc;
 }
 
