@@ -18,7 +18,7 @@ from conftest import run
 REFUSED = [
     ("scripts/bed build --kver 5.4", 1, r"unknown kernel version '5\.4' \(known: .*KSRC"),
     ("scripts/bed build --arch mips", 1, r"unknown architecture 'mips' \(known: "),
-    ("scripts/bed build --flavour mint", 1, r"unknown flavour 'mint' \(known: test debug race system\)"),
+    ("scripts/bed build --flavour mint", 1, r"unknown flavour 'mint' \(known: test debug race system trace\)"),
     ("scripts/bed build --arch arm64 --flavour race", 1, r"unknown flavour 'race' \(known: test debug rt\)"),
     ("scripts/bed build --arch arm --flavour debug", 1, r"unknown flavour 'debug' \(known: test\)"),
     ("scripts/bed build --arch um --stock", 1, r"there is no --stock of it"),
