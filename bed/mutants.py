@@ -200,7 +200,7 @@ def main(args):
     with base.lock("mutants"):
         copy = Copy()
         copy.fresh()
-        for mutant in {(mutant.bed, mutant.scripts, mutant.steps, mutant.tests): mutant for mutant in chosen}.values():
+        for mutant in {str(mutant.boots): mutant for mutant in chosen}.values():
             # Under the cache's own locks; the copy finds it then.
             fetch.linux(mutant.kernel.get("kver", known.UML_KERNEL))
             if mutant.boots:

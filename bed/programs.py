@@ -40,11 +40,16 @@ def closure(paths, triplet, found):
     return done
 
 
+def copy(paths, place, found=lambda path: path):
+    """Copy files to where they are, but in a root directory. `found` says where each is now."""
+    for path in paths:
+        base.make_dirs(Path(f"{place}{path}").parent)
+        shutil.copy2(found(path), f"{place}{path}")
+
+
 def install(paths, place):
     """Copy programs and libraries of this machine, and all that they load, into a root directory."""
-    for path in closure(map(str, paths), HERE, lambda path: path if os.path.isfile(path) else None):
-        base.make_dirs(Path(f"{place}{path}").parent)
-        shutil.copy2(path, f"{place}{path}")
+    copy(closure(map(str, paths), HERE, lambda path: path if os.path.isfile(path) else None), place)
 
 
 def install_python(place, *modules):

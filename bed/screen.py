@@ -33,9 +33,7 @@ def install_top(place):
     """xen-dma-top, and what it needs for a terminal."""
     programs.install_python(place)
     locale = map(str, Path("/usr/lib/locale/C.utf8").rglob("LC_*"))
-    for file in ("/lib/terminfo/l/linux", *filter(os.path.isfile, locale)):
-        base.make_dirs(Path(f"{place}{file}").parent)
-        shutil.copy2(file, f"{place}{file}")
+    programs.copy(("/lib/terminfo/l/linux", *filter(os.path.isfile, locale)), place)
     base.make_dirs(place / "top")
     shutil.copy2(PROGRAM, place / "top")
     shutil.copy2(terminal.__file__, place / "top/terminal.py")

@@ -145,12 +145,10 @@ def assemble(arch, stack, place, stamp):
         run(["rm", "-rf", part, unpacked])
         for deb in (place / "debs").glob("*.deb"):
             run(["dpkg-deb", "-x", deb, unpacked])
-        for path in {*programs.closure(stack.programs, stack.triplet, found), *stack.data}:
-            target = Path(f"{part}{path}")
-            base.make_dirs(target.parent)
-            if not found(path):
-                raise Failure(f"there is no {path} in the packages ({' '.join(stack.packages)})")
-            shutil.copy2(found(path), target)
+        paths = {*programs.closure(stack.programs, stack.triplet, found), *stack.data}
+        if missing := [path for path in paths if not found(path)]:
+            raise Failure(f"there is no {missing[0]} in the packages ({' '.join(stack.packages)})")
+        programs.copy(paths, part, found)
         base.make_dirs(part / "etc/xen", part / "usr/sbin")
         (part / "etc/xen/xl.conf").write_text('autoballoon="off"\n')
         shutil.copy2(START, part / "usr/sbin/toolstack-start")
