@@ -339,7 +339,8 @@ static bool start_reporting(void)
 		pr_warn_once("free memory is not put together, somebody else is shown it: %d\n",
 			     rc);
 	WRITE_ONCE(reporting, !rc);
-	mod_delayed_work(system_dfl_wq, &drain_work, 0);
+	if (!rc)
+		mod_delayed_work(system_dfl_wq, &drain_work, 0);
 	return !rc;
 }
 

@@ -386,6 +386,14 @@ static int is_shared_only(int heap)
 	return ok;
 }
 
+/* So many of a hundred extents fail from now on, and as many in all as @times says. */
+static void fail_extents(const char *times, const char *probability)
+{
+	write_file(DEBUGFS "fail_extent/verbose", "0");
+	write_file(DEBUGFS "fail_extent/times", times);
+	write_file(DEBUGFS "fail_extent/probability", probability);
+}
+
 /*
  * While half of all extents can't be had, buffers consist of smaller pieces, or there are none; and
  * when they are freed, all of their memory is.
@@ -396,9 +404,7 @@ static int survives_faults(int heap)
 	size_t size = (5UL << 20) + 17 * PAGE;
 	int bufs[8], i, ok = 1;
 
-	write_file(DEBUGFS "fail_extent/verbose", "0");
-	write_file(DEBUGFS "fail_extent/times", "-1");
-	write_file(DEBUGFS "fail_extent/probability", "50");
+	fail_extents("-1", "50");
 	for (i = 0; i < 8; i++) {
 		unsigned char *memory;
 
@@ -441,11 +447,9 @@ static int goes_on_smaller(int heap)
 {
 	int bufs[4], i, failed = 0, had = 0;
 
-	write_file(DEBUGFS "fail_extent/verbose", "0");
-	write_file(DEBUGFS "fail_extent/probability", "100");
 	for (i = 0; i < 4; i++) {
 		write_file("/proc/sys/vm/drop_caches", "2");
-		write_file(DEBUGFS "fail_extent/times", "1");
+		fail_extents("1", "100");
 		bufs[i] = allocate(heap, 5UL << 20);
 		had += bufs[i] >= 0;
 		failed += !to_fail();
