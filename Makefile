@@ -29,7 +29,7 @@ help: ## this list
 	@echo 'Variables (defaults in brackets):'
 	@echo '  KVER=V            kernel series: 6.12, 7.3 or 6.1 [$(KVER)]'
 	@echo '  ARCH=A            x86, arm64, arm, or um for the kernel of make kunit [$(ARCH)]'
-	@echo '  FLAVOUR=F         test, debug, race or rt [$(FLAVOUR)]'
+	@echo '  FLAVOUR=F         test, debug and others (scripts/bed build --help) [$(FLAVOUR)]'
 	@echo '  STOCK=1           the same kernel without our driver'
 	@echo '  KSRC=DIR          a kernel tree of your own (copied, never changed)'
 	@echo '  V=1               show the tools at work'

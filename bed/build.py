@@ -42,7 +42,9 @@ def arguments(parser):
     parser.add_argument("--kver", metavar="V",
                         help=f"{' '.join(KERNELS)}; the default is the first, for um it is {UML_KERNEL}")
     parser.add_argument("--flavour", metavar="F",
-                        help="configs/ARCH-F.config: test (default), debug, race or rt over test")
+                        help="configs/ARCH-F.config: " + "; ".join(
+                            f"{arch}: " + " ".join(name for where, name in FLAVOURS if where == arch)
+                            for arch in dict.fromkeys(arch for arch, _ in FLAVOURS)))
     parser.add_argument("--stock", action="store_true", default=None, help="the same kernel without our graft")
     shown = parser.add_mutually_exclusive_group()
     shown.add_argument("--print-builddir", action="store_true", help="build nothing, print where the build lies")

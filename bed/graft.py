@@ -3,8 +3,9 @@
 
 Our files are copied in, Coccinelle takes out of stock files what they replace, and a few lines tell the rest:
 Kconfig, Makefile, selftests, documentation. Running it again brings over what changed since, and touches nothing
-else. It refuses, with one line and without a change, a tree that it does not know, stock files changed by someone
-else, and files edited by hand since. SPATCH names the spatch to run.
+else. It refuses, with one line and without a change, a tree that it does not know, stock files in which what it mends
+is not as it knows it, and files edited by hand since. A file that ours replace is replaced whatever it holds, if it is
+that file; one that is in no release known here is named. SPATCH names the spatch to run.
 
 All is worked out, checked and written to TREE/.xen-dma/run first and then renamed into place, so TREE may share files
 with another tree by hard links. A run that fails puts everything back. One that is killed leaves a manifest which
@@ -22,7 +23,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from bed.base import TOP, Failure, need
+from bed.base import TOP, Failure, need, note
 from bed.known import KERNELS
 
 # What of the repository goes into the tree, and what stays out: by-products of editors and builds, and KUnit tests,
@@ -32,7 +33,7 @@ LITTER = re.compile(r"(.*/)?(__pycache__/.*|#.*#|\.(?!gitignore$)[^/]*|"
                     r".*(~|\.(orig|rej|k?o|mod(\.c)?|a|so|order|symvers|pyc)))")
 APART = "drivers/xen/dma/tests/"
 
-# Stock files that ours replace, with names by which the stock file is known.
+# Stock files that ours replace, with names by which a stock file is known.
 REPLACED = {
     "arch/arm/xen/mm.c": ("xen_arch_need_swiotlb", "xen_dma_sync_for_cpu"),
     "arch/arm/xen/p2m.c": ("__pfn_to_mfn", "set_foreign_p2m_mapping"),
@@ -40,6 +41,15 @@ REPLACED = {
     "drivers/xen/swiotlb-xen.c": ("xen_swiotlb_dma_ops", "xen_swiotlb_fixup"),
     "include/xen/arm/xen-ops.h": ("xen_setup_dma_ops", "xen_swiotlb_detect"),
     "include/xen/swiotlb-xen.h": ("xen_dma_sync_for_cpu", "xen_swiotlb_dma_ops"),
+}
+# What ours were written beside: how the checksums of those files begin in 6.1.187, in 6.12.95 and in 7.3.4.
+BESIDE = {
+    "arch/arm/xen/mm.c": "2f1676c526b36c9d a207c941969911a6",
+    "arch/arm/xen/p2m.c": "86f29e8fffeebb21 260247b79770d30b 96f28558e63934d4",
+    "arch/x86/xen/mmu.c": "e6cfdd5eef0b1dc8 428d179adda2af8e 00ff2b1d6c783f83",
+    "drivers/xen/swiotlb-xen.c": "6ec910a23180b9d7 015d85c19b643213 9c15c01fb4dcdf23",
+    "include/xen/arm/xen-ops.h": "bd270f941f9ee8ef",
+    "include/xen/swiotlb-xen.h": "f88a33314a4187a5",
 }
 # Without these of ours as well, a tree from which stock code is gone won't link.
 NEEDED = (*REPLACED, "drivers/xen/dma/Kconfig", "drivers/xen/dma/Makefile", "include/xen/bus-ranges.h")
@@ -292,6 +302,14 @@ class Tree:
             wanted[path] = (data, mode, stock)
         return wanted
 
+    def tell_unknown(self, wanted):
+        """Name the stock files that are about to be replaced and are in no release known here: somebody has changed
+        them, and the changes go with them."""
+        for path, known in BESIDE.items():
+            if path not in self.files and sha(wanted[path][2])[:16] not in known.split():
+                note(f"{self.path}: {path} is another than in the releases known here, and is replaced as a whole: "
+                     "see what it has of its own")
+
     def own(self, at, like=None):
         """Give something new to the owner of something else, or of the tree."""
         owner = os.stat(like if like and like.exists() else self.path)
@@ -419,6 +437,7 @@ def lay(path):
         recipe = sha(COCCI.read_bytes() + Path(__file__).read_bytes() + "\n".join(ours).encode())
         wanted = tree.wanted(ours, recipe)
         tree.check_git(wanted)
+        tree.tell_unknown(wanted)
         came, left = tree.bring(wanted, recipe)
         what = f"{came} files placed, replaced or mended, {left} taken off" if came or left else "nothing to do"
         return f"{path} (Linux {version}): {what}"

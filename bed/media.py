@@ -33,6 +33,9 @@ WIDTH, HEIGHT, PICTURES = 640, 480, (1, 2)
 # A file, and the smallest disk that mkfs.xfs takes.
 FILE, XFS = 32 << 20, 300 << 20
 
+# The largest that there was.
+FLOPPY = 1440 << 10
+
 
 def sound(place):
     """Tones for dom0, and a card with a recording; returns QEMU's words."""
@@ -73,9 +76,9 @@ def is_heard(path, hertz):
             f"of {len(tone)} windows, strength {usual:.3f}, {len(jumps)} do not go on: {jumps[:10]}")
 
 
-def picture(place):
+def picture(place, translated="on"):
     """Pictures for dom0, a screen, and a network on which QEMU's monitor and the dumps are reached; returns
-    QEMU's words."""
+    QEMU's words. A screen that is not translated takes what the kernel calls physical for the machine's addresses."""
     dumps = place / "dumps"
     dumps.mkdir()
     lines = [f"dumps {dumps}\n", f"size {WIDTH},{HEIGHT}\n"]
@@ -90,10 +93,21 @@ def picture(place):
     with open(place / "media", "a", encoding="ascii") as file:
         file.writelines(lines)
     # The network is a client of the monitor's.
-    return ["-device", f"virtio-gpu-pci,iommu_platform=on,xres={WIDTH},yres={HEIGHT}",
+    return ["-device", f"virtio-gpu-pci,iommu_platform={translated},xres={WIDTH},yres={HEIGHT}",
             "-chardev", f"socket,id=monitor,path={place}/monitor,server=on,wait=off", "-mon", "chardev=monitor",
             "-netdev", f"user,id=monitor,restrict=on,net=10.0.9.0/24,tftp={dumps},"
             f"guestfwd=tcp:10.0.9.100:4444-unix:{place}/monitor", "-device", "e1000,netdev=monitor"]
+
+
+def bypassing(place):
+    """A floppy disk of random bytes, a screen that is not translated, and QEMU wants to be told where the kernel's
+    notes are, as qemu_fw_cfg does by DMA; returns QEMU's words."""
+    data = os.urandom(FLOPPY)
+    (place / "floppy").write_bytes(data)
+    with open(place / "media", "a", encoding="ascii") as file:
+        file.write(f"floppy {FLOPPY} {hashlib.sha256(data).hexdigest()}\n")
+    return ["-drive", f"if=none,id=floppy,format=raw,file={place}/floppy", "-device", "isa-fdc,id=fdc",
+            "-device", "floppy,drive-type=144,drive=floppy", "-device", "vmcoreinfo", *picture(place, "off")]
 
 
 def files(place):

@@ -26,7 +26,7 @@ def arguments(parser):
     parser.add_argument("--kver", metavar="V", default=os.environ.get("KVER") or next(iter(known.KERNELS)),
                         help="kernel series: " + ", ".join(known.KERNELS))
     parser.add_argument("--ksrc", metavar="TREE", default=os.environ.get("KSRC") or None,
-                        help="a pristine kernel tree of your own in place of Debian's")
+                        help="a pristine kernel tree of your own in place of Debian's; its series counts, not KVER")
     parser.add_argument("--output", metavar="DIR", default=os.environ.get("DIR") or None,
                         help="write numbered files there, and a cover letter")
 
@@ -34,6 +34,11 @@ def arguments(parser):
 def main(args):
     """Print the series, or write it to files."""
     tree = Path(args.ksrc or fetch.linux(known.one_of("kernel series", args.kver, known.KERNELS)))
+    graft.Tree(tree).version()
+    if (tree / graft.MANIFEST).exists():
+        raise base.Failure(f"{tree}: has the driver on it already; scripts/graft --undo takes it off")
+    if args.output and any(Path(args.output).glob("*.patch")):
+        raise base.Failure(f"{args.output}: has patches in it already, and nothing was written")
     with tempfile.TemporaryDirectory(prefix="series.") as work:
         cover, *patches = make(tree, Path(work), args.output)
         if args.output:

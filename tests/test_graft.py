@@ -258,6 +258,23 @@ def test_undo(stock, laid):
     assert traces(laid) == before
 
 
+def test_changed_by_others(tree, repo, capfd):
+    """What is replaced and has something of its own is named, once; what is as released is not."""
+    edit(tree / DRIVER, r"\Z", "/* of a distribution */\n")
+    graft.lay(tree)
+    said = capfd.readouterr().err
+    assert said.count("\n") == 1 and f": {DRIVER} is another than in the releases known here" in said
+    graft.lay(tree)
+    assert not capfd.readouterr().err
+
+
+@every_version
+def test_as_released(tree, repo, capfd):
+    """Of the trees that are here nothing is named."""
+    graft.lay(tree)
+    assert not capfd.readouterr().err
+
+
 def test_copies_keep_their_graft(laid, repo, tmp_path):
     """What happens to a tree does not reach a hard-linked copy of it."""
     twin = copy(laid, tmp_path / "twin")

@@ -3,6 +3,7 @@
 patch is clean for checkpatch, and the tree builds after each."""
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -52,7 +53,7 @@ def test_applies(kver, tmp_path):
             for _ in range(2)]
     assert made[0] == made[1] and b"Signed-off-by" not in made[0]
     (tmp_path / "series.mbox").write_bytes(made[0])
-    git(tree, "am", "--quiet", tmp_path / "series.mbox")
+    git(tree, "am", "--quiet", "--whitespace=error", tmp_path / "series.mbox")
     # A version that needs no change of a patch's files has no such patch.
     first = git(tree, "rev-list", "--max-parents=0", "HEAD").strip()
     changed = git(tree, "diff", "--name-only", first).decode().split()
@@ -63,6 +64,45 @@ def test_applies(kver, tmp_path):
               if path.is_file() and not {".git", ".xen-dma"} & set(path.relative_to(top).parts)}
              for top in (tree, laid)]
     assert files[0] == files[1]
+
+
+def test_refuses(tmp_path):
+    """What is no tree, what has the driver already, and where patches are already: a line, and nothing is written."""
+    tree, place = tmp_path / "tree", tmp_path / "series"
+    place.mkdir()
+    for name in ("Makefile", "Kconfig", "Kbuild", *graft.EDITS, *graft.REPLACED):
+        if (fetch.linux("6.12") / name).exists():
+            (tree / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(fetch.linux("6.12") / name, tree / name)
+
+    def says(ksrc):
+        done = subprocess.run([base.TOP / "scripts/bed", "series", "--ksrc", ksrc, "--output", place], check=False,
+                              capture_output=True, text=True)
+        assert done.returncode == 1 and done.stdout == "" and done.stderr.count("\n") == 1
+        return done.stderr
+    assert "not a Linux source tree" in says(tmp_path / "none")
+    (place / "0001-of-another.patch").write_text("")
+    assert f"{place}: has patches in it already" in says(tree)
+    (place / "0001-of-another.patch").unlink()
+    graft.lay(tree)
+    assert f"{tree}: has the driver on it already" in says(tree)
+    assert not list(place.iterdir())
+
+
+def count(top, names):
+    """Lines of files."""
+    return sum((top / name).read_bytes().count(b"\n") for name in names)
+
+
+@pytest.mark.parametrize("letter", ["linux/00-cover.txt", "QUESTIONS.md"])
+def test_size_told(letter):
+    """What the letters say about how much it is, in hundreds of lines."""
+    text = " ".join((series.MESSAGES.parent / letter).read_text(encoding="utf-8").split())
+    lines = int(re.search(r" is (?:much code: )?([0-9,]+) lines", text)[1].replace(",", ""))
+    gone = int(re.search(r"(?:in place of|that go have) ([0-9]+) ", text)[1])
+    assert abs(lines - count(base.TOP, [name for name in graft.our_files() if re.fullmatch(
+        "(arch|drivers|include)/.*[.][ch]", name)])) <= 200
+    assert abs(gone - count(fetch.linux("6.12"), graft.REPLACED)) <= 10
 
 
 @pytest.mark.parametrize("judge", ["6.12", pytest.param("7.3", marks=pytest.mark.full)])

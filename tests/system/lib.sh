@@ -346,6 +346,27 @@ medium()
 	awk -v name="$1" -v field="$2" '$1 == name { print $field }' /system/media
 }
 
+# open_screen: nobody draws but the step; file 3 is QEMU's monitor
+open_screen()
+{
+	for console in /sys/class/vtconsole/vtcon*; do
+		grep -q dummy "$console/name" || echo 0 >"$console/bind"
+	done
+	ifconfig eth0 10.0.9.20 netmask 255.255.255.0 up
+	mkfifo /tmp/monitor
+	nc 10.0.9.100 4444 </tmp/monitor >/dev/null &
+	exec 3>/tmp/monitor
+}
+
+# shown NUMBER: does the screen show that picture? The dump goes to the host's files
+shown()
+{
+	echo "screendump $(medium dumps 2)/shown-$1" >&3
+	tftp -g -b 1428 -l /tmp/shown -r "shown-$1" 10.0.9.2 2>/dev/null &&
+		[ "$(tail -c "$(medium "picture-$1" 2)" /tmp/shown | sha256sum | cut -d' ' -f1)" = \
+			"$(medium "picture-$1" 3)" ]
+}
+
 # bounced: how many mappings were, for whatever reason
 bounced()
 {

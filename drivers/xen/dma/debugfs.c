@@ -7,6 +7,7 @@
  * addresses and use, "usage" sums up what slots are used for. "coherent" tells what has
  * become of exchanged memory, "exchanges" how long that took. On ARM "ranges" is the
  * translation, and "caches" counts the pages that Xen has done cache maintenance on.
+ * "defrag" tells what has become of free memory that was in pieces (defrag.c).
  * "fail_call" and "fail_extent" make exchanges fail, "fail_report" only says so.
  */
 #include <linux/debugfs.h>
