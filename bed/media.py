@@ -106,8 +106,7 @@ def bypassing(place):
     (place / "floppy").write_bytes(data)
     with open(place / "media", "a", encoding="ascii") as file:
         file.write(f"floppy {FLOPPY} {hashlib.sha256(data).hexdigest()}\n")
-    return ["-drive", f"if=none,id=floppy,format=raw,file={place}/floppy", "-device", "isa-fdc,id=fdc",
-            "-device", "floppy,drive-type=144,drive=floppy", "-device", "vmcoreinfo", *picture(place, "off")]
+    return ["-drive", f"if=floppy,format=raw,file={place}/floppy", "-device", "vmcoreinfo", *picture(place, "off")]
 
 
 def files(place):

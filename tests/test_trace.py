@@ -9,7 +9,9 @@ import pytest
 from bed import base, programs
 
 SCRIPTS = base.TOP / "tools/xen-dma"
-DRGN = ("drgn", "_drgn.*.so")
+DRGN = ("drgn", "_drgn.*.so", "drgn-*.egg-info")
+# The kernel has no BTF: bpftrace looks there for the types of C.
+HEADERS = ("/usr/include/linux", "/usr/include/asm-generic", f"/usr/include/{programs.HERE}/asm")
 # Of each of the ten rounds: eleven mappings of 104 KiB in all (xdt_fault.c).
 MAPPINGS, BYTES = 110, 10 * 104 << 10
 
@@ -21,6 +23,8 @@ def root(kernel, place):
     programs.install_python(place, *DRGN)
     programs.install(["/usr/bin/bpftrace"], place)
     shutil.copy2("/usr/bin/drgn", place / "usr/bin")
+    for path in HEADERS:
+        shutil.copytree(path, f"{place}{path}")
     shutil.copytree(SCRIPTS, place / "trace")
     shutil.copy2(kernel.out / "vmlinux", place / "trace")
     return place
@@ -30,7 +34,7 @@ def root(kernel, place):
 def all_that_is_told(build, kselftest, booted, tmp_path_factory):
     """A function: the lines behind a name. It is called with the name alone."""
     def words():
-        base.need(*programs.PYTHON, "bpftrace", "python3-drgn")
+        base.need(*programs.PYTHON, "bpftrace", "linux-libc-dev", "python3-drgn")
         kernel, place = build(kver="6.12", flavour="trace"), tmp_path_factory.mktemp("trace")
         files = [f"{path}:/{path.name}" for path in sorted(root(kernel, place).iterdir())]
         return ["--kernel", kernel.image, "--timeout", "1200", "--mem", "8G", "--dom0-mem", "3G", "--run",

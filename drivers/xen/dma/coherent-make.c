@@ -124,14 +124,19 @@ static bool is_in_vain(struct xen_coherent_request *req, struct page *page)
 	return true;
 }
 
-/* One block of the page allocator's, be it a region afterwards or not. */
+/*
+ * One block of the page allocator's, be it a region afterwards or not. Where its order was refused
+ * lately, a look is enough.
+ */
 static bool make_block(struct xen_coherent_request *req)
 {
-	struct page *page = xen_alloc_block(req->dev, req->gfp, req->order);
+	bool refused = is_refused(req->order);
+	gfp_t gfp = req->gfp | (refused ? __GFP_NORETRY : 0);
+	struct page *page = xen_alloc_block(req->dev, gfp, req->order);
 	struct xen_region *region;
 
 	if (!page) {
-		req->error = -ENOBUFS;
+		req->error = refused ? -EPERM : -ENOBUFS;
 		return false;
 	}
 	if (is_in_vain(req, page) || !make_contiguous(req, page, NULL, &region)) {

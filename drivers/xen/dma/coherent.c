@@ -144,9 +144,10 @@ static inline void clear_memory(const struct xen_coherent_request *req)
 static bool make_of_others(struct xen_coherent_request *req)
 {
 	unsigned int width = req->error == -ENOMEM ? req->width : XEN_ANY_WIDTH;
+	/* Who takes a part at a time is to have large ones, as long as the hypervisor can have them. */
+	bool goes_on = req->gfp & __GFP_NORETRY && !(req->exact && req->error == -ENOMEM);
 
-	if ((req->error != -ENOMEM && req->error != -ENOBUFS) ||
-	    !xen_may_sleep(req) || req->gfp & __GFP_NORETRY ||
+	if ((req->error != -ENOMEM && req->error != -ENOBUFS) || goes_on || !xen_may_sleep(req) ||
 	    xen_is_hopeless(req->order, req->width) ||
 	    !xen_regions_give_back(width))
 		return false;
@@ -206,8 +207,8 @@ static bool alloc_in_scope(struct xen_coherent_request *req,
 		return false;
 
 	atomic_long_inc(&xen_failed);
-	/* Who may not sleep may be an interrupt's, of any task. */
-	if (xen_may_sleep(req))
+	/* Who may not sleep may be an interrupt's, of any task. Parts are of nothing that is mapped. */
+	if (xen_may_sleep(req) && !req->exact)
 		xen_note_refused(req->dev, req->size);
 	return false;
 }
@@ -423,7 +424,7 @@ struct page *xen_coherent_alloc_pages(struct device *dev, size_t size,
  * @gfp:	allocation flags; with __GFP_NORETRY the caller goes on with less, and nobody
  *		is told or counts that he had to
  *
- * As xen_coherent_alloc_pages(), but what is kept of larger memory is not spent for it.
+ * As xen_coherent_alloc_pages(), but it is not the beginning of something larger that is kept.
  *
  * Context: As @gfp says.
  * Return: First of the cleared pages, NULL when there are none. For

@@ -90,7 +90,8 @@ static void note(unsigned int order, int rc, unsigned long made)
 	if (says_none(rc)) {
 		xen_defrag.count.none++;
 		xen_defrag_none(&xen_defrag.policy, order, get_jiffies_64());
-	} else if (rc && rc != -ENOBUFS) {
+	} else if (rc && rc != -ENOBUFS && !made) {
+		/* Behind others it is tried once more, at the head. */
 		xen_defrag.count.refused++;
 	}
 	spin_unlock(&xen_defrag.lock);
@@ -157,7 +158,6 @@ unsigned int xen_defrag_gather(struct page *page, unsigned int block, unsigned i
 	phys_addr_t phys = page_to_phys(page), end = phys + (PAGE_SIZE << block);
 	unsigned long most = MOST_AT_ONCE;
 
-	xen_defrag.count.looked += 1UL << block;
 	while (phys < end && order && !READ_ONCE(xen_defrag.memory_short)) {
 		unsigned int extent = min(block, order);
 		unsigned long nr = count_pieces(phys, end, extent, most), made;
@@ -181,6 +181,7 @@ unsigned int xen_defrag_gather(struct page *page, unsigned int block, unsigned i
 		if (order >= extent)
 			phys += size;
 	}
+	xen_defrag.count.looked += PFN_DOWN(phys - page_to_phys(page));
 
 	return order;
 }

@@ -20,6 +20,8 @@
  */
 #define pr_fmt(fmt) "xen-dma: " fmt
 
+#include <linux/cpu.h>
+#include <linux/cpumask.h>
 #include <linux/dma-mapping.h>
 #include <linux/gfp.h>
 #include <linux/highmem.h>
@@ -36,8 +38,11 @@
 #include <linux/mutex.h>
 #include <linux/oom.h>
 #include <linux/page_reporting.h>
+#include <linux/percpu.h>
 #include <linux/pfn.h>
+#include <linux/preempt.h>
 #include <linux/sched.h>
+#include <linux/sched/isolation.h>
 #include <linux/seq_file.h>
 #include <linux/spinlock.h>
 #include <linux/string.h>
@@ -107,8 +112,12 @@ static bool was_built_of_pieces __initdata;
 static void defrag_worker(struct work_struct *work);
 static DECLARE_DELAYED_WORK(defrag_work, defrag_worker);
 
+static void wake_worker(struct irq_work *work);
+static DEFINE_IRQ_WORK(wake_work, wake_worker);
+
 static void drain_all(struct work_struct *work);
 static DECLARE_DELAYED_WORK(drain_work, drain_all);
+static DEFINE_PER_CPU(struct work_struct, drain_cpu);
 
 static int __init set_defrag(char *arg)
 {
@@ -315,18 +324,27 @@ static void begin_round(unsigned int order)
 	mod_delayed_work(system_dfl_wq, &defrag_work, ROUND * HZ);
 }
 
+/* Its CPU may be gone. */
 static void drain(struct work_struct *work)
 {
+	migrate_disable();
 	drain_local_pages(NULL);
+	migrate_enable();
 }
 
 /*
  * What CPUs keep at hand is in no list that anything is shown of, and is what whoever allocates
- * gets first.
+ * gets first. Nobody waits for it: a CPU may be busy for ever, and the isolated ones are left alone.
  */
 static void drain_all(struct work_struct *work)
 {
-	schedule_on_each_cpu(drain);
+	unsigned int cpu;
+
+	cpus_read_lock();
+	for_each_online_cpu(cpu)
+		if (!cpu_is_isolated(cpu))
+			schedule_work_on(cpu, per_cpu_ptr(&drain_cpu, cpu));
+	cpus_read_unlock();
 	if (READ_ONCE(reporting))
 		queue_delayed_work(system_dfl_wq, &drain_work, DRAIN * HZ);
 }
@@ -350,15 +368,15 @@ static bool start_reporting(void)
  */
 static void defrag_worker(struct work_struct *work)
 {
-	bool found = READ_ONCE(xen_defrag.count.exchanged) != exchanged_before;
+	bool fresh = xchg(&came, false);
+	bool found = fresh || READ_ONCE(xen_defrag.count.exchanged) != exchanged_before;
 	bool wanted = note_demand();
 	unsigned int order = xen_defrag_wanted();
 
-	if (xchg(&came, false))
-		end_round(true);
-
 	if (!reporting) {
 		quiet = 0;
+		if (fresh)
+			end_round(true);
 		found = order && start_reporting();
 	} else {
 		quiet = wanted ? 0 : quiet + 1;
@@ -374,6 +392,9 @@ static void defrag_worker(struct work_struct *work)
 	else
 		end_round(false);
 	xen_defrag_rearm();
+	/* Of what came while it was at work nobody was told. */
+	if (READ_ONCE(came))
+		irq_work_queue(&wake_work);
 }
 
 /*
@@ -388,8 +409,6 @@ static void wake_worker(struct irq_work *work)
 		queue_delayed_work(system_dfl_wq, &defrag_work,
 				   msecs_to_jiffies(xen_defrag_pause(&xen_defrag.policy)));
 }
-
-static DEFINE_IRQ_WORK(wake_work, wake_worker);
 
 static void wake_soon(void)
 {
@@ -406,7 +425,7 @@ static void wake_soon(void)
  */
 void xen_dma_memory_came(void)
 {
-	if (READ_ONCE(demanded) && !READ_ONCE(reporting) && !xchg(&came, true))
+	if (READ_ONCE(demanded) && !xchg(&came, true) && !READ_ONCE(reporting))
 		irq_work_queue(&wake_work);
 }
 
@@ -439,7 +458,7 @@ static bool __init built_of_pieces(void)
 	return pieces > looks / 8;
 }
 
-/* Does little more remain than the lowest watermark? Then it is so in all zones. */
+/* Does little more remain of its zone than the lowest watermark? */
 static bool __init is_nearly_all(struct page *page)
 {
 	struct zone *zone = page_zone(page);
@@ -469,10 +488,12 @@ static void __init put_together_at_boot(void)
 			block--;
 			continue;
 		}
+		if (is_nearly_all(page)) {
+			__free_pages(page, block--);
+			continue;
+		}
 		set_page_private(page, block);
 		list_add(&page->lru, &held);
-		if (is_nearly_all(page))
-			break;
 		order = xen_defrag_gather(page, block, order, &changed);
 	}
 	list_for_each_entry_safe(page, next, &held, lru) {
@@ -511,6 +532,8 @@ late_initcall(xen_defrag_late_init);
 /* Before there are drivers. A domain without devices would only take from others. */
 static int __init xen_defrag_init(void)
 {
+	unsigned int cpu;
+
 	if (!xen_pv_domain() || !xen_defrag.policy.max_order)
 		return 0;
 	if (debug_pagealloc_enabled_static()) {
@@ -524,6 +547,8 @@ static int __init xen_defrag_init(void)
 		was_built_of_pieces = true;
 		put_together_at_boot();
 	}
+	for_each_possible_cpu(cpu)
+		INIT_WORK(per_cpu_ptr(&drain_cpu, cpu), drain);
 	register_oom_notifier(&oom_nb);
 	WRITE_ONCE(enabled, true);
 	xen_defrag_call(wake_soon);

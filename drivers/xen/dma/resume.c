@@ -8,8 +8,9 @@
  * domain that was only suspended, as dom0 is by S3, still has its frames, and nothing
  * happens.
  *
- * Nothing is exchanged while the domain is saved: tasks are frozen, and so are the workers;
- * the shrinker does nothing.
+ * Nothing is exchanged while the domain is saved: tasks are frozen, and so are most workers;
+ * the shrinker does nothing. Free page reporting may go on (6.12); what it exchanges, it does
+ * with preemption off, and the domain is saved where all CPUs may be preempted.
  */
 #define pr_fmt(fmt) "xen-dma: " fmt
 

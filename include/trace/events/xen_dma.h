@@ -2,7 +2,8 @@
 /*
  * What the DMA driver of Xen domains does: bounced mappings, growth of the aperture,
  * exchanges with the hypervisor, refusals. Addresses are those that the device uses, but
- * for @phys; sizes are in bytes.
+ * for @phys; sizes are in bytes. The fields have types of C alone, which tools know without the
+ * kernel's headers.
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM xen_dma
@@ -22,9 +23,9 @@ TRACE_EVENT(xen_dma_map,
 	TP_STRUCT__entry(
 		__array(char, dev, 32)
 		__array(char, why, 20)
-		__field(u64, phys)
-		__field(u64, bus)
-		__field(size_t, size)
+		__field(unsigned long long, phys)
+		__field(unsigned long long, bus)
+		__field(unsigned long, size)
 	),
 	TP_fast_assign(
 		strscpy(__entry->dev, dev_name(dev) ?: "-", sizeof(__entry->dev));
@@ -33,7 +34,7 @@ TRACE_EVENT(xen_dma_map,
 		__entry->bus = bus;
 		__entry->size = size;
 	),
-	TP_printk("%s %s phys=%#llx bus=%#llx size=%zu", __entry->dev,
+	TP_printk("%s %s phys=%#llx bus=%#llx size=%lu", __entry->dev,
 		  __entry->why, __entry->phys, __entry->bus, __entry->size)
 );
 
@@ -43,15 +44,15 @@ TRACE_EVENT(xen_dma_unmap,
 	TP_ARGS(dev, bus, size),
 	TP_STRUCT__entry(
 		__array(char, dev, 32)
-		__field(u64, bus)
-		__field(size_t, size)
+		__field(unsigned long long, bus)
+		__field(unsigned long, size)
 	),
 	TP_fast_assign(
 		strscpy(__entry->dev, dev_name(dev) ?: "-", sizeof(__entry->dev));
 		__entry->bus = bus;
 		__entry->size = size;
 	),
-	TP_printk("%s bus=%#llx size=%zu", __entry->dev, __entry->bus,
+	TP_printk("%s bus=%#llx size=%lu", __entry->dev, __entry->bus,
 		  __entry->size)
 );
 
@@ -61,15 +62,15 @@ TRACE_EVENT(xen_dma_refuse,
 	TP_ARGS(dev, size, last),
 	TP_STRUCT__entry(
 		__array(char, dev, 32)
-		__field(size_t, size)
-		__field(u64, last)
+		__field(unsigned long, size)
+		__field(unsigned long long, last)
 	),
 	TP_fast_assign(
 		strscpy(__entry->dev, dev_name(dev) ?: "-", sizeof(__entry->dev));
 		__entry->size = size;
 		__entry->last = last;
 	),
-	TP_printk("%s size=%zu last=%#llx", __entry->dev, __entry->size,
+	TP_printk("%s size=%lu last=%#llx", __entry->dev, __entry->size,
 		  __entry->last)
 );
 
@@ -78,8 +79,8 @@ TRACE_EVENT(xen_dma_grow,
 	TP_PROTO(u64 last, size_t size, int result),
 	TP_ARGS(last, size, result),
 	TP_STRUCT__entry(
-		__field(u64, last)
-		__field(size_t, size)
+		__field(unsigned long long, last)
+		__field(unsigned long, size)
 		__field(int, result)
 	),
 	TP_fast_assign(
@@ -87,7 +88,7 @@ TRACE_EVENT(xen_dma_grow,
 		__entry->size = size;
 		__entry->result = result;
 	),
-	TP_printk("last=%#llx size=%zu result=%d", __entry->last, __entry->size,
+	TP_printk("last=%#llx size=%lu result=%d", __entry->last, __entry->size,
 		  __entry->result)
 );
 
@@ -104,7 +105,7 @@ TRACE_EVENT(xen_dma_exchange,
 		__field(unsigned int, bits)
 		__field(unsigned long, done)
 		__field(int, result)
-		__field(u64, ns)
+		__field(unsigned long long, ns)
 	),
 	TP_fast_assign(
 		__entry->order = order;

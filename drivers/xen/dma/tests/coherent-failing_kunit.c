@@ -211,6 +211,28 @@ static void xdc_again(struct kunit *test)
 	KUNIT_EXPECT_LE(test, xen_regions_kept(), SZ_1M / PAGE_SIZE);
 }
 
+/* All that is low is in the cache, in pieces too large: a part is made of them, and is large too. */
+static void xdc_parts(struct kunit *test)
+{
+	gfp_t gfp = GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN;
+	struct xdt *x = test->priv;
+	struct xdc_mem m[2] = {};
+	struct page *page;
+	dma_addr_t bus;
+
+	xen_machine_set_low(SZ_64M, SZ_64M + SZ_1M);
+	if (!xdc_take(test, x->dev, &m[0], SZ_512K, GFP_KERNEL, "to be kept") ||
+	    !xdc_take(test, x->dev, &m[1], SZ_512K, GFP_KERNEL, "to be kept"))
+		return;
+	xdc_put_all(test, m, 2);
+	KUNIT_EXPECT_EQ(test, xen_machine_low_free(32), 0);
+
+	page = xen_coherent_alloc_exact(x->dev, SZ_64K, &bus, gfp);
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	KUNIT_EXPECT_LT(test, bus, (u64)SZ_64M + SZ_1M);
+	xen_coherent_free_pages(x->dev, SZ_64K, page, bus, DMA_BIDIRECTIONAL);
+}
+
 static void xdc_message(struct kunit *test)
 {
 	const struct dma_map_ops *ops = &xen_swiotlb_dma_ops;
@@ -283,6 +305,11 @@ static void xdc_substitute(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, xdc_get(x->dev, &m, size, GFP_ATOMIC, 0));
 	KUNIT_EXPECT_GT(test, xdc_map_list(x->dev, x->buf, size, DMA_BIDIRECTIONAL), 0);
 
+	/* Nor is a part's, which is not mapped. */
+	KUNIT_EXPECT_NULL(test, xen_coherent_alloc_exact(x->dev, size, &m.bus,
+							 GFP_KERNEL | __GFP_NOWARN));
+	KUNIT_EXPECT_GT(test, xdc_map_list(x->dev, x->buf, size, DMA_BIDIRECTIONAL), 0);
+
 	/* In place it is as good, and ends it. (KUnit's devices have one mask for both.) */
 	wide->dma_mask = &mask;
 	KUNIT_EXPECT_FALSE(test, xdc_get(wide, &m, size, GFP_KERNEL, 0));
@@ -300,6 +327,7 @@ static struct kunit_case xdc_cases[] = {
 	KUNIT_CASE(xdc_message),
 	KUNIT_CASE(xdc_no_leak),
 	KUNIT_CASE(xdc_again),
+	KUNIT_CASE(xdc_parts),
 	{}
 };
 

@@ -236,7 +236,7 @@ static void xdc_exactly(struct kunit *test)
 	    !xdc_take(test, x->dev, &m[1], PAGE_SIZE << 5, GFP_KERNEL, "to be kept"))
 		return;
 	xdc_put_all(test, m, 2);
-	xen_machine_fail_exchanges(-ENOMEM);
+	xen_machine_fail_exchanges(-EINVAL);
 	xdc_look(&was);
 	page[0] = xen_coherent_alloc_exact(x->dev, PAGE_SIZE << 2, &bus, gfp);
 	page[1] = xen_coherent_alloc_exact(x->dev, PAGE_SIZE << 2, &bus, gfp);
