@@ -100,13 +100,12 @@ def picture(place, translated="on"):
 
 
 def bypassing(place):
-    """A floppy disk of random bytes, a screen that is not translated, and QEMU wants to be told where the kernel's
-    notes are, as qemu_fw_cfg does by DMA; returns QEMU's words."""
+    """A floppy disk of random bytes, and a screen that is not translated; returns QEMU's words."""
     data = os.urandom(FLOPPY)
     (place / "floppy").write_bytes(data)
     with open(place / "media", "a", encoding="ascii") as file:
         file.write(f"floppy {FLOPPY} {hashlib.sha256(data).hexdigest()}\n")
-    return ["-drive", f"if=floppy,format=raw,file={place}/floppy", "-device", "vmcoreinfo", *picture(place, "off")]
+    return ["-drive", f"if=floppy,format=raw,file={place}/floppy", *picture(place, "off")]
 
 
 def files(place):

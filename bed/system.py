@@ -37,7 +37,7 @@ PART, READ, WRITE = 1 << 20, 32 << 20, 31 << 20
 BENCHMARK = "tools/**/dma/dma_map_benchmark.c"
 
 # Of the kernel's own, for a step each; flavours that don't run these steps may lack them.
-MODULES = ("mm/dmapool_test.ko", "drivers/block/floppy.ko", "drivers/firmware/qemu_fw_cfg.ko")
+MODULES = ("mm/dmapool_test.ko", "drivers/block/floppy.ko")
 
 # What goes over a network.
 SENT = 3000000

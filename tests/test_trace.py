@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The scripts for bpftrace and drgn in a dom0: what they say is what the kernel has counted."""
+"""The scripts for bpftrace and drgn in a dom0, and that for drgn on a dump that Xen makes after dom0's kernel has
+panicked: what they say is what the kernel has counted."""
 
 import re
 import shutil
 
 import pytest
 
-from bed import base, programs
+from bed import base, initrd, programs
 
 SCRIPTS = base.TOP / "tools/xen-dma"
-DRGN = ("drgn", "_drgn.*.so", "drgn-*.egg-info")
+DRGN = ("drgn", "_drgn.*.so", "drgn-*.egg-info", "elftools")
+PACKAGES = (*programs.PYTHON, "bpftrace", "linux-libc-dev", "python3-drgn", "python3-pyelftools", "kexec-tools")
 # The kernel has no BTF: bpftrace looks there for the types of C.
 HEADERS = ("/usr/include/linux", "/usr/include/asm-generic", f"/usr/include/{programs.HERE}/asm")
 # Of each of the ten rounds: eleven mappings of 104 KiB in all (xdt_fault.c).
@@ -30,26 +32,58 @@ def root(kernel, place):
     return place
 
 
-@pytest.fixture(name="told")
-def all_that_is_told(build, kselftest, booted, tmp_path_factory):
+def words(kernel, kselftest, script, files, *xen):
+    """What scripts/boot is told."""
+    return ["--kernel", kernel.image, "--timeout", "1200", "--mem", "8G", "--dom0-mem", "3G", "--append", "loglevel=4",
+            *xen, "--run", base.TOP / "tests" / script,
+            *(word for file in (*files, f"{kselftest(kernel)}:/kselftest") for word in ("--file", file)),
+            "--", "-device", "edu,dma_mask=0xffffffffffffffff"]
+
+
+def parts(place):
+    """What is in a root directory, for scripts/boot."""
+    return [f"{path}:/{path.name}" for path in sorted(place.iterdir())]
+
+
+def by_name(boot):
     """A function: the lines behind a name. It is called with the name alone."""
-    def words():
-        base.need(*programs.PYTHON, "bpftrace", "linux-libc-dev", "python3-drgn")
-        kernel, place = build(kver="6.12", flavour="trace"), tmp_path_factory.mktemp("trace")
-        files = [f"{path}:/{path.name}" for path in sorted(root(kernel, place).iterdir())]
-        return ["--kernel", kernel.image, "--timeout", "1200", "--mem", "8G", "--dom0-mem", "3G", "--run",
-                base.TOP / "tests/trace-dom0", "--append", "loglevel=4",
-                *(word for file in (*files, f"{kselftest(kernel)}:/kselftest") for word in ("--file", file)),
-                "--", "-device", "edu,dma_mask=0xffffffffffffffff"]
-    boot = booted("trace", words)
-    assert boot.status == 0, str(boot)
     lines = {}
     for line in boot.lines:
         name, colon, rest = line.partition(": ")
         if colon:
             lines.setdefault(name, []).append(rest)
-    assert set(lines.get("mapped", [])) == {lines["mapped"][0]} and "failed" not in lines, str(boot)
     return lambda name: lines.get(name, [])
+
+
+@pytest.fixture(name="told")
+def all_that_is_told(build, kselftest, booted, tmp_path_factory):
+    """What was told in dom0."""
+    def boot_it():
+        base.need(*PACKAGES)
+        kernel = build(kver="6.12", flavour="trace")
+        return words(kernel, kselftest, "trace-dom0", parts(root(kernel, tmp_path_factory.mktemp("trace"))))
+    boot = booted("trace", boot_it)
+    told = by_name(boot)
+    assert boot.status == 0 and set(told("mapped")) == {told("mapped")[0]} and not told("failed"), str(boot)
+    return told
+
+
+@pytest.fixture(name="dumped")
+def all_that_was_dumped(build, kselftest, booted, tmp_path_factory):
+    """What was told in dom0 before it panicked, and in the kernel that Xen booted then."""
+    def boot_it():
+        base.need(*PACKAGES)
+        kernel, place = build(kver="6.12", flavour="trace"), tmp_path_factory.mktemp("crash")
+        (place / "crash").mkdir()
+        programs.install(["/usr/sbin/kexec"], place)
+        shutil.copy(kernel.image, place / "crash/kernel")
+        settings = {"arch": "x86", "domain": "dump", "nonce": "dump", "word": "dump", "stay": "", "way": "serial"}
+        initrd.make(place / "crash/initrd", shutil.which("busybox"), settings, script=base.TOP / "tests/crash-dump",
+                    files=parts(root(kernel, tmp_path_factory.mktemp("dump"))))
+        return words(kernel, kselftest, "crash-dom0", parts(place), "--xen-append", "crashkernel=1G")
+    boot = booted("crash", boot_it)
+    assert boot.status == 121 and "Kernel panic - not syncing: sysrq triggered crash" in "\n".join(boot.console())
+    return by_name(boot)
 
 
 def figures(lines, device):
@@ -92,11 +126,29 @@ def test_exchanges(told):
     assert list(filter(exchange.match, said)) and any(line.startswith("@us[11]:") for line in said), said
 
 
+def holders(lines):
+    """{device: (slots, driver)} as drgn has found."""
+    return {name: (int(slots), driver) for slots, _, driver, name in
+            re.findall(r"^ *([0-9]+) +([0-9]+)  (\S+) (\S+)$", "\n".join(lines), re.M)}
+
+
+def held(lines):
+    """The same as the kernel says."""
+    return {line.split()[0]: (int(line.split()[4]), line.split()[1]) for line in lines
+            if not line.startswith("#") and line.split()[4] != "0"}
+
+
 def test_holders(told):
     """What drgn reads in the kernel's memory is what the kernel says, for each device."""
-    said = "\n".join(told("drgn"))
-    found = {name: (int(slots), driver) for slots, _, driver, name in
-             re.findall(r"^ *([0-9]+) +([0-9]+)  (\S+) (\S+)$", said, re.M)}
-    held = {line.split()[0]: (int(line.split()[4]), line.split()[1]) for line in told("held")
-            if not line.startswith("#") and line.split()[4] != "0"}
-    assert told("mapped")[0] in held and found == held, said
+    assert told("mapped")[0] in held(told("held")) and holders(told("drgn")) == held(told("held")), told("drgn")
+
+
+def test_dump(dumped):
+    """So is what it finds in the memory of the machine, when the kernel has panicked."""
+    assert held(dumped("held")) and holders(dumped("vmcore")) == held(dumped("held")), dumped("vmcore")
+
+
+def test_no_dump(dumped):
+    """What has no notes of Xen's is no such dump."""
+    assert dumped("vmlinux") == ["holders: /trace/vmlinux is no dump of a machine with Xen, or of another kernel than "
+                                 "these symbols"]
