@@ -28,6 +28,7 @@ COMMANDS = {
     "system": "show the driver in a whole system: guests, driver domains, an IOMMU as judge",
     "cost": "what a guest's disks and network cost, beside stock",
     "screen": "xen-dma-top in a dom0 at work, and a picture of it",
+    "sizing": "draw how large an aperture a load needs",
     "demo": "show the driver at work with real devices",
     "check": "run the tests",
     "clean": "delete what the others made",

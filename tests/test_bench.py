@@ -8,7 +8,7 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from bed import bench, compare
+from bed import bench, compare, sizing
 
 
 def rows(*lines):
@@ -132,3 +132,11 @@ def test_chart():
     words = {text.text for text in ElementTree.fromstring(picture).iter("{http://www.w3.org/2000/svg}text")}
     assert {"2,485", "426", "5.8 ×", "16 MiB", "64 ×", "refused", "bounced, 64 bytes"} <= words
     assert not [line for line in picture.splitlines() if line != line.rstrip()]
+
+
+def test_sizing():
+    """The picture in the documentation is what is drawn, and has each of its lines."""
+    picture = sizing.chart()
+    assert sizing.PICTURE.read_text(encoding="utf-8") == picture
+    assert all(f">{kib} KiB each<" in picture for kib in sizing.REQUESTS)
+    assert abs(sizing.needed(224, 256) - sizing.BOOT) < 0.01
