@@ -2,6 +2,7 @@
 """Tests of make patch: git am takes the series on a pristine tree and makes the grafted tree of it, byte for byte; each
 patch is clean for checkpatch, and the tree builds after each."""
 
+import fnmatch
 import os
 import re
 import shutil
@@ -87,6 +88,19 @@ def test_refuses(tmp_path):
     graft.lay(tree)
     assert f"{tree}: has the driver on it already" in says(tree)
     assert not list(place.iterdir())
+
+
+@pytest.mark.parametrize("kver", ["6.12", "7.3", pytest.param("6.1", marks=pytest.mark.full)])
+def test_maintainers(kver, tmp_path):
+    """The entry applies, and each new file of the series is in it or in one that is there."""
+    shutil.copy2(fetch.linux(kver) / "MAINTAINERS", tmp_path)
+    done = subprocess.run(["patch", "-p1", "-d", tmp_path, "-i", base.TOP / "patches/MAINTAINERS.diff"], check=True,
+                          capture_output=True, text=True)
+    assert "fuzz" not in done.stdout
+    text = (tmp_path / "MAINTAINERS").read_text(encoding="utf-8")
+    globs = [word + "*" * word.endswith("/") for word in
+             re.findall(r"^F:\t(\S+)$", text[text.index("\nXEN SWIOTLB SUBSYSTEM\n"):].partition("\n\n")[0], re.M)]
+    assert not [name for name in graft.our_files() if not any(fnmatch.fnmatchcase(name, glob) for glob in globs)]
 
 
 def count(top, names):
