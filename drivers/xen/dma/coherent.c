@@ -144,7 +144,7 @@ static inline void clear_memory(const struct xen_coherent_request *req)
 static bool make_of_others(struct xen_coherent_request *req)
 {
 	unsigned int width = req->error == -ENOMEM ? req->width : XEN_ANY_WIDTH;
-	/* Who takes a part at a time is to have large ones, as long as the hypervisor can have them. */
+	/* Who takes a part at a time is to have large ones, if the hypervisor can have them. */
 	bool goes_on = req->gfp & __GFP_NORETRY && !(req->exact && req->error == -ENOMEM);
 
 	if ((req->error != -ENOMEM && req->error != -ENOBUFS) || goes_on || !xen_may_sleep(req) ||
@@ -207,7 +207,7 @@ static bool alloc_in_scope(struct xen_coherent_request *req,
 		return false;
 
 	atomic_long_inc(&xen_failed);
-	/* Who may not sleep may be an interrupt's, of any task. Parts are of nothing that is mapped. */
+	/* Who may not sleep may be an interrupt's, of any task. Parts are not mapped. */
 	if (xen_may_sleep(req) && !req->exact)
 		xen_note_refused(req->dev, req->size);
 	return false;

@@ -334,7 +334,7 @@ static void drain(struct work_struct *work)
 
 /*
  * What CPUs keep at hand is in no list that anything is shown of, and is what whoever allocates
- * gets first. Nobody waits for it: a CPU may be busy for ever, and the isolated ones are left alone.
+ * gets first. Nobody waits for it: a CPU may be busy for ever. Isolated ones are left alone.
  */
 static void drain_all(struct work_struct *work)
 {

@@ -211,7 +211,7 @@ static void xdc_again(struct kunit *test)
 	KUNIT_EXPECT_LE(test, xen_regions_kept(), SZ_1M / PAGE_SIZE);
 }
 
-/* All that is low is in the cache, in pieces too large: a part is made of them, and is large too. */
+/* All that is low is in the cache, in pieces too large: a part is made of them. */
 static void xdc_parts(struct kunit *test)
 {
 	gfp_t gfp = GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN;
