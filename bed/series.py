@@ -72,6 +72,14 @@ def author():
     return found if all(found) else ["xen-dma", "xen-dma@localhost"]
 
 
+def copy_stock(tree, place):
+    """Copy the files that the graft looks at of a kernel tree."""
+    for path in ("Makefile", "Kconfig", "Kbuild", *graft.EDITS, *graft.REPLACED):
+        if (tree / path).exists():
+            (place / path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(tree / path, place / path)
+
+
 def make(tree, work, output=None):
     """Make the series for a pristine tree in a scratch repository; returns its files."""
     name, address = author()
@@ -89,10 +97,7 @@ def make(tree, work, output=None):
         return done.stdout
 
     repo.mkdir(parents=True)
-    for path in ("Makefile", "Kconfig", "Kbuild", *graft.EDITS, *graft.REPLACED):
-        if (tree / path).exists():
-            (repo / path).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(tree / path, repo / path)
+    copy_stock(tree, repo)
     (_, cover), *patches = messages()
     git("init", "--quiet", "--initial-branch=xen-dma")
     git("add", "--all", "--force")

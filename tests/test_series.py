@@ -41,11 +41,8 @@ def git(tree, *words):
 def test_applies(kver, tmp_path):
     """git am makes of the stock files what the graft makes of them; the mbox is the same each time."""
     stock, tree, laid = fetch.linux(kver), tmp_path / "tree", tmp_path / "laid"
-    for name in ("Makefile", "Kconfig", "Kbuild", *graft.EDITS, *graft.REPLACED):
-        for top in (tree, laid):
-            if (stock / name).exists():
-                (top / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(stock / name, top / name)
+    for top in (tree, laid):
+        series.copy_stock(stock, top)
     git(tree.parent, "init", "-q", tree)
     git(tree, "add", "-A", "-f")
     git(tree, "commit", "-q", "-m", "stock")
@@ -71,10 +68,7 @@ def test_refuses(tmp_path):
     """What is no tree, what has the driver already, and where patches are already: a line, and nothing is written."""
     tree, place = tmp_path / "tree", tmp_path / "series"
     place.mkdir()
-    for name in ("Makefile", "Kconfig", "Kbuild", *graft.EDITS, *graft.REPLACED):
-        if (fetch.linux("6.12") / name).exists():
-            (tree / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(fetch.linux("6.12") / name, tree / name)
+    series.copy_stock(fetch.linux("6.12"), tree)
 
     def says(ksrc):
         done = subprocess.run([base.TOP / "scripts/bed", "series", "--ksrc", ksrc, "--output", place], check=False,
