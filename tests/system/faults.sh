@@ -102,11 +102,10 @@ pci_in()
 fail_often()
 {
 	for hook in failslab fail_page_alloc; do
-		for word in task-filter=1 ignore-gfp-wait=0 ignore-gfp-highmem=0 min-order=0 verbose=0 interval=1 probability=20 times=3; do
-			[ ! -e "/sys/kernel/debug/$hook/${word%=*}" ] ||
-				echo "${word#*=}" >"/sys/kernel/debug/$hook/${word%=*}"
-		done
+		set_fault "$debugfs/$hook" task-filter 1 ignore-gfp-wait 0 verbose 0 interval 1 \
+			probability 20 times 3 || return 1
 	done
+	set_fault "$debugfs/fail_page_alloc" ignore-gfp-highmem 0 min-order 0 || return 1
 	pid=$(grep -lx xen-balloon /proc/[0-9]*/comm 2>/dev/null | cut -d/ -f3)
 	echo 1 >"/proc/$pid/make-it-fail" || return 1
 	set_memory "$1" 180

@@ -101,9 +101,7 @@ work()
 fail_one_in_ten()
 {
 	for hook in fail_call fail_extent; do
-		for word in verbose=0 interval=1 probability=10 times=1000000; do
-			echo "${word#*=}" >"$driver/$hook/${word%=*}"
-		done
+		set_fault "$driver/$hook" verbose 0 interval 1 probability 10 times 1000000 || return 1
 	done
 }
 

@@ -42,9 +42,7 @@ play_without()
 faults()
 {
 	echo 2 >/proc/sys/vm/drop_caches
-	for file in probability:100 interval:1 verbose:0 space:0 "times:$1"; do
-		echo "${file#*:}" >"$driver/fail_call/${file%:*}"
-	done
+	set_fault "$driver/fail_call" probability 100 interval 1 verbose 0 space 0 times "$1"
 }
 
 # faults_used: has there been one?

@@ -17,7 +17,7 @@ insmod()
 	case $1 in
 	*xdt_conserve.ko)
 		for hook in fail_call fail_extent fail_report; do
-			set_fault "$hook" verbose 0 interval 1 space 0 \
+			set_fault "$driver/$hook" verbose 0 interval 1 space 0 \
 				probability 3 times "$many"
 		done
 		keep_empty &

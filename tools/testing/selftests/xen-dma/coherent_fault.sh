@@ -159,7 +159,7 @@ echo "$mark" >/dev/kmsg
 ktap_print_header
 ktap_set_plan 34
 for hook in fail_call fail_extent fail_report; do
-	set_fault "$hook" verbose 0 interval 1 probability 100 times 0
+	set_fault "$driver/$hook" verbose 0 interval 1 probability 100 times 0
 done
 # What all of this needs for the first time is no loss.
 broken=0

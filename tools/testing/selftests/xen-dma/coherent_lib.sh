@@ -14,24 +14,12 @@ prepare()
 	need_modules xdt_edu xdt_memory
 }
 
-# set_fault HOOK FILE VALUE...: the framework's files of a hook, if there is one
-set_fault()
-{
-	hook=$driver/$1
-	shift
-	while [ $# -gt 0 ]; do
-		[ -w "$hook/$1" ] || return 1
-		echo "$2" >"$hook/$1"
-		shift 2
-	done
-}
-
 # no_faults: of any kind
 no_faults()
 {
-	set_fault fail_call times 0
-	set_fault fail_extent times 0
-	set_fault fail_report times 0
+	set_fault "$driver/fail_call" times 0
+	set_fault "$driver/fail_extent" times 0
+	set_fault "$driver/fail_report" times 0
 }
 
 # counter NAME: one of the driver's; 0 when it has none

@@ -149,7 +149,7 @@ ktap_test_result xdt_defrag.device_sees_after_load [ "$wrong" -eq 0 ]
 
 # Any step may fail, and memory is sound all the same.
 for hook in fail_call fail_extent fail_report; do
-	set_fault "$hook" verbose 0 interval 1 space 0 probability 20 times 1000000
+	set_fault "$driver/$hook" verbose 0 interval 1 space 0 probability 20 times 1000000
 done
 had=$(told none)
 scatter_memory

@@ -18,6 +18,18 @@ fi
 debugfs=/sys/kernel/debug
 driver=$debugfs/xen-dma
 
+# set_fault HOOK FILE VALUE...: the fault injection framework's files below a directory, if there is one
+set_fault()
+{
+	fault=$1
+	shift
+	while [ $# -gt 0 ]; do
+		[ -w "$fault/$1" ] || return 1
+		echo "$2" >"$fault/$1"
+		shift 2
+	done
+}
+
 # skip_all REASON: nothing here can be tested
 skip_all()
 {
