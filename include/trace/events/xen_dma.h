@@ -3,7 +3,7 @@
  * What the DMA driver of Xen domains does: bounced mappings, growth of the aperture,
  * exchanges with the hypervisor, refusals. Addresses are those that the device uses, but
  * for @phys; sizes are in bytes. The fields have types of C alone, which tools know without the
- * kernel's headers.
+ * kernel's headers. Names are filled up with zeros: tools compare all of an array.
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM xen_dma
@@ -28,8 +28,8 @@ TRACE_EVENT(xen_dma_map,
 		__field(unsigned long, size)
 	),
 	TP_fast_assign(
-		strscpy(__entry->dev, dev_name(dev) ?: "-", sizeof(__entry->dev));
-		strscpy(__entry->why, why, sizeof(__entry->why));
+		strscpy_pad(__entry->dev, dev_name(dev) ?: "-", sizeof(__entry->dev));
+		strscpy_pad(__entry->why, why, sizeof(__entry->why));
 		__entry->phys = phys;
 		__entry->bus = bus;
 		__entry->size = size;
@@ -48,7 +48,7 @@ TRACE_EVENT(xen_dma_unmap,
 		__field(unsigned long, size)
 	),
 	TP_fast_assign(
-		strscpy(__entry->dev, dev_name(dev) ?: "-", sizeof(__entry->dev));
+		strscpy_pad(__entry->dev, dev_name(dev) ?: "-", sizeof(__entry->dev));
 		__entry->bus = bus;
 		__entry->size = size;
 	),
@@ -66,7 +66,7 @@ TRACE_EVENT(xen_dma_refuse,
 		__field(unsigned long long, last)
 	),
 	TP_fast_assign(
-		strscpy(__entry->dev, dev_name(dev) ?: "-", sizeof(__entry->dev));
+		strscpy_pad(__entry->dev, dev_name(dev) ?: "-", sizeof(__entry->dev));
 		__entry->size = size;
 		__entry->last = last;
 	),
@@ -92,6 +92,7 @@ TRACE_EVENT(xen_dma_grow,
 		  __entry->result)
 );
 
+#if defined(CONFIG_XEN_PV) || defined(CONFIG_UML)
 /*
  * Pages were given for others. @order is that of the larger extents, given or got, of
  * which so many were exchanged. Nanoseconds.
@@ -117,6 +118,7 @@ TRACE_EVENT(xen_dma_exchange,
 	TP_printk("order=%u bits=%u done=%lu result=%d ns=%llu", __entry->order,
 		  __entry->bits, __entry->done, __entry->result, __entry->ns)
 );
+#endif
 
 #endif /* _TRACE_XEN_DMA_H */
 
