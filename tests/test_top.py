@@ -10,6 +10,7 @@ import contextlib
 import itertools
 import json
 import os
+import pty
 import re
 import subprocess
 import tempfile
@@ -354,7 +355,11 @@ def test_json(figures):
     ("devices", "0000:00:04.0 ahci 1 present 1 mask 1\n"), ("devices", "0000:00:04.0 ahci x present 1\n"),
     ("devices", "0000:00:04.0 ahci 1 here 1\n"), ("usage", "slots\n"), ("usage", "slots many\n"),
     ("aperture", "0xbf000000 0xbfffffff 16384\n"), ("aperture", "here there 1 1\n"), ("coherent", "used 1 2\n"),
-    ("exchanges", "0 4 1 100\n"), ("exchanges", "0 4 1 100 x\n")])
+    ("exchanges", "0 4 1 100\n"), ("exchanges", "0 4 1 100 x\n"), ("exchanges", "0 4 -1 100 1\n"),
+    ("aperture", "0x1 0x2 1 -100\n"), ("coherent", "used -1\n"), ("usage", "slots +1\n"),
+    ("usage", f"slots {10**400}\n"),
+    ("devices", f"#0 ahci 1 present {10**400}\n"), ("devices", f"0000:00:04.0 ahci {'9' * 5000} present 1\n"),
+    ("devices", f"0000:00:04.0 ahci 1 present 1 mask {2**64} 1\n")])
 @pytest.mark.parametrize("mode", ["--once", "--json"])
 def test_nonsense(figures, name, text, mode):
     """A line that is none is named, in one line that a terminal can show."""
@@ -362,6 +367,57 @@ def test_nonsense(figures, name, text, mode):
     status, output, error = run(mode, "--debugfs", figures.debugfs)
     assert status == 1 and output == "" and error.count("\n") == 1
     assert f"{name} has a line that is not understood" in error and error.strip().isprintable()
+
+
+def test_more_than_there_is(figures):
+    """Figures that do not belong together are shown nevertheless."""
+    figures.write("usage", f"slots 1\nmapped {10**15}\n")
+    status, output, error = run("--once", "--ascii", "--debugfs", figures.debugfs)
+    assert status == 0 and error == "" and f"[{'#' * 78}]" in output
+
+
+@pytest.mark.parametrize("redirect, words, says", [
+    (">&-", "--once", "standard output is closed"), (">&-", "", "standard output is closed"),
+    ("<&-", "", "standard input and output are no terminal"), (">/dev/full", "--once", "No space left on device"),
+    (">/dev/full", "--json", "No space left on device"), (">/dev/full", "--help", "No space left on device")])
+def test_bad_streams(figures, redirect, words, says):
+    """One line, and status 1, where nothing can be read or printed."""
+    process = subprocess.run(f"/usr/bin/python3 {TOP} --debugfs {figures.debugfs} {words} {redirect}", shell=True,
+                             check=False, text=True, capture_output=True)
+    assert process.returncode == 1 and process.stdout == ""
+    assert says in process.stderr and process.stderr.count("\n") == 1
+
+
+def test_output_is_ascii(figures):
+    """What is printed need not have the locale's characters."""
+    status, output, error = run("--once", "--debugfs", figures.debugfs,
+                                env={**os.environ, "LC_ALL": "C.UTF-8", "PYTHONIOENCODING": "ascii"})
+    assert status == 0 and error == "" and output.isascii()
+
+
+@pytest.mark.parametrize("place, says", [("loop", "Too many levels of symbolic links"), ("n" * 300, "name too long")])
+def test_bad_place(tmp_path, place, says):
+    """One line for a directory that can't be looked for."""
+    (tmp_path / "loop").symlink_to("loop")
+    status, output, error = run("--once", "--debugfs", tmp_path / place)
+    assert status == 1 and output == "" and error.count("\n") == 1 and says in error
+
+
+def test_terminal_goes(figures):
+    """Who is not told that the terminal has gone ends nevertheless, and does not look again and again."""
+    main, terminal = pty.openpty()
+    with subprocess.Popen(["/usr/bin/python3", TOP, "-d", "3600", "--debugfs", figures.debugfs], stdin=terminal,
+                          stdout=terminal, stderr=terminal, start_new_session=True,
+                          env={**os.environ, "TERM": "vt100"}) as process:
+        os.close(terminal)
+        seen = b""
+        while b"Aperture" not in seen:
+            seen += os.read(main, 4096)
+        os.close(main)
+        try:
+            process.wait(60)
+        finally:
+            process.kill()
 
 
 @pytest.mark.parametrize("words, says", [
@@ -432,6 +488,15 @@ def test_exact_rates(top):
     assert {rate.device.name: rate.mappings for rate in top.rates(now, None, "name")}["forgotten"] == 31
 
 
+def test_no_rate_below_zero(top):
+    """What has more mappings and fewer bytes than before is another one."""
+    before = look(top, 10, ("1", "a", "present", {"mask": 3000}))
+    now = look(top, 12, ("1", "a", "present", {"mask": 5000}))
+    now.devices[0].reasons["mask"] = 5000, 2
+    rate, = top.rates(now, before, "name")
+    assert (rate.mappings, rate.bytes) == (2500, 1)
+
+
 def test_numbers(top):
     """Figures keep to their columns, whatever a counter of 64 bits has."""
     assert [top.count(number) for number in (0, 1234567890, 10**12, 2**64 - 1)] == \
@@ -443,6 +508,18 @@ def test_numbers(top):
             assert len(top.count(number)) <= 10 and len(top.size(number)) <= 8
     for power in range(20):
         assert len(top.count(10**power - 0.4)) <= 10
+
+
+def test_sorted_by_is_whole(top, figures):
+    """What the table is sorted by is shown whole on any terminal that has room for it and for a letter of the name."""
+    found = top.read(figures.place)
+    for sort, room, shown in (("held", 8, lambda rate: top.size(rate.device.held * top.SLOT)),
+                              ("rate", 10, lambda rate: top.count(rate.mappings)),
+                              ("bytes", 8, lambda rate: top.size(rate.bytes))):
+        for width in range(room + 2, 100):
+            rates = top.rates(found, None, sort)
+            lines = list(top.table(rates, sort, True, width))[1:]
+            assert all(f" {shown(rate)}" in line for rate, line in zip(rates, lines, strict=True))
 
 
 def test_every_width(top, figures):
