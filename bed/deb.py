@@ -19,6 +19,7 @@ import lzma
 import os
 import re
 import shutil
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,7 +86,7 @@ def settings_of(path):
     data = read(path)
     try:
         data = UNPACK.get(data[:2], bytes)(data)
-    except (OSError, EOFError, lzma.LZMAError):
+    except (OSError, EOFError, lzma.LZMAError, zlib.error):
         raise Failure(f"cannot unpack {path}") from None
     text = data.decode(errors="replace")
     if not re.search(r"^CONFIG_\w+=", text, re.M):
@@ -169,8 +170,9 @@ class Packaged(build.Kernel):
             run(self.make("bindeb-pkg", DPKG_FLAGS="-d", KDEB_CHANGELOG_DIST="unstable"), env=base.compiler_cache())
             for path in self.packages:
                 path.unlink(missing_ok=True)
-            for path in self.tree.glob("linux-*-xen-dma*.deb"):
-                shutil.move(path, self.output)
+            for kind in "image", "headers":
+                for path in self.tree.glob(f"linux-{kind}-*-xen-dma_*.deb"):
+                    shutil.move(path, self.output)
         self.sweep()
 
     @property

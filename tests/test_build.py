@@ -98,7 +98,7 @@ localmodconfig:
 \t@cp $(LSMOD) $O/lsmod
 bindeb-pkg:
 \t@mkdir -p $O/include/config && echo 9.8.7-rc6-xen-dma >$O/include/config/kernel.release
-\t@cd $O/.. && for name in image-9.8.7-rc6-xen-dma headers-9.8.7-rc6-xen-dma libc-dev; do \\
+\t@cd $O/.. && for name in image-9.8.7-rc6-xen-dma headers-9.8.7-rc6-xen-dma libc-dev_9.8.7-rc6-xen-dma; do \\
 \t\techo $(shell cat content) >linux-$${name}_1_amd64.deb; done; touch linux-upstream_1_amd64.changes
 """
 
