@@ -14,6 +14,7 @@
 #include <linux/kernel.h>
 #include <linux/limits.h>
 #include <linux/moduleparam.h>
+#include <linux/overflow.h>
 #include <linux/sizes.h>
 #include <linux/string.h>
 #include <linux/sysfs.h>
@@ -27,10 +28,35 @@
 #include "contig.h"
 #include "params.h"
 #include "pool.h"
+#include "region-release.h"
 
 unsigned long xen_pool_max = ULONG_MAX;
 unsigned int xen_pool_idle = 60;
 unsigned long xen_pool_size;
+
+/* A size of decimal or hexadecimal digits, maybe with a unit; false for anything else. */
+static bool read_size(const char *arg, u64 *size)
+{
+	static const char units[] = "KMG";
+	size_t len = strcspn(arg, "KMGkmg\n");
+	unsigned int shift = 0;
+	char number[24];
+	u64 value;
+
+	if (!isdigit(*arg) || len >= sizeof(number))
+		return false;
+	memcpy(number, arg, len);
+	number[len] = 0;
+	if (kstrtou64(number, 0, &value))
+		return false;
+
+	arg += len;
+	if (isalpha(*arg))
+		shift = 10 * (strchr(units, toupper(*arg++)) - units + 1);
+	if (*arg == '\n')
+		arg++;
+	return !*arg && !check_shl_overflow(value, shift, size);
+}
 
 /**
  * xen_set_size() - read a parameter that is a size
@@ -42,13 +68,12 @@ unsigned long xen_pool_size;
  */
 int xen_set_size(const struct xen_size_param *param, const char *arg)
 {
-	char *end = (char *)arg;
-	u64 value = arg ? memparse(arg, &end) : 0;
+	u64 value;
 
 	if (!xen_may_be_dma_domain())
 		return -ENODEV;
-	if (arg && end != arg && (!*end || !strcmp(end, "\n")) &&
-	    value >= param->min && value <= param->max) {
+	if (arg && read_size(arg, &value) && value >= param->min &&
+	    value <= param->max) {
 		WRITE_ONCE(*param->value, value);
 		return 0;
 	}
@@ -61,13 +86,17 @@ int xen_set_size(const struct xen_size_param *param, const char *arg)
 static int set_size_param(const char *arg, const struct kernel_param *kp)
 {
 	const struct xen_size_param *param = kp->arg;
+	int rc = 0;
 
 	if (system_state < SYSTEM_RUNNING)
 		return 0;
-	if (!sysfs_streq(arg, "default"))
-		return xen_set_size(param, arg);
-	WRITE_ONCE(*param->value, ULONG_MAX);
-	return 0;
+	if (sysfs_streq(arg, "default"))
+		WRITE_ONCE(*param->value, ULONG_MAX);
+	else
+		rc = xen_set_size(param, arg);
+	if (!rc)
+		xen_regions_trim_soon();
+	return rc;
 }
 
 static int get_size_param(char *buffer, const struct kernel_param *kp)
@@ -127,7 +156,17 @@ early_param("xen_dma.idle", set_idle);
 
 static int set_idle_param(const char *arg, const struct kernel_param *kp)
 {
-	return system_state < SYSTEM_RUNNING ? 0 : read_idle(arg);
+	int rc;
+
+	if (system_state < SYSTEM_RUNNING)
+		return 0;
+	rc = read_idle(arg);
+	if (!rc) {
+		/* They wait for as long as they were told before. */
+		xen_pool_shrink_soon();
+		xen_regions_trim_soon();
+	}
+	return rc;
 }
 
 static const struct kernel_param_ops idle_ops = {

@@ -509,6 +509,17 @@ static void shrink_worker(struct work_struct *work)
 }
 
 /**
+ * xen_pool_shrink_soon() - look for idle chunks now, and not when that was due
+ *
+ * Context: Any.
+ */
+void xen_pool_shrink_soon(void)
+{
+	if (xen_pool_table)
+		mod_delayed_work(system_freezable_wq, &shrink_work, 0);
+}
+
+/**
  * xen_pool_get() - get a block that the CPU has not at hand
  * @reach:	what the device may use, some of the pool at least
  * @nr:		slots

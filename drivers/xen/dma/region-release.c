@@ -274,6 +274,19 @@ unsigned long xen_regions_revise(void)
 	return xen_regions_mark_moved();
 }
 
+/**
+ * xen_regions_trim_soon() - what is kept has other limits now
+ *
+ * Context: Any.
+ */
+void xen_regions_trim_soon(void)
+{
+	if (!xen_regions_kept())
+		return;
+	queue_work(xen_trim_wq, &xen_trim_work);
+	mod_delayed_work(xen_trim_wq, &xen_age_work, 0);
+}
+
 /* There is more to keep, for a while, and up to @limit pages. */
 static void begin_ageing(unsigned long limit)
 {

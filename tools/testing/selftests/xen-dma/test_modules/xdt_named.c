@@ -104,10 +104,18 @@ static void nonsense(struct kunit *test)
 		{ PARAMETERS "max", "lots" },
 		{ PARAMETERS "max", "4G" },
 		{ PARAMETERS "max", "64M64M" },
+		{ PARAMETERS "max", "M" },
+		{ PARAMETERS "max", "+64M" },
+		{ PARAMETERS "max", "64M\n\n" },
+		/* 1 GiB more than there are addresses. */
+		{ PARAMETERS "max", "17179869185G" },
 		{ PARAMETERS "idle", "-1" },
 		{ PARAMETERS "idle", "1s" },
 		{ PARAMETERS "coherent_pooled", "all" },
 		{ PARAMETERS "coherent_cache", "-" },
+		{ PARAMETERS "coherent_cache", "K" },
+		{ PARAMETERS "coherent_cache", "17179869184G" },
+		{ PARAMETERS "coherent_cache", "99999999999999999999999" },
 	};
 	char was[64], is[64];
 	unsigned int i;
