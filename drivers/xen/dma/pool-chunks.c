@@ -59,6 +59,7 @@ static void __ref meta_free(void *p, size_t size)
  */
 int __ref xen_pool_init(void)
 {
+	struct xen_pool_chunk **table;
 	unsigned long granules;
 	unsigned int i;
 	u64 end;
@@ -68,9 +69,8 @@ int __ref xen_pool_init(void)
 
 	end = xen_contig_end();
 	granules = end >> XEN_POOL_GRANULE_SHIFT;
-	xen_pool_table = meta_alloc(granules * sizeof(*xen_pool_table),
-				    GFP_KERNEL);
-	if (!xen_pool_table)
+	table = meta_alloc(granules * sizeof(*table), GFP_KERNEL);
+	if (!table)
 		return -ENOMEM;
 
 	for (i = 0; i < XEN_NR_ZONES; i++) {
@@ -81,8 +81,10 @@ int __ref xen_pool_init(void)
 		xen_pool_init_buddies(zone);
 		zone->first = XEN_NO_SLOT;
 	}
-	xen_pool_granules = granules;
 	xen_pool_last = end - 1;
+	xen_pool_table = table;
+	/* Whoever reads debugfs meanwhile sees no granule, or all that belongs to them. */
+	smp_store_release(&xen_pool_granules, granules);
 
 	return 0;
 }

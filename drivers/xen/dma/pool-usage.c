@@ -87,12 +87,12 @@ static void count_pieces(struct xen_pool_used *used)
  */
 void xen_pool_count_used(struct xen_pool_used *used)
 {
+	unsigned long i, granules = smp_load_acquire(&xen_pool_granules);
 	const u32 each = BIT(XEN_GRANULE_SLOTS_SHIFT);
 	struct xen_pool_chunk *chunk;
-	unsigned long i;
 
 	memset(used, 0, sizeof(*used));
-	for (i = 0; i < xen_pool_granules; i++) {
+	for (i = 0; i < granules; i++) {
 		rcu_read_lock();
 		chunk = READ_ONCE(xen_pool_table[i]);
 		if (chunk)
@@ -132,27 +132,53 @@ void xen_pool_show_usage(struct seq_file *s)
 		   atomic_long_read(&xen_pool_events[XEN_POOL_CHUNK_GIVEN_BACK]));
 }
 
+static void show_chunk(struct seq_file *s, const struct xen_pool_chunk *chunk)
+{
+	seq_printf(s, "%#llx %#llx %u %u\n", (u64)chunk->bus, (u64)xen_chunk_last(chunk),
+		   chunk->nr_slots, chunk->nr_slots - data_race(chunk->free));
+}
+
+/* Those that may lie anywhere. */
+static void show_pieces(struct seq_file *s)
+{
+	struct xen_pool_chunk *chunk;
+	unsigned long frame = 0;
+
+	do {
+		rcu_read_lock();
+		chunk = xen_pool_next_piece(&frame);
+		if (chunk) {
+			show_chunk(s, chunk);
+			frame = PFN_DOWN(xen_chunk_last(chunk)) + 1;
+		}
+		rcu_read_unlock();
+		cond_resched();
+	} while (chunk);
+}
+
 /**
  * xen_pool_show_chunks() - list the chunks
  * @s:	debugfs file
  *
- * Context: Process.
+ * Mappings go on meanwhile: there may be a thousand chunks to print.
+ *
+ * Context: Process, may sleep.
  */
 void xen_pool_show_chunks(struct seq_file *s)
 {
-	unsigned int i = XEN_NR_ZONES;
+	unsigned long i, granules = smp_load_acquire(&xen_pool_granules);
+	struct xen_pool_chunk *chunk;
 
 	seq_puts(s, "# bus-first bus-last slots used\n");
-	while (xen_pool_table && i--) {
-		struct xen_pool_zone *zone = &xen_pool_zones[i];
-		struct xen_pool_chunk *chunk;
-		unsigned long flags;
-
-		raw_spin_lock_irqsave(&zone->lock, flags);
-		list_for_each_entry(chunk, &zone->chunks, list)
-			seq_printf(s, "%#llx %#llx %u %u\n", (u64)chunk->bus,
-				   (u64)xen_chunk_last(chunk), chunk->nr_slots,
-				   chunk->nr_slots - chunk->free);
-		raw_spin_unlock_irqrestore(&zone->lock, flags);
+	for (i = 0; i < granules; i++) {
+		rcu_read_lock();
+		chunk = READ_ONCE(xen_pool_table[i]);
+		/* A chunk has many granules. */
+		if (chunk && chunk->first == i << XEN_GRANULE_SLOTS_SHIFT)
+			show_chunk(s, chunk);
+		rcu_read_unlock();
+		cond_resched();
 	}
+	if (xen_pool_has_pieces())
+		show_pieces(s);
 }
