@@ -32,7 +32,7 @@ static int bounces_show(struct seq_file *s, void *unused)
 
 	xen_bounces_of_all(&sum);
 	for (why = XEN_BOUNCE_NONE + 1; why < XEN_BOUNCE_REASONS; why++)
-		seq_printf(s, "%s %lu\n", xen_bounce_names[why],
+		seq_printf(s, "%s %llu\n", xen_bounce_names[why],
 			   sum.by[why].mappings);
 
 	return 0;

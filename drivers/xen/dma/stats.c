@@ -7,8 +7,8 @@
  * storing a byte, and whoever wants to know who holds what looks at all descriptors.
  *
  * A place is known by the device's address, and holds no reference. When the device is
- * removed, its place gets no more figures, and another device at that address has a place
- * of its own. The name stays until places run short and nothing is mapped for it any more:
+ * removed, or another driver has it, its place gets no more figures, and what comes next at that
+ * address has a place of its own. The name stays until places run short and nothing is mapped for it any more:
  * a driver that has gone without unmapping is one of those that people look for.
  */
 #define pr_fmt(fmt) "xen-dma: " fmt
@@ -77,8 +77,11 @@ static DEFINE_MUTEX(sums_mutex);
 /* Has a device been removed since places were last given to others? */
 static bool any_gone;
 
+/* How soon a place that could not be given to others is looked at again; jiffies. */
+#define RECLAIM_AGAIN	(10 * HZ)
+
 static void reclaim(struct work_struct *work);
-static DECLARE_WORK(reclaim_work, reclaim);
+static DECLARE_DELAYED_WORK(reclaim_work, reclaim);
 
 static void name_holder(struct work_struct *work);
 static DECLARE_WORK(holder_work, name_holder);
@@ -92,6 +95,11 @@ static struct xen_device_stats *look_for(const struct device *dev,
 		if (READ_ONCE(places[i].dev) == dev)
 			return &places[i];
 	return NULL;
+}
+
+static const char *driver_of(const struct device *dev)
+{
+	return dev->driver ? dev_driver_string(dev) : "-";
 }
 
 /* One word, whatever it is; a device that nobody has registered has no name. */
@@ -114,8 +122,7 @@ static struct xen_device_stats *take_place(const struct device *dev)
 		if (stats->name[0])
 			continue;
 		set_word(stats->name, dev_name(dev), sizeof(stats->name));
-		set_word(stats->driver, dev->driver ? dev_driver_string(dev) : "-",
-			 sizeof(stats->driver));
+		set_word(stats->driver, driver_of(dev), sizeof(stats->driver));
 		WRITE_ONCE(stats->dev, dev);
 		if (i == nr_places)
 			WRITE_ONCE(nr_places, i + 1);
@@ -148,7 +155,7 @@ struct xen_device_stats *xen_find_stats(const struct device *dev)
 		raw_spin_unlock_irqrestore(&places_lock, flags);
 	}
 	if (READ_ONCE(any_gone) && (!stats || stats->id >= MANY_PLACES))
-		schedule_work(&reclaim_work);
+		schedule_delayed_work(&reclaim_work, 0);
 	if (unlikely(!stats)) {
 		this_cpu_write(last_other, dev);
 		return places;
@@ -158,21 +165,45 @@ struct xen_device_stats *xen_find_stats(const struct device *dev)
 	return stats;
 }
 
-/* The device at that address is no more. */
-static void forget_device(const struct device *dev)
+/* Is it the driver's that the place has? Under the lock. */
+static bool has_driver(const struct xen_device_stats *stats, const char *driver)
+{
+	char word[sizeof(stats->driver)];
+
+	set_word(word, driver, sizeof(word));
+	return !strcmp(stats->driver, word);
+}
+
+/* The device at that address is no more, or has another driver than @driver from now on. */
+static void forget_device(const struct device *dev, const char *driver)
 {
 	struct xen_device_stats *stats;
 	unsigned long flags;
 
 	raw_spin_lock_irqsave(&places_lock, flags);
 	stats = look_for(dev, nr_places);
+	if (stats && driver && has_driver(stats, driver))
+		stats = NULL;
 	if (stats) {
 		WRITE_ONCE(stats->dev, NULL);
 		WRITE_ONCE(any_gone, true);
 	}
 	raw_spin_unlock_irqrestore(&places_lock, flags);
 	if (stats && READ_ONCE(nr_places) >= MANY_PLACES)
-		schedule_work(&reclaim_work);
+		schedule_delayed_work(&reclaim_work, 0);
+}
+
+/* A CPU of 32 bits counts in two steps; who has read between them reads once more. */
+static u64 read_count(const u64 *count)
+{
+	u64 value;
+
+	do {
+		/* Each CPU goes on counting; a sum is never more exact than that. */
+		value = data_race(READ_ONCE(*count));
+		/* likewise */
+	} while (!IS_ENABLED(CONFIG_64BIT) && value != data_race(READ_ONCE(*count)));
+	return value;
 }
 
 static void add_counts(struct xen_bounce_counts *sum,
@@ -186,10 +217,8 @@ static void add_counts(struct xen_bounce_counts *sum,
 			per_cpu_ptr(stats->counts, cpu);
 
 		for (why = 0; why < XEN_BOUNCE_REASONS; why++) {
-			/* Each CPU goes on counting; a sum is never more exact than that. */
-			sum->by[why].mappings += data_race(counts->by[why].mappings);
-			/* likewise */
-			sum->by[why].bytes += data_race(counts->by[why].bytes);
+			sum->by[why].mappings += read_count(&counts->by[why].mappings);
+			sum->by[why].bytes += read_count(&counts->by[why].bytes);
 		}
 	}
 }
@@ -227,15 +256,21 @@ static void reclaim(struct work_struct *work)
 {
 	DECLARE_BITMAP(gone, XEN_MAX_STATS) = {};
 	struct xen_pool_used used;
+	bool any_kept = false;
 	unsigned int i;
 
 	mutex_lock(&sums_mutex);
 	find_gone(gone);
 	xen_pool_count_used(&used);
-	for_each_set_bit(i, gone, XEN_MAX_STATS)
-		if (!used.held[i])
+	for_each_set_bit(i, gone, XEN_MAX_STATS) {
+		if (used.held[i])
+			any_kept = true;
+		else
 			give_back(&places[i]);
+	}
 	mutex_unlock(&sums_mutex);
+	if (any_kept && READ_ONCE(nr_places) >= MANY_PLACES)
+		schedule_delayed_work(&reclaim_work, RECLAIM_AGAIN);
 }
 
 /**
@@ -261,7 +296,7 @@ static void show_counts(struct seq_file *s, const struct xen_bounce_counts *sum)
 
 	for (why = XEN_BOUNCE_NONE + 1; why < XEN_BOUNCE_REASONS; why++)
 		if (sum->by[why].mappings)
-			seq_printf(s, " %s %lu %llu", xen_bounce_names[why],
+			seq_printf(s, " %s %llu %llu", xen_bounce_names[why],
 				   sum->by[why].mappings, sum->by[why].bytes);
 	seq_putc(s, '\n');
 }
@@ -345,7 +380,9 @@ static int device_changes(struct notifier_block *nb, unsigned long event,
 			  void *dev)
 {
 	if (event == BUS_NOTIFY_REMOVED_DEVICE)
-		forget_device(dev);
+		forget_device(dev, NULL);
+	else if (event == BUS_NOTIFY_BIND_DRIVER)
+		forget_device(dev, driver_of(dev));
 	return NOTIFY_OK;
 }
 
@@ -423,13 +460,19 @@ int xen_stats_reset(void)
 /* A device is removed. */
 void xen_stats_forget(const struct device *dev)
 {
-	forget_device(dev);
+	forget_device(dev, NULL);
+}
+
+/* A driver gets a device. */
+void xen_stats_bind(const struct device *dev)
+{
+	forget_device(dev, driver_of(dev));
 }
 
 /* What was to be done soon is done. */
 void xen_stats_flush(void)
 {
-	flush_work(&reclaim_work);
+	flush_delayed_work(&reclaim_work);
 	flush_work(&holder_work);
 }
 #endif

@@ -25,7 +25,7 @@ struct seq_file;
  * @bytes:	bytes of these
  */
 struct xen_bounce_count {
-	unsigned long mappings;
+	u64 mappings;
 	u64 bytes;
 };
 
@@ -36,7 +36,7 @@ struct xen_bounce_counts {
 
 /**
  * struct xen_device_stats - figures of a device
- * @dev:	the device; NULL when it has been removed, or there was none
+ * @dev:	the device; NULL when it has been removed, has got another driver, or there was none
  * @counts:	of each CPU
  * @id:		what a slot's descriptor names its owner by
  * @name:	of the device; empty when there was none
@@ -100,6 +100,7 @@ static __always_inline void xen_count_bounce(struct xen_device_stats *stats,
 #if IS_ENABLED(CONFIG_XEN_DMA_KUNIT_TEST)
 int xen_stats_reset(void);
 void xen_stats_forget(const struct device *dev);
+void xen_stats_bind(const struct device *dev);
 void xen_stats_flush(void);
 #endif
 

@@ -181,6 +181,35 @@ static void xdt_removed(struct kunit *test)
 
 	xdt_unmap(x->dev, leak, 100, DMA_BIDIRECTIONAL, 0);
 	xdt_expect_device(test, x->dev, "removed 0 mask 1 100");
+	/* Its place is looked at again, though no other device goes. */
+	xen_stats_flush();
+	xdt_expect_line(test, "forgotten", "-", "removed 0 mask 2 300");
+}
+
+/* What a driver has left mapped is not the next driver's. */
+static void xdt_other_driver(struct kunit *test)
+{
+	static struct device_driver next = { .name = "next" };
+	struct xdt *x = test->priv;
+	struct device_driver *first = x->dev->driver;
+	char name[16];
+	dma_addr_t leak, bus;
+
+	strscpy(name, dev_driver_string(x->dev), sizeof(name));
+	leak = xdt_hold(x, x->dev, 100);
+	xen_stats_bind(x->dev);
+	bus = xdt_hold(x, x->dev, 200);
+	xdt_expect_line(test, dev_name(x->dev), name, "present 2 mask 2 300");
+	xdt_unmap(x->dev, bus, 200, DMA_BIDIRECTIONAL, 0);
+
+	x->dev->driver = &next;
+	xen_stats_bind(x->dev);
+	bus = xdt_hold(x, x->dev, 400);
+	xdt_expect_line(test, dev_name(x->dev), name, "removed 1 mask 2 300");
+	xdt_expect_line(test, dev_name(x->dev), "next", "present 1 mask 1 400");
+	xdt_unmap(x->dev, bus, 400, DMA_BIDIRECTIONAL, 0);
+	x->dev->driver = first;
+	xdt_unmap(x->dev, leak, 100, DMA_BIDIRECTIONAL, 0);
 }
 
 /* Each mapping is for another device than the one before. */
@@ -224,6 +253,7 @@ static struct kunit_case xdt_cases[] = {
 	KUNIT_CASE(xdt_not_bounced),
 	KUNIT_CASE(xdt_lists_and_large),
 	KUNIT_CASE(xdt_removed),
+	KUNIT_CASE(xdt_other_driver),
 	KUNIT_CASE(xdt_by_turns),
 	KUNIT_CASE(xdt_nameless),
 	{}
