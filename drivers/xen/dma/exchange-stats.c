@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Exchanges with the hypervisor: how many of which order, how many of them failed, and how
- * long they took. Those of order 0 give memory back. An exchange runs to its end whatever
+ * long they took. Those of order 0 mostly give memory back. An exchange runs to its end whatever
  * else there is to do, so a long one is what somebody who looks for a delay wants to see.
  */
 #include <linux/atomic.h>

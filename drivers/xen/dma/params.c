@@ -14,6 +14,7 @@
 #include <linux/kernel.h>
 #include <linux/limits.h>
 #include <linux/moduleparam.h>
+#include <linux/notifier.h>
 #include <linux/overflow.h>
 #include <linux/sizes.h>
 #include <linux/string.h>
@@ -28,11 +29,12 @@
 #include "contig.h"
 #include "params.h"
 #include "pool.h"
-#include "region-release.h"
 
 unsigned long xen_pool_max = ULONG_MAX;
 unsigned int xen_pool_idle = 60;
 unsigned long xen_pool_size;
+
+BLOCKING_NOTIFIER_HEAD(xen_limits_chain);
 
 /* A size of decimal or hexadecimal digits, maybe with a unit; false for anything else. */
 static bool read_size(const char *arg, u64 *size)
@@ -95,7 +97,7 @@ static int set_size_param(const char *arg, const struct kernel_param *kp)
 	else
 		rc = xen_set_size(param, arg);
 	if (!rc)
-		xen_regions_trim_soon();
+		blocking_notifier_call_chain(&xen_limits_chain, 0, NULL);
 	return rc;
 }
 
@@ -161,11 +163,8 @@ static int set_idle_param(const char *arg, const struct kernel_param *kp)
 	if (system_state < SYSTEM_RUNNING)
 		return 0;
 	rc = read_idle(arg);
-	if (!rc) {
-		/* They wait for as long as they were told before. */
-		xen_pool_shrink_soon();
-		xen_regions_trim_soon();
-	}
+	if (!rc)
+		blocking_notifier_call_chain(&xen_limits_chain, 0, NULL);
 	return rc;
 }
 

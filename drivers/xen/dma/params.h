@@ -8,6 +8,7 @@
 
 #include <linux/init.h>
 #include <linux/moduleparam.h>
+#include <linux/notifier.h>
 #include <linux/types.h>
 
 /* Bytes that growth stops at, ULONG_MAX for a share of the memory (max). */
@@ -15,6 +16,9 @@ extern unsigned long xen_pool_max;
 
 /* Seconds after which an unused chunk that was added goes back (idle). */
 extern unsigned int xen_pool_idle;
+
+/* Called when one of these was changed at run time: who waits waits for as long as was said before. */
+extern struct blocking_notifier_head xen_limits_chain;
 
 /* Bytes to begin with where memory is found, 0 for a share of it (size). */
 extern unsigned long xen_pool_size;

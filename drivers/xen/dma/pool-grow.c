@@ -9,11 +9,13 @@
 #include <linux/atomic.h>
 #include <linux/bitmap.h>
 #include <linux/bitops.h>
+#include <linux/init.h>
 #include <linux/jiffies.h>
 #include <linux/kernel.h>
 #include <linux/list.h>
 #include <linux/mm.h>
 #include <linux/mutex.h>
+#include <linux/notifier.h>
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
@@ -508,16 +510,20 @@ static void shrink_worker(struct work_struct *work)
 				   max(READ_ONCE(xen_pool_idle), 1U) * HZ);
 }
 
-/**
- * xen_pool_shrink_soon() - look for idle chunks now, and not when that was due
- *
- * Context: Any.
- */
-void xen_pool_shrink_soon(void)
+static int shrink_soon(struct notifier_block *nb, unsigned long event, void *data)
 {
 	if (xen_pool_table)
 		mod_delayed_work(system_freezable_wq, &shrink_work, 0);
+	return NOTIFY_OK;
 }
+
+static struct notifier_block limits_nb = { .notifier_call = shrink_soon };
+
+static int __init watch_limits(void)
+{
+	return blocking_notifier_chain_register(&xen_limits_chain, &limits_nb);
+}
+core_initcall(watch_limits);
 
 /**
  * xen_pool_get() - get a block that the CPU has not at hand

@@ -388,7 +388,6 @@ int xen_pool_add_pages(struct page *page, unsigned int order, unsigned int bits,
 		       enum xen_chunk_origin origin, gfp_t gfp);
 size_t xen_pool_add_pieces(const struct xen_span *span, size_t size,
 			   enum xen_chunk_origin origin);
-void xen_pool_shrink_soon(void);
 struct xen_pool_block xen_pool_get(const struct xen_pool_reach *reach, u32 nr,
 				   enum xen_pool_effort effort);
 int xen_pool_obtain(const struct xen_pool_reach *reach);

@@ -17,6 +17,7 @@
 #include <linux/llist.h>
 #include <linux/minmax.h>
 #include <linux/mm.h>
+#include <linux/notifier.h>
 #include <linux/sched.h>
 #include <linux/shrinker.h>
 #include <linux/vmalloc.h>
@@ -274,19 +275,6 @@ unsigned long xen_regions_revise(void)
 	return xen_regions_mark_moved();
 }
 
-/**
- * xen_regions_trim_soon() - what is kept has other limits now
- *
- * Context: Any.
- */
-void xen_regions_trim_soon(void)
-{
-	if (!xen_regions_kept())
-		return;
-	queue_work(xen_trim_wq, &xen_trim_work);
-	mod_delayed_work(xen_trim_wq, &xen_age_work, 0);
-}
-
 /* There is more to keep, for a while, and up to @limit pages. */
 static void begin_ageing(unsigned long limit)
 {
@@ -420,6 +408,17 @@ static unsigned long xen_shrinker_scan(struct shrinker *shrinker,
 	return freed ?: SHRINK_STOP;
 }
 
+static int trim_soon(struct notifier_block *nb, unsigned long event, void *data)
+{
+	if (xen_regions_kept()) {
+		queue_work(xen_trim_wq, &xen_trim_work);
+		mod_delayed_work(xen_trim_wq, &xen_age_work, 0);
+	}
+	return NOTIFY_OK;
+}
+
+static struct notifier_block limits_nb = { .notifier_call = trim_soon };
+
 /* Before any device has a driver. */
 static int __init xen_release_init(void)
 {
@@ -430,6 +429,7 @@ static int __init xen_release_init(void)
 				      WQ_UNBOUND | WQ_MEM_RECLAIM |
 				      WQ_FREEZABLE, 0) ?:
 		      system_freezable_wq;
+	blocking_notifier_chain_register(&xen_limits_chain, &limits_nb);
 	return xen_register_shrinker(xen_shrinker_count, xen_shrinker_scan,
 				     "xen-coherent");
 }

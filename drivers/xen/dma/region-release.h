@@ -16,13 +16,6 @@ void xen_region_remove(struct xen_region *region);
 void xen_region_untake(struct xen_region *region);
 bool xen_regions_give_back(unsigned int width);
 unsigned long xen_regions_revise(void);
-#if defined(CONFIG_XEN_PV) || defined(CONFIG_UML)
-void xen_regions_trim_soon(void);
-#else
-static inline void xen_regions_trim_soon(void)
-{
-}
-#endif
 
 void xen_note_hopeless(unsigned int order, unsigned int width);
 bool xen_is_hopeless(unsigned int order, unsigned int width);

@@ -97,9 +97,10 @@ static struct xen_device_stats *look_for(const struct device *dev,
 	return NULL;
 }
 
+/* Its driver's name, or NULL. */
 static const char *driver_of(const struct device *dev)
 {
-	return dev->driver ? dev_driver_string(dev) : "-";
+	return dev->driver ? dev_driver_string(dev) : NULL;
 }
 
 /* One word, whatever it is; a device that nobody has registered has no name. */
