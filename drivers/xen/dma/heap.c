@@ -362,14 +362,13 @@ static void free_buffer(struct heap_buffer *buffer)
 
 static struct heap_buffer *make_buffer(size_t size)
 {
-	struct heap_buffer *buffer;
+	struct heap_buffer *buffer = kzalloc(sizeof(*buffer), GFP_KERNEL);
 	int rc;
 
-	if (!account(size))
+	if (!buffer)
 		return ERR_PTR(-ENOMEM);
-	buffer = kzalloc(sizeof(*buffer), GFP_KERNEL);
-	if (!buffer) {
-		unaccount(size);
+	if (!account(size)) {
+		kfree(buffer);
 		return ERR_PTR(-ENOMEM);
 	}
 	mutex_init(&buffer->lock);

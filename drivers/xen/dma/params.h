@@ -17,7 +17,7 @@ extern unsigned long xen_pool_max;
 /* Seconds after which an unused chunk that was added goes back (idle). */
 extern unsigned int xen_pool_idle;
 
-/* Called when one of these was changed at run time: who waits waits for as long as was said before. */
+/* Called when one of these was changed at run time, after which somebody may have waited enough. */
 extern struct blocking_notifier_head xen_limits_chain;
 
 /* Bytes to begin with where memory is found, 0 for a share of it (size). */

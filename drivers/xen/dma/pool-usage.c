@@ -79,6 +79,13 @@ static void count_pieces(struct xen_pool_used *used)
 	} while (chunk);
 }
 
+/* Of the pool's table; none before there is one. */
+static unsigned long nr_granules(void)
+{
+	/* Pairs with the release in xen_pool_init(): the table is there. */
+	return smp_load_acquire(&xen_pool_granules);
+}
+
 /**
  * xen_pool_count_used() - look what all slots are used for
  * @used:	where that goes
@@ -87,8 +94,8 @@ static void count_pieces(struct xen_pool_used *used)
  */
 void xen_pool_count_used(struct xen_pool_used *used)
 {
-	unsigned long i, granules = smp_load_acquire(&xen_pool_granules);
 	const u32 each = BIT(XEN_GRANULE_SLOTS_SHIFT);
+	unsigned long i, granules = nr_granules();
 	struct xen_pool_chunk *chunk;
 
 	memset(used, 0, sizeof(*used));
@@ -134,8 +141,11 @@ void xen_pool_show_usage(struct seq_file *s)
 
 static void show_chunk(struct seq_file *s, const struct xen_pool_chunk *chunk)
 {
+	/* Mappings come and go meanwhile. */
+	u32 free = data_race(chunk->free);
+
 	seq_printf(s, "%#llx %#llx %u %u\n", (u64)chunk->bus, (u64)xen_chunk_last(chunk),
-		   chunk->nr_slots, chunk->nr_slots - data_race(chunk->free));
+		   chunk->nr_slots, chunk->nr_slots - free);
 }
 
 /* Those that may lie anywhere. */
@@ -166,7 +176,7 @@ static void show_pieces(struct seq_file *s)
  */
 void xen_pool_show_chunks(struct seq_file *s)
 {
-	unsigned long i, granules = smp_load_acquire(&xen_pool_granules);
+	unsigned long i, granules = nr_granules();
 	struct xen_pool_chunk *chunk;
 
 	seq_puts(s, "# bus-first bus-last slots used\n");

@@ -7,9 +7,10 @@
  * storing a byte, and whoever wants to know who holds what looks at all descriptors.
  *
  * A place is known by the device's address, and holds no reference. When the device is
- * removed, or another driver has it, its place gets no more figures, and what comes next at that
- * address has a place of its own. The name stays until places run short and nothing is mapped for it any more:
- * a driver that has gone without unmapping is one of those that people look for.
+ * removed, or another driver has it, its place gets no more figures, and what comes next at
+ * that address has a place of its own. The name stays until places run short and nothing is
+ * mapped for it any more: a driver that has gone without unmapping is one of those that people
+ * look for.
  */
 #define pr_fmt(fmt) "xen-dma: " fmt
 

@@ -102,9 +102,41 @@ static int allocate(int heap, size_t size)
 	return allocate_for(heap, size, O_RDWR);
 }
 
-static int map_for_device(int fd, int buf, enum dma_data_direction dir)
+/* A buffer, and where the CPU sees it. */
+struct buffer {
+	unsigned char *memory;
+	size_t size;
+	int fd;
+};
+
+static struct buffer get_buffer(int heap, size_t size)
 {
-	struct xdt_dmabuf_map map = { .fd = buf, .dir = dir };
+	struct buffer buf = { .size = size, .fd = allocate(heap, size) };
+
+	buf.memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, buf.fd, 0);
+	if (buf.memory == MAP_FAILED)
+		ksft_exit_fail_msg("%zu bytes can't be mapped: %s\n", size, strerror(errno));
+	return buf;
+}
+
+static void put_buffer(const struct buffer *buf)
+{
+	munmap(buf->memory, buf->size);
+	close(buf->fd);
+}
+
+static int open_device(const char *device)
+{
+	int fd = open(device, O_RDWR);
+
+	if (fd < 0)
+		ksft_exit_fail_msg("%s: %s\n", device, strerror(errno));
+	return fd;
+}
+
+static int map_for_device(int fd, const struct buffer *buf, enum dma_data_direction dir)
+{
+	struct xdt_dmabuf_map map = { .fd = buf->fd, .dir = dir };
 
 	if (!ioctl(fd, XDT_DMABUF_MAP, &map))
 		return 1;
@@ -113,66 +145,61 @@ static int map_for_device(int fd, int buf, enum dma_data_direction dir)
 }
 
 /* Outside of the places there is what there was before. */
-static int rest_is(const unsigned char *memory, size_t size, unsigned int before)
+static int rest_is(const struct buffer *buf, unsigned int before)
 {
-	unsigned char *copy = malloc(size);
+	unsigned char *copy = malloc(buf->size);
 	unsigned int i;
 	int ok;
 
 	if (!copy)
 		return 0;
-	memcpy(copy, memory, size);
+	memcpy(copy, buf->memory, buf->size);
 	for (i = 0; i < nr_ops; i++)
 		fill(copy + ops[i].at, ops[i].len, before, ops[i].at);
-	ok = match(copy, size, before, 0);
+	ok = match(copy, buf->size, before, 0);
 	free(copy);
 	return ok;
 }
 
-static int user_to_device(int fd, int buf, unsigned char *memory, size_t size,
-			  unsigned int access)
+static int user_to_device(int fd, const struct buffer *buf, unsigned int access)
 {
-	if (!synchronise(buf, DMA_BUF_SYNC_START | access))
+	if (!synchronise(buf->fd, DMA_BUF_SYNC_START | access))
 		return 0;
-	fill(memory, size, ++pattern, 0);
-	return synchronise(buf, DMA_BUF_SYNC_END | access) && device_finds(fd);
+	fill(buf->memory, buf->size, ++pattern, 0);
+	return synchronise(buf->fd, DMA_BUF_SYNC_END | access) && device_finds(fd);
 }
 
-static int device_to_user(int fd, int buf, const unsigned char *memory,
-			  size_t size, unsigned int access)
+static int device_to_user(int fd, const struct buffer *buf, unsigned int access)
 {
 	unsigned int before = pattern;
 
 	if (!device_writes(fd))
 		return 0;
 	looks++;
-	copies += !!memcmp(memory + ops[0].at, data[0], ops[0].len);
-	return synchronise(buf, DMA_BUF_SYNC_START | access) &&
-	       user_finds(memory) && rest_is(memory, size, before) &&
-	       synchronise(buf, DMA_BUF_SYNC_END | access);
+	copies += !!memcmp(buf->memory + ops[0].at, data[0], ops[0].len);
+	return synchronise(buf->fd, DMA_BUF_SYNC_START | access) &&
+	       user_finds(buf->memory) && rest_is(buf, before) &&
+	       synchronise(buf->fd, DMA_BUF_SYNC_END | access);
 }
 
 /* What the device wrote last the exporter copies when the mapping ends, if not before. */
-static int unmapped(int fd, const unsigned char *memory)
+static int unmapped(int fd, const struct buffer *buf)
 {
 	int written = device_writes(fd);
 
-	return !close(fd) && written && user_finds(memory);
+	return !close(fd) && written && user_finds(buf->memory);
 }
 
-static int check_directions(int fd, int buf, unsigned char *memory, size_t size,
-			    unsigned int way)
+static int check_directions(int fd, const struct buffer *buf, unsigned int way)
 {
 	enum dma_data_direction dir = ways[way].dir;
 	unsigned int access = ways[way].access;
 
 	/* Twice, so that what one way has left is in the other one's way. */
 	return (dir == DMA_FROM_DEVICE ||
-		(user_to_device(fd, buf, memory, size, access) &&
-		 user_to_device(fd, buf, memory, size, access))) &&
+		(user_to_device(fd, buf, access) && user_to_device(fd, buf, access))) &&
 	       (dir == DMA_TO_DEVICE ||
-		(device_to_user(fd, buf, memory, size, access) &&
-		 user_finds(memory)));
+		(device_to_user(fd, buf, access) && user_finds(buf->memory)));
 }
 
 static int is_zero(const unsigned char *memory, size_t size)
@@ -181,31 +208,32 @@ static int is_zero(const unsigned char *memory, size_t size)
 }
 
 /* Part of it that is mapped once more is the same memory. */
-static int same_memory(int buf, unsigned char *memory, size_t size)
+static int same_memory(const struct buffer *buf)
 {
-	size_t at = (size / 2) & ~(PAGE - 1), i;
-	unsigned char *part = mmap(NULL, size - at, PROT_READ | PROT_WRITE, MAP_SHARED, buf, at);
+	size_t at = (buf->size / 2) & ~(PAGE - 1), size = buf->size - at, i;
+	unsigned char *part;
 	int ok = 1;
 
+	part = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, buf->fd, at);
 	if (part == MAP_FAILED)
 		return 0;
-	for (i = 0; i < size - at; i += PAGE / 2) {
+	for (i = 0; i < size; i += PAGE / 2) {
 		part[i] = ++pattern;
-		ok &= memory[at + i] == part[i];
+		ok &= buf->memory[at + i] == part[i];
 	}
-	munmap(part, size - at);
+	munmap(part, size);
 	return ok;
 }
 
 /* Is it what the kernel sees? */
-static int kernel_sees(int fd, int buf, const unsigned char *memory, size_t size)
+static int kernel_sees(int fd, const struct buffer *buf)
 {
-	struct xdt_dmabuf_peek peek = { .len = PAGE, .fd = buf };
+	struct xdt_dmabuf_peek peek = { .len = PAGE, .fd = buf->fd };
 	unsigned char page[PAGE];
 
 	peek.data = (uintptr_t)page;
-	for (peek.at = 0; peek.at < size; peek.at += PAGE)
-		if (ioctl(fd, XDT_DMABUF_PEEK, &peek) || memcmp(memory + peek.at, page, PAGE))
+	for (peek.at = 0; peek.at < buf->size; peek.at += PAGE)
+		if (ioctl(fd, XDT_DMABUF_PEEK, &peek) || memcmp(buf->memory + peek.at, page, PAGE))
 			return 0;
 	return ioctl(fd, XDT_DMABUF_PEEK, &peek) && errno == EINVAL;
 }
@@ -213,72 +241,53 @@ static int kernel_sees(int fd, int buf, const unsigned char *memory, size_t size
 /* Its memory, without devices. */
 static void check_memory(const char *device, int heap, const char *prefix, unsigned int size_nr)
 {
-	size_t size = sizes[size_nr].size;
-	int fd = open(device, O_RDWR), buf = allocate(heap, size);
-	unsigned char *memory;
+	struct buffer buf = get_buffer(heap, sizes[size_nr].size);
+	const char *name = sizes[size_nr].name;
+	int fd = open_device(device);
 
-	memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, buf, 0);
-	if (memory == MAP_FAILED || fd < 0)
-		ksft_exit_fail_msg("there is no memory, or no device: %s\n", strerror(errno));
-	ksft_test_result(is_zero(memory, size), "xdt_dmabuf.%szeroed_%s\n", prefix,
-			 sizes[size_nr].name);
-	fill(memory, size, ++pattern, 0);
-	ksft_test_result(same_memory(buf, memory, size), "xdt_dmabuf.%ssame_%s\n", prefix,
-			 sizes[size_nr].name);
-	ksft_test_result(kernel_sees(fd, buf, memory, size), "xdt_dmabuf.%skernel_sees_%s\n",
-			 prefix, sizes[size_nr].name);
-	munmap(memory, size);
-	close(buf);
+	ksft_test_result(is_zero(buf.memory, buf.size), "xdt_dmabuf.%szeroed_%s\n", prefix, name);
+	fill(buf.memory, buf.size, ++pattern, 0);
+	ksft_test_result(same_memory(&buf), "xdt_dmabuf.%ssame_%s\n", prefix, name);
+	ksft_test_result(kernel_sees(fd, &buf), "xdt_dmabuf.%skernel_sees_%s\n", prefix, name);
+	put_buffer(&buf);
 	close(fd);
 }
 
 static void check(const char *device, int heap, const char *prefix, unsigned int size_nr,
 		  unsigned int way)
 {
-	size_t size = sizes[size_nr].size;
-	int fd = open(device, O_RDWR), buf = allocate(heap, size), ok = 0;
-	unsigned char *memory;
+	struct buffer buf = get_buffer(heap, sizes[size_nr].size);
+	const char *name = sizes[size_nr].name;
+	int fd = open_device(device), ok = 0;
 
-	memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, buf, 0);
-	if (memory == MAP_FAILED || fd < 0)
-		ksft_exit_fail_msg("there is no memory, or no device: %s\n",
-				   strerror(errno));
-	choose_places(size);
-	fill(memory, size, ++pattern, 0);
-	if (map_for_device(fd, buf, ways[way].dir))
-		ok = check_directions(fd, buf, memory, size, way);
-	ksft_test_result(ok, "xdt_dmabuf.%s%s_%s\n", prefix, ways[way].name,
-			 sizes[size_nr].name);
+	choose_places(buf.size);
+	fill(buf.memory, buf.size, ++pattern, 0);
+	if (map_for_device(fd, &buf, ways[way].dir))
+		ok = check_directions(fd, &buf, way);
+	ksft_test_result(ok, "xdt_dmabuf.%s%s_%s\n", prefix, ways[way].name, name);
 	if (ways[way].dir == DMA_TO_DEVICE)
 		close(fd);
 	else
-		ksft_test_result(unmapped(fd, memory), "xdt_dmabuf.%s%s_unmapped_%s\n", prefix,
-				 ways[way].name, sizes[size_nr].name);
-	munmap(memory, size);
-	close(buf);
+		ksft_test_result(unmapped(fd, &buf), "xdt_dmabuf.%s%s_unmapped_%s\n", prefix,
+				 ways[way].name, name);
+	put_buffer(&buf);
 }
 
 /* Two devices have the buffer, and each finds what the CPU wrote; so does one that is left. */
 static int serves_two(const char *device, int heap)
 {
+	int fds[2] = { open_device(device), open_device(device) }, ok;
+	struct buffer buf = get_buffer(heap, 17 * PAGE);
 	unsigned int access = DMA_BUF_SYNC_WRITE;
-	int fds[2] = { open(device, O_RDWR), open(device, O_RDWR) };
-	size_t size = 17 * PAGE;
-	int buf = allocate(heap, size), ok;
-	unsigned char *memory;
 
-	memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, buf, 0);
-	if (memory == MAP_FAILED)
-		return 0;
-	choose_places(size);
-	ok = map_for_device(fds[0], buf, DMA_TO_DEVICE) &&
-	     map_for_device(fds[1], buf, DMA_TO_DEVICE) &&
-	     user_to_device(fds[0], buf, memory, size, access) && device_finds(fds[1]);
+	choose_places(buf.size);
+	ok = map_for_device(fds[0], &buf, DMA_TO_DEVICE) &&
+	     map_for_device(fds[1], &buf, DMA_TO_DEVICE) &&
+	     user_to_device(fds[0], &buf, access) && device_finds(fds[1]);
 	close(fds[0]);
-	ok = ok && user_to_device(fds[1], buf, memory, size, access);
+	ok = ok && user_to_device(fds[1], &buf, access);
 	close(fds[1]);
-	munmap(memory, size);
-	close(buf);
+	put_buffer(&buf);
 	return ok;
 }
 
@@ -389,7 +398,6 @@ static int is_shared_only(int heap)
 /* So many of a hundred extents fail from now on, and as many in all as @times says. */
 static void fail_extents(const char *times, const char *probability)
 {
-	write_file(DEBUGFS "fail_extent/verbose", "0");
 	write_file(DEBUGFS "fail_extent/times", times);
 	write_file(DEBUGFS "fail_extent/probability", probability);
 }
@@ -531,6 +539,7 @@ int main(int argc, char **argv)
 	if (nr > 1) {
 		read_settings();
 		atexit(restore_settings);
+		write_file(DEBUGFS "fail_extent/verbose", "0");
 	}
 	for (i = 0; i < nr; i++)
 		check_heap(argv[1], argv[2], &heaps[i]);
