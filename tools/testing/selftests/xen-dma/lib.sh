@@ -18,7 +18,7 @@ fi
 debugfs=/sys/kernel/debug
 driver=$debugfs/xen-dma
 
-# set_fault HOOK FILE VALUE...: the fault injection framework's files below a directory, if there is one
+# set_fault DIRECTORY FILE VALUE...: the fault injection framework's files, if there are any
 set_fault()
 {
 	fault=$1
