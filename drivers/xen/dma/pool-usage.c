@@ -52,17 +52,11 @@ static void count_block(const struct xen_pool_chunk *chunk,
 	}
 }
 
-static void count_part(const struct xen_pool_chunk *chunk, u32 from, u32 nr,
-		       struct xen_pool_used *used)
-{
-	const struct xen_pool_slot *s = &chunk->slot[from - chunk->first];
+/* Looks at @nr slots of a chunk from a slot on, in an RCU read-side section. */
+typedef void (*look_fn)(const struct xen_pool_chunk *chunk, u32 from, u32 nr, void *data);
 
-	for (; nr; nr--, s++)
-		count_block(chunk, s, used);
-}
-
-/* There may be many, so each is looked at by itself. */
-static void count_pieces(struct xen_pool_used *used)
+/* Those chunks that the table has no entry for. */
+static void look_at_pieces(look_fn look, void *data)
 {
 	struct xen_pool_chunk *chunk;
 	unsigned long frame = 0;
@@ -71,7 +65,7 @@ static void count_pieces(struct xen_pool_used *used)
 		rcu_read_lock();
 		chunk = xen_pool_next_piece(&frame);
 		if (chunk) {
-			count_part(chunk, chunk->first, chunk->nr_slots, used);
+			look(chunk, chunk->first, chunk->nr_slots, data);
 			frame = PFN_DOWN(xen_chunk_last(chunk)) + 1;
 		}
 		rcu_read_unlock();
@@ -79,11 +73,33 @@ static void count_pieces(struct xen_pool_used *used)
 	} while (chunk);
 }
 
-/* Of the pool's table; none before there is one. */
-static unsigned long nr_granules(void)
+/* Part by part, for there may be many: each slot of each chunk, low addresses first. */
+static void look_at_all(look_fn look, void *data)
 {
-	/* Pairs with the release in xen_pool_init(): the table is there. */
-	return smp_load_acquire(&xen_pool_granules);
+	/* Pairs with the release in xen_pool_init(): there is a table for so many. */
+	unsigned long i, granules = smp_load_acquire(&xen_pool_granules);
+	const u32 each = BIT(XEN_GRANULE_SLOTS_SHIFT);
+	struct xen_pool_chunk *chunk;
+
+	for (i = 0; i < granules; i++) {
+		rcu_read_lock();
+		chunk = READ_ONCE(xen_pool_table[i]);
+		if (chunk)
+			look(chunk, i * each, each, data);
+		rcu_read_unlock();
+		cond_resched();
+	}
+
+	if (xen_pool_has_pieces())
+		look_at_pieces(look, data);
+}
+
+static void count_part(const struct xen_pool_chunk *chunk, u32 from, u32 nr, void *used)
+{
+	const struct xen_pool_slot *s = &chunk->slot[from - chunk->first];
+
+	for (; nr; nr--, s++)
+		count_block(chunk, s, used);
 }
 
 /**
@@ -94,22 +110,8 @@ static unsigned long nr_granules(void)
  */
 void xen_pool_count_used(struct xen_pool_used *used)
 {
-	const u32 each = BIT(XEN_GRANULE_SLOTS_SHIFT);
-	unsigned long i, granules = nr_granules();
-	struct xen_pool_chunk *chunk;
-
 	memset(used, 0, sizeof(*used));
-	for (i = 0; i < granules; i++) {
-		rcu_read_lock();
-		chunk = READ_ONCE(xen_pool_table[i]);
-		if (chunk)
-			count_part(chunk, i * each, each, used);
-		rcu_read_unlock();
-		cond_resched();
-	}
-
-	if (xen_pool_has_pieces())
-		count_pieces(used);
+	look_at_all(count_part, used);
 }
 
 /**
@@ -139,31 +141,16 @@ void xen_pool_show_usage(struct seq_file *s)
 		   atomic_long_read(&xen_pool_events[XEN_POOL_CHUNK_GIVEN_BACK]));
 }
 
-static void show_chunk(struct seq_file *s, const struct xen_pool_chunk *chunk)
+/* A chunk has a line, however many parts it has. */
+static void show_part(const struct xen_pool_chunk *chunk, u32 from, u32 nr, void *s)
 {
 	/* Mappings come and go meanwhile. */
 	u32 free = data_race(chunk->free);
 
+	if (from != chunk->first)
+		return;
 	seq_printf(s, "%#llx %#llx %u %u\n", (u64)chunk->bus, (u64)xen_chunk_last(chunk),
 		   chunk->nr_slots, chunk->nr_slots - free);
-}
-
-/* Those that may lie anywhere. */
-static void show_pieces(struct seq_file *s)
-{
-	struct xen_pool_chunk *chunk;
-	unsigned long frame = 0;
-
-	do {
-		rcu_read_lock();
-		chunk = xen_pool_next_piece(&frame);
-		if (chunk) {
-			show_chunk(s, chunk);
-			frame = PFN_DOWN(xen_chunk_last(chunk)) + 1;
-		}
-		rcu_read_unlock();
-		cond_resched();
-	} while (chunk);
 }
 
 /**
@@ -176,19 +163,6 @@ static void show_pieces(struct seq_file *s)
  */
 void xen_pool_show_chunks(struct seq_file *s)
 {
-	unsigned long i, granules = nr_granules();
-	struct xen_pool_chunk *chunk;
-
 	seq_puts(s, "# bus-first bus-last slots used\n");
-	for (i = 0; i < granules; i++) {
-		rcu_read_lock();
-		chunk = READ_ONCE(xen_pool_table[i]);
-		/* A chunk has many granules. */
-		if (chunk && chunk->first == i << XEN_GRANULE_SLOTS_SHIFT)
-			show_chunk(s, chunk);
-		rcu_read_unlock();
-		cond_resched();
-	}
-	if (xen_pool_has_pieces())
-		show_pieces(s);
+	look_at_all(show_part, s);
 }
