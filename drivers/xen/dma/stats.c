@@ -157,7 +157,7 @@ struct xen_device_stats *xen_find_stats(const struct device *dev)
 		raw_spin_unlock_irqrestore(&places_lock, flags);
 	}
 	if (READ_ONCE(any_gone) && (!stats || stats->id >= MANY_PLACES))
-		schedule_delayed_work(&reclaim_work, 0);
+		queue_delayed_work(system_freezable_wq, &reclaim_work, 0);
 	if (unlikely(!stats)) {
 		this_cpu_write(last_other, dev);
 		return places;
@@ -191,8 +191,9 @@ static void forget_device(const struct device *dev, const char *driver)
 		WRITE_ONCE(any_gone, true);
 	}
 	raw_spin_unlock_irqrestore(&places_lock, flags);
+	/* Not when another place is looked at again, which may be in a while. */
 	if (stats && READ_ONCE(nr_places) >= MANY_PLACES)
-		schedule_delayed_work(&reclaim_work, 0);
+		mod_delayed_work(system_freezable_wq, &reclaim_work, 0);
 }
 
 /* A CPU of 32 bits counts in two steps; who has read between them reads once more. */
@@ -272,7 +273,7 @@ static void reclaim(struct work_struct *work)
 	}
 	mutex_unlock(&sums_mutex);
 	if (any_kept && READ_ONCE(nr_places) >= MANY_PLACES)
-		schedule_delayed_work(&reclaim_work, RECLAIM_AGAIN);
+		queue_delayed_work(system_freezable_wq, &reclaim_work, RECLAIM_AGAIN);
 }
 
 /**
