@@ -85,7 +85,8 @@ CONFIG = "CONFIG_X86_64=y\nCONFIG_SMP=y\n"
 
 
 @pytest.mark.parametrize("data, says", [
-    (b"\x1f\x8b but not gzip's", "cannot unpack"), (b"\xfd7zXZ\x00 cut", "cannot unpack"),
+    (b"\x1f\x8b but not gzip's", "cannot unpack"),
+    (gzip.compress(b"", mtime=0)[:10] + b"\xff" * 20, "cannot unpack"), (b"\xfd7zXZ\x00 cut", "cannot unpack"),
     (b"\x7fELF\x00\xff", "no kernel configuration"), (b"", "no kernel configuration"),
     (gzip.compress(b"CONFIG_ARM64=y\n", mtime=0), "no distribution's configuration for x86-64"),
     (b"# CONFIG_X86_64 is not set\nCONFIG_SMP=y\n", "no distribution's configuration for x86-64")])
