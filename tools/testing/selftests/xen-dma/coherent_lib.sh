@@ -68,9 +68,18 @@ linux_free()
 	echo $((free + $(aperture_pages)))
 }
 
+# at_rest: has the aperture given back all that it had added? What is on its way to Xen nobody has
+at_rest()
+{
+	[ ! -r "$driver/usage" ] ||
+		awk '$1 == "chunks-added" { n += $2 } $1 == "chunks-given-back" { n -= $2 }
+			END { exit n != 0 }' "$driver/usage"
+}
+
 # remember: how much memory everybody has
 remember()
 {
+	wait_until 30 at_rest || ktap_print_msg "the aperture is not at rest"
 	empty_cache
 	had_pages=$(./xdt_xen pages)
 	had_low=$(xen_low)
